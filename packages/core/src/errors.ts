@@ -1,0 +1,146 @@
+/** What a {@link FrugalError} is about; stable, for programs that react to errors. */
+export type ErrorCode =
+  | 'invalid-option'
+  | 'invalid-expression'
+  | 'unknown-name'
+  | 'unmatched-group'
+  | 'shape-mismatch'
+  | 'unsupported-shape'
+  | 'missing-gradient'
+  | 'non-finite-gradient'
+  | 'disposed'
+  | 'shared-variable'
+  | 'invalid-state'
+  | 'not-serializable';
+
+/** The parts of an error message: what is wrong, what was found, what was expected and what to do. */
+export interface Complaint {
+  /** The parameter, option or name the complaint is about. */
+  readonly parameter: string;
+  readonly found: unknown;
+  readonly expected: string;
+  /** What the caller can do about it. */
+  readonly advice?: string;
+}
+
+/** Base class of every error that frugal.js throws on purpose. */
+export class FrugalError extends Error {
+  readonly code: ErrorCode;
+  readonly parameter: string;
+
+  constructor(code: ErrorCode, complaint: Complaint) {
+    const advice = complaint.advice === undefined ? '' : ` ${complaint.advice}`;
+    super(`${complaint.parameter}: expected ${complaint.expected}, found ${show(complaint.found)}.${advice}`);
+    this.name = 'FrugalError';
+    this.code = code;
+    this.parameter = complaint.parameter;
+  }
+}
+
+/** An option has a value outside its domain. */
+export class InvalidOptionError extends FrugalError {
+  constructor(complaint: Complaint) {
+    super('invalid-option', complaint);
+    this.name = 'InvalidOptionError';
+  }
+}
+
+/** A rule's or combine's `step` built an expression that has no meaning. */
+export class InvalidExpressionError extends FrugalError {
+  constructor(complaint: Complaint) {
+    super('invalid-expression', complaint);
+    this.name = 'InvalidExpressionError';
+  }
+}
+
+/** A recipe, rule, projector, combine, schedule or variable of that name does not exist. */
+export class UnknownNameError extends FrugalError {
+  constructor(complaint: Complaint) {
+    super('unknown-name', complaint);
+    this.name = 'UnknownNameError';
+  }
+}
+
+/** A parameter group that should match something matches no variable. */
+export class UnmatchedGroupError extends FrugalError {
+  constructor(complaint: Complaint) {
+    super('unmatched-group', complaint);
+    this.name = 'UnmatchedGroupError';
+  }
+}
+
+/** Two shapes that must agree do not. */
+export class ShapeMismatchError extends FrugalError {
+  constructor(complaint: Complaint) {
+    super('shape-mismatch', complaint);
+    this.name = 'ShapeMismatchError';
+  }
+}
+
+/** A part cannot work on a parameter of this shape. */
+export class UnsupportedShapeError extends FrugalError {
+  constructor(complaint: Complaint) {
+    super('unsupported-shape', complaint);
+    this.name = 'UnsupportedShapeError';
+  }
+}
+
+/** A trainable variable came without a gradient. */
+export class MissingGradientError extends FrugalError {
+  constructor(complaint: Complaint) {
+    super('missing-gradient', complaint);
+    this.name = 'MissingGradientError';
+  }
+}
+
+/** A gradient holds NaN or Inf. */
+export class NonFiniteGradientError extends FrugalError {
+  constructor(complaint: Complaint) {
+    super('non-finite-gradient', complaint);
+    this.name = 'NonFiniteGradientError';
+  }
+}
+
+/** Something was used after it was disposed. */
+export class DisposedError extends FrugalError {
+  constructor(complaint: Complaint) {
+    super('disposed', complaint);
+    this.name = 'DisposedError';
+  }
+}
+
+/** A variable is already being trained by another optimizer. */
+export class SharedVariableError extends FrugalError {
+  constructor(complaint: Complaint) {
+    super('shared-variable', complaint);
+    this.name = 'SharedVariableError';
+  }
+}
+
+/** Saved state does not fit the optimizer it is loaded into. */
+export class InvalidStateError extends FrugalError {
+  constructor(complaint: Complaint) {
+    super('invalid-state', complaint);
+    this.name = 'InvalidStateError';
+  }
+}
+
+/** A composition holds something, such as a function, that JSON cannot carry. */
+export class NotSerializableError extends FrugalError {
+  constructor(complaint: Complaint) {
+    super('not-serializable', complaint);
+    this.name = 'NotSerializableError';
+  }
+}
+
+function show(found: unknown): string {
+  if (typeof found === 'string') return found === '' ? '""' : found;
+  if (typeof found === 'number' || typeof found === 'boolean' || found === undefined) return String(found);
+  if (typeof found === 'function') return `function ${found.name || '(anonymous)'}`;
+  if (found instanceof RegExp) return String(found);
+  try {
+    return JSON.stringify(found) ?? String(found);
+  } catch {
+    return String(found);
+  }
+}

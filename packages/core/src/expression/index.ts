@@ -1,0 +1,18 @@
+export {
+  BINARY_OPERATIONS,
+  type BinaryOperation,
+  type Graph,
+  type GraphNode,
+  type GraphOutput,
+  inputNames,
+  type NodeExtent,
+  needsMatrixView,
+  operandsOf,
+  REDUCTIONS,
+  type Reduction,
+  UNARY_OPERATIONS,
+  type UnaryOperation,
+} from './graph.js';
+export { interpret } from './interpreter.js';
+export { Tracer } from './tracer.js';
+export { type Operand, select, Value } from './value.js';

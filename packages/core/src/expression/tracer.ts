@@ -1,0 +1,107 @@
+import { InvalidExpressionError } from '../errors.js';
+import type { Extent } from '../slots.js';
+import { type Graph, type GraphNode, operandsOf } from './graph.js';
+import { joinExtents, type Operand, Value } from './value.js';
+
+/**
+ * Records the operations on symbolic values. Equal operations on equal operands become one node, so a subexpression
+ * that is written twice is computed once.
+ */
+export class Tracer {
+  private readonly nodes: GraphNode[] = [];
+  private readonly known = new Map<string, Value>();
+
+  /** A tensor that is given at every step. */
+  input(name: string, extent: Extent): Value {
+    return this.emit({ op: 'input', name, extent });
+  }
+
+  /** A number that the host computes in float64 at every step. */
+  scalar(name: string): Value {
+    return this.emit({ op: 'scalar', name, extent: 'host' });
+  }
+
+  /** A number that never changes. */
+  constant(value: number): Value {
+    return this.emit({ op: 'constant', value, extent: 'host' });
+  }
+
+  /** @internal */
+  operand(operand: Operand, op: string): Value {
+    if (typeof operand === 'number') return this.constant(operand);
+    if (!(operand instanceof Value) || operand.tracer !== this) {
+      throw new InvalidExpressionError({
+        parameter: op,
+        found: operand instanceof Value ? 'a value of another step' : operand,
+        expected: 'a number or a value of the same step',
+        advice: 'Inside `step`, compute with the arguments of that call only, not with tensors or kept values.',
+      });
+    }
+    return operand;
+  }
+
+  /** @internal */
+  emit(node: GraphNode): Value {
+    const key = keyOf(node);
+    const existing = this.known.get(key);
+    if (existing !== undefined) return existing;
+    const value = new Value(this, this.nodes.push(node) - 1, node.extent);
+    this.known.set(key, value);
+    return value;
+  }
+
+  /**
+   * The graph that computes the outputs; operations that no output needs are left out.
+   *
+   * @param extents The extent each output is wanted in; a narrower result is broadcast to it.
+   * @throws InvalidExpressionError when a result has more values than its output.
+   */
+  graph<K extends string>(outputs: Readonly<Record<K, Operand>>, extents: Readonly<Record<K, Extent>>): Graph {
+    const results = Object.entries<Operand>(outputs).map(([name, operand]) => {
+      const value = this.operand(operand, name);
+      const extent = extents[name as K];
+      if (joinExtents(value.extent, extent) !== extent) {
+        throw new InvalidExpressionError({
+          parameter: name,
+          found: `one value per ${value.extent}`,
+          expected: `at most one value per ${extent}`,
+          advice: `Reduce it (mean('${extent}'), sum('${extent}') …) or declare the slot with extent '${value.extent}'.`,
+        });
+      }
+      return { name, id: value.id, extent };
+    });
+    const needed = new Set<number>(results.map(result => result.id));
+    for (let id = this.nodes.length - 1; id >= 0; id--) {
+      if (needed.has(id)) for (const operand of operandsOf(this.nodes[id]!)) needed.add(operand);
+    }
+    const position = new Map([...needed].sort((a, b) => a - b).map((id, index) => [id, index]));
+    const nodes = [...position.keys()].map(id => renumber(this.nodes[id]!, position));
+    const positioned = results.map(({ name, id, extent }) => [name, { node: position.get(id)!, extent }] as const);
+    return { nodes, outputs: Object.fromEntries(positioned) };
+  }
+}
+
+function renumber(node: GraphNode, position: ReadonlyMap<number, number>): GraphNode {
+  switch (node.op) {
+    case 'input':
+    case 'scalar':
+    case 'constant':
+      return node;
+    case 'select':
+      return {
+        ...node,
+        condition: position.get(node.condition)!,
+        x: position.get(node.x)!,
+        y: position.get(node.y)!,
+      };
+    default:
+      return 'y' in node
+        ? { ...node, x: position.get(node.x)!, y: position.get(node.y)! }
+        : { ...node, x: position.get(node.x)! };
+  }
+}
+
+/** Equal for equal operations; JSON alone would not tell -0 from 0 or NaN from Infinity. */
+function keyOf(node: GraphNode): string {
+  return node.op === 'constant' ? `constant ${Object.is(node.value, -0) ? '-0' : node.value}` : JSON.stringify(node);
+}

@@ -1,0 +1,141 @@
+import { InvalidExpressionError } from '../errors.js';
+import type { Extent } from '../slots.js';
+import type { BinaryOperation, NodeExtent, Reduction, UnaryOperation } from './graph.js';
+import type { Tracer } from './tracer.js';
+
+/** A value or a plain number, wherever an operation takes an operand. */
+export type Operand = Value | number;
+
+/**
+ * A symbolic tensor: what a rule's `step` computes with. The methods carry the names and meaning of the tfjs operations;
+ * none of them touches data. Comparisons give 1 for true and 0 for false, and are false when an operand is NaN.
+ * Operands of different extents broadcast: a per-tensor value to all, a per-row and a per-column value to the matrix.
+ */
+export class Value {
+  /** @internal */
+  constructor(
+    readonly tracer: Tracer,
+    readonly id: number,
+    readonly extent: NodeExtent,
+  ) {}
+
+  add(other: Operand): Value {
+    return this.binary('add', other);
+  }
+  sub(other: Operand): Value {
+    return this.binary('sub', other);
+  }
+  mul(other: Operand): Value {
+    return this.binary('mul', other);
+  }
+  div(other: Operand): Value {
+    return this.binary('div', other);
+  }
+  maximum(other: Operand): Value {
+    return this.binary('maximum', other);
+  }
+  minimum(other: Operand): Value {
+    return this.binary('minimum', other);
+  }
+  greater(other: Operand): Value {
+    return this.binary('greater', other);
+  }
+  greaterEqual(other: Operand): Value {
+    return this.binary('greaterEqual', other);
+  }
+  less(other: Operand): Value {
+    return this.binary('less', other);
+  }
+  lessEqual(other: Operand): Value {
+    return this.binary('lessEqual', other);
+  }
+  equal(other: Operand): Value {
+    return this.binary('equal', other);
+  }
+
+  neg(): Value {
+    return this.unary('neg');
+  }
+  abs(): Value {
+    return this.unary('abs');
+  }
+  sqrt(): Value {
+    return this.unary('sqrt');
+  }
+  square(): Value {
+    return this.unary('square');
+  }
+  /** -1, 0 or 1; sign(±0) = 0 exactly and sign(NaN) = NaN. */
+  sign(): Value {
+    return this.unary('sign');
+  }
+  exp(): Value {
+    return this.unary('exp');
+  }
+  /** Natural logarithm. */
+  log(): Value {
+    return this.unary('log');
+  }
+  reciprocal(): Value {
+    return this.unary('reciprocal');
+  }
+
+  /** Sum of the entries: of all of them, or `'row'` for one sum per row, `'column'` for one per column. */
+  sum(per: Exclude<Extent, 'element'> = 'tensor'): Value {
+    return this.reduce('sum', per);
+  }
+  /** Mean of the entries, per tensor, row or column. */
+  mean(per: Exclude<Extent, 'element'> = 'tensor'): Value {
+    return this.reduce('mean', per);
+  }
+  /** Largest entry, per tensor, row or column. */
+  max(per: Exclude<Extent, 'element'> = 'tensor'): Value {
+    return this.reduce('max', per);
+  }
+  /** Smallest entry, per tensor, row or column. */
+  min(per: Exclude<Extent, 'element'> = 'tensor'): Value {
+    return this.reduce('min', per);
+  }
+
+  private unary(op: UnaryOperation): Value {
+    return this.tracer.emit({ op, x: this.id, extent: this.extent });
+  }
+
+  private binary(op: BinaryOperation, other: Operand): Value {
+    const y = this.tracer.operand(other, op);
+    return this.tracer.emit({ op, x: this.id, y: y.id, extent: joinExtents(this.extent, y.extent) });
+  }
+
+  /** A reduction of a row or column value reduces its own entries: one per row, not one per element. */
+  private reduce(reduction: Reduction, per: Exclude<Extent, 'element'>): Value {
+    if (this.extent === per || this.extent === 'tensor') return this;
+    if (this.extent === 'host' && reduction !== 'sum') return this;
+    if (this.extent !== 'element' && (per !== 'tensor' || this.extent === 'host')) {
+      throw new InvalidExpressionError({
+        parameter: `${reduction}('${per}')`,
+        found: this.extent === 'host' ? 'a number' : `one value per ${this.extent}`,
+        expected: 'one value per element',
+        advice: 'Combine it with an element-wise value first.',
+      });
+    }
+    return this.tracer.emit({ op: 'reduce', reduction, x: this.id, extent: per });
+  }
+}
+
+/** Element-wise choice: `x` where `condition` is not 0, else `y`. */
+export function select(condition: Value, x: Operand, y: Operand): Value {
+  const a = condition.tracer.operand(x, 'select');
+  const b = condition.tracer.operand(y, 'select');
+  const extent = joinExtents(condition.extent, joinExtents(a.extent, b.extent));
+  return condition.tracer.emit({ op: 'select', condition: condition.id, x: a.id, y: b.id, extent });
+}
+
+const ORDER: readonly NodeExtent[] = ['host', 'tensor', 'row', 'column', 'element'];
+
+/** The extent of a result whose operands have these extents. */
+export function joinExtents(a: NodeExtent, b: NodeExtent): NodeExtent {
+  if (a === b) return a;
+  const wider = ORDER.indexOf(a) > ORDER.indexOf(b) ? a : b;
+  const narrower = wider === a ? b : a;
+  return wider === 'column' && narrower === 'row' ? 'element' : wider;
+}

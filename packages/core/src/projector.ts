@@ -1,0 +1,69 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import type { Described } from './json.js';
+import type { Shape } from './shape.js';
+import type { Site } from './site.js';
+
+/** The tensors that describe a subspace, by name. */
+export type Basis<B extends string = string> = { readonly [K in B]: Tensor };
+
+/** Shape and type of one tensor of a basis. */
+export interface BasisSpec {
+  readonly shape: Shape;
+  readonly dtype: 'float32' | 'int32';
+}
+
+export interface ProjectorTraits {
+  /** down has orthonormal rows, so up = downᵀ and up∘down is an orthogonal projection. */
+  readonly orthonormal: boolean;
+  /** The subspace is spanned by coordinates: down gathers, up scatters, and the residual is exact. */
+  readonly coordinate: boolean;
+  /**
+   * What the basis follows from. `seed`: a pure function of (seed, parameter, epoch), re-derived on load and never
+   * saved. `gradient`: fitted to the gradient at the refresh, saved with the state. `fixed`: the same in every epoch
+   * and re-derived on load.
+   */
+  readonly basisFrom: 'seed' | 'gradient' | 'fixed';
+}
+
+export interface FitContext {
+  readonly site: Site;
+  /** Number of the subspace, from 0. */
+  readonly epoch: number;
+  /**
+   * Flat or axis indices that an enclosing coordinate projector of the same `kind` already covers, ascending. A nested
+   * split draws from the others, so that no coordinate is covered twice.
+   */
+  readonly occupied?: Int32Array;
+}
+
+/**
+ * Picks the subspace in which a rule keeps its state. With q = size of the reduced shape:
+ * down: R^{m×n} → R^q and up: R^q → R^{m×n} are linear, down∘up = id.
+ *
+ * Every method is pure: tensors that come in are neither changed nor disposed, tensors that go out belong to the caller.
+ */
+export interface Projector<B extends string = string> extends Described {
+  readonly traits: ProjectorTraits;
+  /**
+   * Throws an {@link UnsupportedShapeError} or {@link InvalidOptionError} when the projector cannot work at this site.
+   * Called once, before any state is created.
+   */
+  check?(site: Site): void;
+  /** Shape of down(G) in this epoch; `null` when nothing of this parameter is in the subspace (block-wise). */
+  reducedShape(site: Site, epoch: number): Shape | null;
+  /** The tensors `fit` returns. Empty when the basis needs none. */
+  basis(site: Site): Readonly<Record<B, BasisSpec>>;
+  /**
+   * Chooses the subspace of an epoch. `g` is null only when `basisFrom` is not `gradient`, in which case it must not
+   * matter. Called only when `reducedShape` is neither null nor empty.
+   */
+  fit(g: Tensor | null, previous: Basis<B> | null, context: FitContext): Basis<B>;
+  down(g: Tensor, basis: Basis<B>, site: Site): Tensor;
+  up(x: Tensor, basis: Basis<B>, site: Site): Tensor;
+  /**
+   * Carries element-wise state from one subspace to the next: degree 1 is x ← down_to(up_from(x)), the default; degree
+   * 2 squares the entries of the change of basis. Coordinate projectors need no method of their own: both degrees are
+   * the default.
+   */
+  transport?(x: Tensor, from: Basis<B>, to: Basis<B>, site: Site, degree: 1 | 2): Tensor;
+}

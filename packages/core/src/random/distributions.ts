@@ -1,0 +1,87 @@
+import { cosTurns, naturalLog, sinTurns } from './elementary.js';
+import { type RandomKey, threefry2x32 } from './threefry.js';
+
+const scratch = new Uint32Array(2);
+const TWO_POW_MINUS_53 = 2 ** -53;
+
+/** A number uniform on [0, 1) with 53 random bits: the `index`-th of the stream. */
+export function randomUniform(key: RandomKey, index: number): number {
+  threefry2x32(key, index >>> 0, Math.floor(index / 0x100000000), scratch);
+  return ((scratch[0]! >>> 5) * 67108864 + (scratch[1]! >>> 6)) * TWO_POW_MINUS_53;
+}
+
+/** An integer uniform on 0 … `count`-1: the `index`-th of the stream. */
+export function randomInteger(key: RandomKey, index: number, count: number): number {
+  return Math.floor(randomUniform(key, index) * count);
+}
+
+/**
+ * `count` independent standard normal numbers by the Box–Muller transform, the same to the last bit on every engine
+ * (logarithm and cosine are our own; square roots are exact by IEEE 754).
+ */
+export function randomNormals(key: RandomKey, count: number): Float32Array {
+  const out = new Float32Array(count);
+  for (let i = 0; i < count; i += 2) {
+    const radius = Math.sqrt(-2 * naturalLog(1 - randomUniform(key, i)));
+    const turns = randomUniform(key, i + 1);
+    out[i] = radius * cosTurns(turns);
+    if (i + 1 < count) out[i + 1] = radius * sinTurns(turns);
+  }
+  return out;
+}
+
+/** A uniformly random permutation of 0 … `count`-1 (Fisher–Yates). */
+export function randomPermutation(key: RandomKey, count: number): Int32Array {
+  const order = new Int32Array(count);
+  for (let i = 0; i < count; i++) order[i] = i;
+  for (let i = count - 1; i > 0; i--) {
+    const j = randomInteger(key, i, i + 1);
+    const held = order[i]!;
+    order[i] = order[j]!;
+    order[j] = held;
+  }
+  return order;
+}
+
+/**
+ * A uniformly random subset of `size` of the numbers 0 … `count`-1, without replacement and in ascending order, by
+ * selection sampling (Knuth, TAOCP vol. 2, algorithm 3.4.2S): one pass, memory for the subset alone.
+ *
+ * @param excluded Ascending numbers that should not be drawn. They are used, lowest first, only when too few others
+ *   are left.
+ */
+export function randomSubset(key: RandomKey, count: number, size: number, excluded?: Int32Array): Int32Array {
+  const out = new Int32Array(size);
+  if (size === 0) return out;
+  const available = count - (excluded?.length ?? 0);
+  if (excluded === undefined || available < size) {
+    return fillUp(key, out, count, excluded);
+  }
+  select(key, out, size, available);
+  // The draw numbered the available entries; shift each past the excluded ones before it.
+  let skipped = 0;
+  for (let i = 0; i < size; i++) {
+    while (skipped < excluded.length && excluded[skipped]! <= out[i]! + skipped) skipped++;
+    out[i] = out[i]! + skipped;
+  }
+  return out;
+}
+
+function fillUp(key: RandomKey, out: Int32Array, count: number, excluded?: Int32Array): Int32Array {
+  if (excluded === undefined) {
+    select(key, out, out.length, count);
+    return out;
+  }
+  const isExcluded = new Set(excluded);
+  let filled = 0;
+  for (let i = 0; i < count; i++) if (!isExcluded.has(i)) out[filled++] = i;
+  for (let i = 0; filled < out.length; i++) out[filled++] = excluded[i]!;
+  return out.sort();
+}
+
+function select(key: RandomKey, out: Int32Array, size: number, count: number): void {
+  let chosen = 0;
+  for (let i = 0; chosen < size; i++) {
+    if (randomUniform(key, i) * (count - i) < size - chosen) out[chosen++] = i;
+  }
+}
