@@ -1,0 +1,67 @@
+// npm run check: what neither the compiler, the linter nor the tests see. One line per check, then the failures.
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { checkBoundaries } from './boundaries.mjs';
+import { checkCycles } from './cycles.mjs';
+import { checkFileNames } from './file-names.mjs';
+import { checkLinks } from './links.mjs';
+import { checkLockfile } from './lockfile.mjs';
+import { checkManifests } from './manifests.mjs';
+import { checkPortability } from './portability.mjs';
+import { openWorkspace } from './workspace.mjs';
+
+const usage = `node tools/check/main.mjs [CHECK ...]
+Runs the named checks, or all. Exits with 1 if one fails.`;
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** @typedef {(workspace: import('./workspace.mjs').Workspace) => import('./workspace.mjs').Findings} Check */
+
+/** @type {Record<string, Check>} */
+const checks = {
+  boundaries: checkBoundaries,
+  cycles: checkCycles,
+  'file-names': checkFileNames,
+  manifests: checkManifests,
+  links: checkLinks,
+  portability: checkPortability,
+  lockfile: checkLockfile,
+  build: () => command(['tools/build.mjs']),
+  published: () => command(['node_modules/nx/dist/bin/nx.js', 'run-many', '-t', 'package-check', '--parallel=2']),
+  examples: () => command(['tools/examples/main.mjs']),
+};
+
+/**
+ * @param {string[]} script
+ * @returns {import('./workspace.mjs').Findings}
+ */
+function command(script) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, script, { cwd: root, encoding: 'utf8' });
+  const output = `${stdout}${stderr}`.trim();
+  if (status !== 0) return { failures: [output || `${script.join(' ')} exited with ${status}`] };
+  return { failures: [], note: output.split('\n').at(-1)?.trim() ?? '' };
+}
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter(name => !(name in checks));
+if (unknown.length > 0) {
+  console.error(`${usage}\nNo such check: ${unknown.join(', ')}; there are ${Object.keys(checks).join(', ')}`);
+  process.exit(2);
+}
+
+const workspace = openWorkspace(root);
+/** @type {string[]} */
+const failed = [];
+for (const [name, check] of Object.entries(checks)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  const start = performance.now();
+  const { failures, warnings = [], note = '' } = check(workspace);
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  console.log(`${failures.length > 0 ? 'FAIL' : 'ok  '}  ${name.padEnd(12)} ${seconds.padStart(5)} s  ${note}`);
+  for (const warning of warnings) console.log(`      warning: ${warning}`);
+  failed.push(...failures.map(failure => `[${name}] ${failure}`));
+}
+if (failed.length > 0) {
+  console.error(`\n${failed.length} failure${failed.length > 1 ? 's' : ''}:\n${failed.join('\n')}`);
+  process.exitCode = 1;
+}

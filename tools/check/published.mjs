@@ -1,0 +1,96 @@
+// node tools/check/published.mjs packages/NAME: is what npm would publish of this package right? Run by nx for every
+// package, after a build, and cached until an input changes (tools/check/nx-plugin.mjs).
+import { execFile } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { publint } from 'publint';
+import { formatMessage } from 'publint/utils';
+import { entriesOf, importableEntriesOf } from './entries.mjs';
+import { openWorkspace } from './workspace.mjs';
+
+const run = promisify(execFile);
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/**
+ * @param {string} path such as `packages/core`
+ * @returns {Promise<string[]>} failures
+ */
+async function checkPublished(path) {
+  const pack = openWorkspace(root).packages.find(candidate => candidate.path === path);
+  if (!pack) throw new Error(`${path}: no such package; expected packages/NAME`);
+  const missing = entriesOf(pack)
+    .map(({ source }) => source.replace(`${path}/src/`, `${path}/dist/`).replace(/\.ts$/, '.js'))
+    .filter(file => !existsSync(join(root, file)));
+  if (missing.length > 0) return missing.map(file => `${file}: not built; run npm run build`);
+
+  const scratch = mkdtempSync(join(tmpdir(), 'frugal-pack-'));
+  try {
+    await run('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', scratch], {
+      cwd: join(root, path),
+    });
+    const tarball = join(scratch, readdirSync(scratch)[0] ?? '');
+    const findings = await Promise.all([lintTarball(pack, tarball), checkTypes(pack, tarball), importAll(pack)]);
+    return findings.flat();
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
+}
+
+/**
+ * @param {import('./workspace.mjs').Package} pack
+ * @param {string} tarball
+ */
+async function lintTarball(pack, tarball) {
+  const { buffer, byteOffset, byteLength } = readFileSync(tarball);
+  const bytes = buffer.slice(byteOffset, byteOffset + byteLength);
+  const { messages } = await publint({ pack: { tarball: bytes }, strict: true });
+  return messages.map(message => `publint: ${formatMessage(message, pack.manifest, { color: false })}`);
+}
+
+/**
+ * @param {import('./workspace.mjs').Package} pack
+ * @param {string} tarball
+ */
+async function checkTypes(pack, tarball) {
+  const entries = entriesOf(pack).map(({ subpath }) => subpath);
+  const options = ['--profile', 'esm-only', '--format', 'ascii', '--no-emoji', '--no-color', '--no-definitely-typed'];
+  const attw = join(root, 'node_modules/.bin/attw');
+  return run(attw, [tarball, ...options, '--entrypoints', ...entries], { cwd: root }).then(
+    () => [],
+    ({ stdout, stderr }) => [`attw: ${stdout}${stderr}`.trim()],
+  );
+}
+
+// By package name, from the built files, in a Node that knows nothing of TypeScript or of the `source` condition.
+const importer = `
+const [entries, optional] = JSON.parse(process.argv[1]);
+for (const entry of entries) {
+  try {
+    await import(entry);
+  } catch (error) {
+    const absent = error.code === 'ERR_MODULE_NOT_FOUND' && optional.some(name => error.message.includes("'" + name + "'"));
+    if (!absent) { console.log(entry + ': ' + (error.stack ?? error)); process.exitCode = 1; }
+  }
+}`;
+
+/** @param {import('./workspace.mjs').Package} pack */
+async function importAll(pack) {
+  const entries = importableEntriesOf(pack).map(({ subpath }) => `${pack.manifest.name}${subpath.slice(1)}`);
+  const optional = Object.entries(pack.manifest.peerDependenciesMeta ?? {})
+    .filter(([, meta]) => meta.optional)
+    .map(([name]) => name);
+  const { NODE_OPTIONS: _, ...env } = process.env;
+  const script = ['--input-type=module', '--eval', importer, JSON.stringify([entries, optional])];
+  return run(process.execPath, script, { cwd: join(root, pack.path), env }).then(
+    () => [],
+    ({ stdout, stderr }) => [`import: ${stdout}${stderr}`.trim()],
+  );
+}
+
+const path = (process.argv[2] ?? '').replace(/\/$/, '');
+const failures = await checkPublished(path);
+for (const failure of failures) console.error(`${path}: ${failure}`);
+process.exitCode = failures.length > 0 ? 1 : 0;
