@@ -2,7 +2,7 @@ export type { Combine, CombineInputs, CombineOutputs } from './combine.js';
 export * from './errors.js';
 export * from './expression/index.js';
 export type { Described, Json } from './json.js';
-export { requireInteger, requireKnownKeys, requireNumber, requireOneOf } from './options.js';
+export { requireBoolean, requireInteger, requireKnownKeys, requireNumber, requireOneOf } from './options.js';
 export type { Basis, BasisSpec, FitContext, Projector, ProjectorTraits } from './projector.js';
 export * from './random/index.js';
 export { roundHalfToEven } from './rounding.js';

@@ -32,6 +32,14 @@ export function requireInteger(parameter: string, value: number, minimum: number
   return value;
 }
 
+/** Checks that a value is `true` or `false` and returns it. */
+export function requireBoolean(parameter: string, value: boolean): boolean {
+  if (typeof value !== 'boolean') {
+    throw new InvalidOptionError({ parameter, found: value, expected: 'true or false' });
+  }
+  return value;
+}
+
 /** Checks that a value is one of a list and returns it. */
 export function requireOneOf<const T extends string>(parameter: string, value: T, choices: readonly T[]): T {
   if (!choices.includes(value)) {

@@ -31,6 +31,11 @@ export class Value {
   div(other: Operand): Value {
     return this.binary('div', other);
   }
+  /** Quotient, and 0 wherever the divisor is 0. NaN in either operand still gives NaN, but 0 wins over NaN / 0. */
+  divNoNan(other: Operand): Value {
+    const divisor = this.tracer.operand(other, 'divNoNan');
+    return select(divisor.equal(0), 0, this.div(divisor));
+  }
   maximum(other: Operand): Value {
     return this.binary('maximum', other);
   }
