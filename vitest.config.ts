@@ -1,11 +1,16 @@
 import { defineConfig } from 'vitest/config';
 
+// Packages are tested from source: the `source` condition of their exports leads to src/, so no build comes first.
 export default defineConfig({
   resolve: { conditions: ['source'] },
   ssr: { resolve: { conditions: ['source'], externalConditions: ['source'] } },
   test: {
     include: ['packages/*/test/**/*.test.ts', 'tools/**/*.test.ts'],
+    // A process per file: tfjs keeps its engine and its backends in globals, and a wasm heap never shrinks.
     pool: 'forks',
+    maxWorkers: 2,
     testTimeout: 60_000,
+    hookTimeout: 60_000,
+    env: { NODE_ENV: 'test' },
   },
 });

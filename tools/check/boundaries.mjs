@@ -46,7 +46,8 @@ function wrongImport(workspace, pack, layer, file, specifier) {
     return `'${specifier}' leaves ${pack.path}/src; import another package by its name`;
   }
   if (isBuiltin(specifier)) {
-    if (!layer.node) return `'${specifier}' exists only in Node, and ${pack.short} must also run in a page`;
+    const allowed = typeof layer.node === 'string' ? file.startsWith(`${pack.path}/src/${layer.node}/`) : layer.node;
+    if (!allowed) return `'${specifier}' exists only in Node, and ${file} must also run in a page`;
     return specifier.startsWith('node:') ? null : `'${specifier}': write 'node:${specifier}'`;
   }
   const name = packageOf(specifier);

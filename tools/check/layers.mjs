@@ -5,7 +5,8 @@
  * @typedef {object} Layer
  * @property {readonly string[]} workspace packages of this repository, without the scope
  * @property {readonly string[]} external packages from the registry; '*': any that its package.json declares
- * @property {boolean} node whether Node's own modules (node:fs …) may be used: false for what must also run in a page
+ * @property {boolean | string} node whether Node's own modules (node:fs …) may be used: false for what must also run in
+ *   a page; a folder of src/ for a package that does both
  */
 
 const tfjs = '@tensorflow/tfjs-core';
@@ -29,7 +30,7 @@ export const layers = {
   },
   testing: { workspace: ['core'], external: [tfjs, 'fast-check'], node: false },
   checkpoint: { workspace: ['core'], external: [tfjs], node: true },
-  llama: { workspace: [], external: [tfjs, '@huggingface/tokenizers'], node: false },
+  llama: { workspace: [], external: [tfjs, '@huggingface/tokenizers'], node: 'node' },
   trainer: {
     workspace: ['core', 'linalg', ...primitives, 'composer', ...backends, 'testing', 'checkpoint', 'llama'],
     external: ['*'],

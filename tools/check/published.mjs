@@ -12,13 +12,14 @@ import { entriesOf, importableEntriesOf } from './entries.mjs';
 import { openWorkspace } from './workspace.mjs';
 
 const run = promisify(execFile);
-const root = fileURLToPath(new URL('../..', import.meta.url));
+const attw = fileURLToPath(new URL('../../node_modules/.bin/attw', import.meta.url));
 
 /**
+ * @param {string} root absolute folder of the workspace
  * @param {string} path such as `packages/core`
  * @returns {Promise<string[]>} failures
  */
-async function checkPublished(path) {
+export async function checkPublished(root, path) {
   const pack = openWorkspace(root).packages.find(candidate => candidate.path === path);
   if (!pack) throw new Error(`${path}: no such package; expected packages/NAME`);
   const missing = entriesOf(pack)
@@ -32,7 +33,7 @@ async function checkPublished(path) {
       cwd: join(root, path),
     });
     const tarball = join(scratch, readdirSync(scratch)[0] ?? '');
-    const findings = await Promise.all([lintTarball(pack, tarball), checkTypes(pack, tarball), importAll(pack)]);
+    const findings = await Promise.all([lintTarball(pack, tarball), checkTypes(pack, tarball), importAll(root, pack)]);
     return findings.flat();
   } finally {
     rmSync(scratch, { recursive: true });
@@ -57,8 +58,7 @@ async function lintTarball(pack, tarball) {
 async function checkTypes(pack, tarball) {
   const entries = entriesOf(pack).map(({ subpath }) => subpath);
   const options = ['--profile', 'esm-only', '--format', 'ascii', '--no-emoji', '--no-color', '--no-definitely-typed'];
-  const attw = join(root, 'node_modules/.bin/attw');
-  return run(attw, [tarball, ...options, '--entrypoints', ...entries], { cwd: root }).then(
+  return run(attw, [tarball, ...options, '--entrypoints', ...entries]).then(
     () => [],
     ({ stdout, stderr }) => [`attw: ${stdout}${stderr}`.trim()],
   );
@@ -76,8 +76,11 @@ for (const entry of entries) {
   }
 }`;
 
-/** @param {import('./workspace.mjs').Package} pack */
-async function importAll(pack) {
+/**
+ * @param {string} root
+ * @param {import('./workspace.mjs').Package} pack
+ */
+async function importAll(root, pack) {
   const entries = importableEntriesOf(pack).map(({ subpath }) => `${pack.manifest.name}${subpath.slice(1)}`);
   const optional = Object.entries(pack.manifest.peerDependenciesMeta ?? {})
     .filter(([, meta]) => meta.optional)
@@ -90,7 +93,9 @@ async function importAll(pack) {
   );
 }
 
-const path = (process.argv[2] ?? '').replace(/\/$/, '');
-const failures = await checkPublished(path);
-for (const failure of failures) console.error(`${path}: ${failure}`);
-process.exitCode = failures.length > 0 ? 1 : 0;
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const path = (process.argv[2] ?? '').replace(/\/$/, '');
+  const failures = await checkPublished(fileURLToPath(new URL('../..', import.meta.url)), path);
+  for (const failure of failures) console.error(`${path}: ${failure}`);
+  process.exitCode = failures.length > 0 ? 1 : 0;
+}

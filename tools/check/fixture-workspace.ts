@@ -1,0 +1,37 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import { openWorkspace, type Workspace } from './workspace.mjs';
+
+/** A workspace on disk with these files, removed when the test ends. Objects are written as JSON. */
+export function fixtureWorkspace(files: Record<string, string | object>): Workspace {
+  const root = mkdtempSync(join(tmpdir(), 'frugal-check-'));
+  onTestFinished(() => rmSync(root, { recursive: true }));
+  for (const [file, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(root, file)), { recursive: true });
+    writeFileSync(join(root, file), typeof content === 'string' ? content : JSON.stringify(content));
+  }
+  return openWorkspace(root);
+}
+
+/** package.json and tsconfig.json of a package that passes every check, with what the test wants different. */
+export function fixturePackage(short: string, changes: object = {}): Record<string, object> {
+  const manifest = {
+    name: `@frugaljs/${short}`,
+    version: '0.1.0',
+    description: 'for a test',
+    license: 'Apache-2.0',
+    type: 'module',
+    exports: { '.': { source: './src/index.ts', default: './dist/index.js' } },
+    engines: { node: '>=20' },
+    files: ['dist', 'src', 'README.md', 'LICENSE'],
+    peerDependencies: { '@tensorflow/tfjs-core': '^4.22.0' },
+    ...changes,
+  };
+  const dependencies: Record<string, string> = 'dependencies' in manifest ? (manifest.dependencies as never) : {};
+  const references = Object.keys(dependencies)
+    .filter(name => name.startsWith('@frugaljs/'))
+    .map(name => ({ path: name.replace('@frugaljs/', '../') }));
+  return { [`packages/${short}/package.json`]: manifest, [`packages/${short}/tsconfig.json`]: { references } };
+}

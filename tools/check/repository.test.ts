@@ -1,0 +1,143 @@
+import { describe, expect, it } from 'vitest';
+import { checkFileNames } from './file-names.mjs';
+import { fixturePackage, fixtureWorkspace } from './fixture-workspace.js';
+import { checkLinks } from './links.mjs';
+import { checkLockfile } from './lockfile.mjs';
+import { checkManifests } from './manifests.mjs';
+import { checkPortability } from './portability.mjs';
+
+describe('file names', () => {
+  it.each(['packages/core/src/utils.ts', 'packages/core/src/helpers/a.ts', 'tools/misc.mjs', 'packages/common/a.ts'])(
+    'refuse %s',
+    file => {
+      const { failures } = checkFileNames(fixtureWorkspace({ ...fixturePackage('core'), [file]: '' }));
+      expect(failures).toEqual([expect.stringContaining(`${file}: name the file`)]);
+    },
+  );
+
+  it('accept names that merely contain such a word, and warn about long files', () => {
+    const { failures, warnings } = checkFileNames(
+      fixtureWorkspace({
+        ...fixturePackage('core'),
+        'packages/core/src/common-divisor.ts': 'line\n'.repeat(301),
+        'packages/core/src/short.ts': 'line\n'.repeat(300),
+      }),
+    );
+    expect(failures).toEqual([]);
+    expect(warnings).toEqual([expect.stringContaining('common-divisor.ts: 301 lines')]);
+  });
+});
+
+describe('manifests', () => {
+  const readme =
+    "# @frugaljs/core\n\n```sh\nnpm install @frugaljs/core\n```\n\n```ts\nimport {} from '@frugaljs/core';\n```\n";
+  const good = {
+    'package.json': { engines: { node: '>=20' } },
+    'tsconfig.json': { references: [{ path: 'packages/core' }] },
+    LICENSE: 'terms',
+    ...fixturePackage('core'),
+    'packages/core/LICENSE': 'terms',
+    'packages/core/README.md': readme,
+  };
+
+  it('accept a complete package', () => {
+    expect(checkManifests(fixtureWorkspace(good)).failures).toEqual([]);
+  });
+
+  it.each<[string, Record<string, string | object>]>([
+    ['description is missing', fixturePackage('core', { description: undefined })],
+    ["'private' must be absent", fixturePackage('core', { private: true })],
+    ['engines.node is >=22', fixturePackage('core', { engines: { node: '>=22' } })],
+    ['peerDependencies lack @tensorflow/tfjs-core', fixturePackage('core', { peerDependencies: {} })],
+    ['must be a copy', { 'packages/core/LICENSE': 'other terms' }],
+    ['must start with a title', { 'packages/core/README.md': readme.slice(2) }],
+    ['lacks an install line', { 'packages/core/README.md': readme.replace('install', 'get') }],
+    ['lacks an example code block', { 'packages/core/README.md': readme.replace("from '@frugaljs/core'", '') }],
+    ['references lack packages/core', { 'tsconfig.json': { references: [] } }],
+  ])('refuse: %s', (message, changes) => {
+    const { failures } = checkManifests(fixtureWorkspace({ ...good, ...changes }));
+    expect(failures).toEqual([expect.stringContaining(message)]);
+  });
+});
+
+describe('portability', () => {
+  // Put together here, so that this file passes the check that it tests.
+  const home = ['', 'home', 'somebody', 'data'].join('/');
+  const host = ['registry', 'example', 'org'].join('.');
+
+  it.each([home, `cd ${home}`, `'${home}'`, `https://${host}/x`])('refuse %s', line => {
+    const { failures } = checkPortability(fixtureWorkspace({ ...fixturePackage('core'), 'docs/a.md': `x\n${line}\n` }));
+    expect(failures).toEqual([expect.stringContaining('docs/a.md:2: ')]);
+  });
+
+  it('refuse a lock file that is bound to a host, and accept its links to packages', () => {
+    const lock = {
+      packages: {
+        'node_modules/a': { version: '1.0.0', resolved: 'https://example.org/a.tgz' },
+        'node_modules/b': { resolved: 'packages/b', link: true },
+      },
+    };
+    const { failures } = checkPortability(fixtureWorkspace({ ...fixturePackage('core'), 'package-lock.json': lock }));
+    expect(failures).toEqual([expect.stringContaining('node_modules/a is bound to https://example.org')]);
+  });
+
+  it('accept relative paths and ordinary URLs', () => {
+    const text = 'see ../home/x, https://example.org/home/x and registry.get(name).org';
+    const { failures } = checkPortability(fixtureWorkspace({ ...fixturePackage('core'), 'docs/a.md': text }));
+    expect(failures).toEqual([]);
+  });
+});
+
+describe('links', () => {
+  const page = (text: string) =>
+    checkLinks(
+      fixtureWorkspace({
+        ...fixturePackage('core'),
+        'docs/a.md': text,
+        'docs/b.md': '# Bits & bytes\n```\n# no\n```\n',
+      }),
+    ).failures;
+
+  it('accept files, folders, headings and what stands in code', () => {
+    expect(page('[b](b.md) [c](../packages/core) [d](b.md#bits--bytes) `[x](y.md)` [w](https://example.org)')).toEqual(
+      [],
+    );
+  });
+
+  it.each(['[b](c.md)', '[b](b.md#nothing)', '[b](b.md#no)', '[b](#here)'])('refuse %s', text => {
+    expect(page(`first\n${text}`)).toEqual([expect.stringContaining('docs/a.md:2: link to ')]);
+  });
+});
+
+describe('lock file', () => {
+  const lock = (entry: object) => ({
+    packages: {
+      'node_modules/binary': {
+        version: '1.2.3',
+        dev: true,
+        optionalDependencies: { 'binary-linux-x64-musl': '1.2.3' },
+      },
+      'packages/core': { peerDependencies: { '@tensorflow/tfjs-core': '^4.22.0' } },
+      ...entry,
+    },
+  });
+
+  it('must describe every optional package and agree with each package.json', () => {
+    const { failures } = checkLockfile(
+      fixtureWorkspace({
+        ...fixturePackage('core', { dependencies: { extra: '1.0.0' } }),
+        'package-lock.json': lock({}),
+      }),
+    );
+    expect(failures).toEqual([
+      expect.stringContaining('lacks its optional package binary-linux-x64-musl'),
+      expect.stringContaining('dependencies of packages/core differ'),
+    ]);
+  });
+
+  it('passes when it does', () => {
+    const complete = lock({ 'node_modules/binary-linux-x64-musl': { version: '1.2.3' } });
+    const workspace = fixtureWorkspace({ ...fixturePackage('core'), 'package-lock.json': complete });
+    expect(checkLockfile(workspace).failures).toEqual([]);
+  });
+});
