@@ -15,7 +15,10 @@ import type { SlotSpec } from './slots.js';
 export type Rule = ExpressionRule | TensorRule | SubspaceRule;
 
 /** Symbolic arguments of `step`: the gradient `g`, every state slot and every per-step scalar, by name. */
-export type RuleInputs<S extends string, C extends string> = { readonly [K in 'g' | S | C]: Value } & {
+export type RuleInputs<S extends string, C extends string> = { readonly [K in S]: Value } & {
+  readonly [K in C]: Value;
+} & {
+  readonly g: Value;
   /** The parameter itself, for rules that declare `readsParameter`. */
   readonly parameter?: Value;
 };
@@ -42,7 +45,7 @@ export interface ExpressionRule<S extends string = string, C extends string = st
 export type StateFreeRule = ExpressionRule<never>;
 
 /** Tensor arguments of a {@link TensorRule}: the gradient `g` and every state slot, by name. */
-export type TensorRuleInputs<S extends string> = { readonly [K in 'g' | S]: Tensor };
+export type TensorRuleInputs<S extends string> = { readonly [K in S]: Tensor } & { readonly g: Tensor };
 
 /** What a {@link TensorRule} returns. */
 export type TensorRuleOutputs<S extends string> = { readonly [K in 'direction' | S]: Tensor };
