@@ -1,0 +1,145 @@
+import { execFile } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { generate } from './generate.mjs';
+import { insertModuleStatement, insertReadmeRow, insertTableEntry } from './insert.mjs';
+import { namesOf } from './names.mjs';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const run = promisify(execFile);
+
+/** Runs a command of node and returns what it printed, also when it fails. */
+async function output(args: string[], cwd: string): Promise<string> {
+  const { stdout, stderr } = await run(process.execPath, args, { cwd }).catch(error => error);
+  return `${stdout}${stderr}`;
+}
+
+describe('generate', () => {
+  let copy = '';
+  let written: string[] = [];
+
+  beforeAll(() => {
+    // Within the workspace, so that the names of its packages resolve.
+    mkdirSync(join(root, '.cache'), { recursive: true });
+    copy = mkdtempSync(join(root, '.cache/new-'));
+    for (const short of ['state-full', 'state-free', 'projectors']) {
+      for (const part of ['src', 'package.json', 'README.md']) {
+        const path = `packages/${short}/${part}`;
+        if (existsSync(join(root, path))) cpSync(join(root, path), join(copy, path), { recursive: true });
+      }
+    }
+    written = [
+      ...generate(copy, 'rule', 'heavyBall'),
+      ...generate(copy, 'state-free-rule', 'clipped-gradient'),
+      ...generate(copy, 'projector', 'topRows'),
+    ];
+  });
+
+  afterAll(() => rmSync(copy, { recursive: true }));
+
+  it('writes source, test, index, table and documentation', () => {
+    expect(written).toEqual(
+      expect.arrayContaining([
+        'packages/state-full/src/heavy-ball.ts',
+        'packages/state-full/test/heavy-ball.test.ts',
+        'packages/state-full/src/index.ts',
+        'packages/state-full/src/table.ts',
+        'packages/state-full/README.md',
+        'packages/state-free/src/clipped-gradient.ts',
+        'packages/state-free/src/index.ts',
+        'packages/state-free/src/table.ts',
+        'packages/state-free/README.md',
+        'packages/projectors/src/top-rows.ts',
+        'packages/projectors/src/index.ts',
+        'packages/projectors/README.md',
+      ]),
+    );
+    const text = written.map(file => readFileSync(join(copy, file), 'utf8')).join('\n');
+    expect(text).not.toMatch(/template/i);
+    expect(text).toContain('export { type ClippedGradientOptions, clippedGradient }');
+    expect(text).toContain('| `topRows` |');
+  });
+
+  it('writes code that compiles', async () => {
+    const config = join(copy, 'tsconfig.json');
+    const files = written.filter(file => file.endsWith('.ts')).map(file => join(copy, file));
+    writeFileSync(config, JSON.stringify({ extends: join(root, 'tsconfig.tests.json'), include: [], files }));
+    const printed = await output(
+      [join(root, 'node_modules/typescript/bin/tsc'), '-p', config, '--pretty', 'false'],
+      copy,
+    );
+    const errors = printed.split('\n').filter(line => written.some(file => line.startsWith(`${file}(`)));
+    expect(errors).toEqual([]);
+  });
+
+  it('writes tests that pass', async () => {
+    const report = join(copy, 'report.json');
+    const options = [
+      '--config',
+      join(root, 'vitest.config.ts'),
+      '--root',
+      copy,
+      '--reporter=json',
+      `--outputFile=${report}`,
+    ];
+    const printed = await output([join(root, 'node_modules/vitest/vitest.mjs'), 'run', ...options], copy);
+    expect(existsSync(report), printed).toBe(true);
+    const { numPassedTests, numFailedTests, success } = JSON.parse(readFileSync(report, 'utf8'));
+    expect({ numFailedTests, success }, printed).toEqual({ numFailedTests: 0, success: true });
+    expect(numPassedTests).toBeGreaterThan(20);
+  });
+
+  it('refuses a name that is taken, and writes nothing', () => {
+    const before = readFileSync(join(copy, 'packages/state-full/src/index.ts'), 'utf8');
+    expect(() => generate(copy, 'rule', 'lion')).toThrow(/lion exists, see packages\/state-full\/src\/lion\.ts/);
+    expect(readFileSync(join(copy, 'packages/state-full/src/index.ts'), 'utf8')).toBe(before);
+  });
+
+  it.each(['HeavyBall', 'heavy_ball', '9lives', 'a--b', '../x', ''])('refuses the name %j', name => {
+    expect(() => namesOf(name)).toThrow(/expected camelCase or kebab-case/);
+  });
+});
+
+describe('insertions', () => {
+  const index = "export { a } from './a.js';\nexport {\n  type C,\n  c,\n} from './c.js';\n";
+
+  it.each([
+    ['./b.js', 1],
+    ['./0.js', 0],
+    ['./d.js', 5],
+  ])('put %s in the order of modules', (module, line) => {
+    const lines = insertModuleStatement(index, 'export', 'NEW', module).split('\n');
+    expect(lines.indexOf('NEW')).toBe(line);
+  });
+
+  it('add the last entry of a table', () => {
+    const table =
+      "interface E {}\nexport const ALL: readonly E[] = [\n  { kind: 'a' },\n];\nexport const other = [];\n";
+    expect(insertTableEntry(table, "{ kind: 'b' }")).toContain(
+      "[\n  { kind: 'a' },\n  { kind: 'b' },\n];\nexport const other",
+    );
+    expect(() => insertTableEntry('export {};', 'x')).toThrow(/no exported array/);
+  });
+
+  it('add a row to the table of primitives, by column title', () => {
+    const readme =
+      '# P\n\n| option | x |\n|---|---|\n| a | b |\n\n| rule | state | paper |\n|---|--:|---|\n| `a` | 4 | p |\n\nend\n';
+    const cells: [RegExp, string][] = [
+      [/paper/, 'unpublished'],
+      [/state/, '8'],
+    ];
+    expect(insertReadmeRow(readme, 'b', cells)).toBe(
+      readme.replace('p |\n\nend', 'p |\n| `b` | 8 | unpublished |\n\nend'),
+    );
+    expect(insertReadmeRow('# P\n', 'b', cells)).toBeNull();
+  });
+});
+
+it('the command explains itself', async () => {
+  const command = fileURLToPath(new URL('../new.mjs', import.meta.url));
+  expect(await output([command, 'rule'], tmpdir())).toMatch(/^Usage: /);
+});

@@ -1,0 +1,55 @@
+// Puts one more line into a file that lists things: an index, a table of rules, a table in a README.
+
+/**
+ * Adds a statement that names a module among others of its kind, by the order of the modules.
+ *
+ * @param {string} text
+ * @param {'import' | 'export'} keyword
+ * @param {string} statement
+ * @param {string} module such as `./lion.js`
+ */
+export function insertModuleStatement(text, keyword, statement, module) {
+  const pattern = new RegExp(`^${keyword} [^;]*? from '(\\./[^']+)';\\n`, 'gm');
+  const known = [...text.matchAll(pattern)];
+  const next = known.find(([, other = '']) => other > module);
+  const last = known.at(-1);
+  const at = next?.index ?? (last ? last.index + last[0].length : text.length);
+  return `${text.slice(0, at)}${statement}\n${text.slice(at)}`;
+}
+
+/**
+ * Adds an entry at the end of the exported array of a table.
+ *
+ * @param {string} text
+ * @param {string} entry
+ * @throws {Error} if there is no `export const NAME … = [ … ];`
+ */
+export function insertTableEntry(text, entry) {
+  const start = text.search(/^export const [A-Z_]+\b.* = \[$/m);
+  const end = start < 0 ? -1 : text.indexOf('\n];', start);
+  if (end < 0) throw new Error('src/table.ts: found no exported array to add the entry to');
+  return `${text.slice(0, end)}\n  ${entry},${text.slice(end)}`;
+}
+
+/**
+ * Adds a row at the end of the first Markdown table whose first column links or names the primitives.
+ *
+ * @param {string} text
+ * @param {string} camel name of the primitive
+ * @param {[title: RegExp, cell: string][]} cells
+ * @returns {string | null} null: no table whose first column is titled rule, projector, name or factory
+ */
+export function insertReadmeRow(text, camel, cells) {
+  const lines = text.split('\n');
+  const header = lines.findIndex(
+    (line, index) =>
+      /^\|\s*(rule|projector|name|factory)s?\s*\|/i.test(line) && /^\|[\s:|-]+\|$/.test(lines[index + 1] ?? ''),
+  );
+  if (header < 0) return null;
+  const titles = (lines[header] ?? '').split('|').slice(2, -1);
+  const row = titles.map(title => cells.find(([pattern]) => pattern.test(title))?.[1] ?? '');
+  let end = header + 2;
+  while (lines[end]?.startsWith('|')) end++;
+  lines.splice(end, 0, `| ${[`\`${camel}\``, ...row].join(' | ')} |`);
+  return lines.join('\n');
+}
