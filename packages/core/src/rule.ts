@@ -32,7 +32,7 @@ export const RESERVED_NAMES: readonly string[] = ['g', 'direction', 'parameter',
 /** A rule written once on symbolic values; the reference interpreter and every fused kernel run the same expression. */
 export interface ExpressionRule<S extends string = string, C extends string = string> extends Described {
   readonly type: 'expression';
-  /** True when `step` reads `parameter`. Such a rule works on whole parameters only, not inside a subspace. */
+  /** True when `step` reads `parameter`; inside a subspace that is the parameter projected like the gradient. */
   readonly readsParameter?: boolean;
   /** The state kept for a gradient of this shape; `{}` for a state-free rule. */
   state(shape: Shape): Readonly<Record<S, SlotSpec>>;

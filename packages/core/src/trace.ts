@@ -1,6 +1,6 @@
 import type { Combine } from './combine.js';
 import { InvalidExpressionError } from './errors.js';
-import type { Graph } from './expression/graph.js';
+import type { Graph, NodeExtent } from './expression/graph.js';
 import { Tracer } from './expression/tracer.js';
 import type { Operand, Value } from './expression/value.js';
 import { type ExpressionRule, RESERVED_NAMES } from './rule.js';
@@ -10,17 +10,21 @@ import type { Extent, SlotSpec } from './slots.js';
 /**
  * Runs a rule's `step` on symbolic values. The graph's inputs are `g`, `parameter` and the slots; its outputs are
  * `direction` and the next value of every slot.
+ *
+ * @param scalarsPer With an extent, the per-step numbers become inputs of that extent: one number per row, column or
+ *   element instead of one for all, for state whose parts have taken different numbers of steps.
  */
-export function traceRule(rule: ExpressionRule, shape: Shape): Graph {
+export function traceRule(rule: ExpressionRule, shape: Shape, scalarsPer: NodeExtent = 'host'): Graph {
   const slots = rule.state(shape);
   const scalars = Object.keys(rule.scalars?.(1, shape) ?? {});
   checkNames(rule.kind, [...Object.keys(slots), ...scalars], RESERVED_NAMES);
   const tracer = new Tracer();
   const inputs: Record<string, Value> = { g: tracer.input('g', 'element'), ...slotInputs(tracer, slots) };
   if (rule.readsParameter) inputs['parameter'] = tracer.input('parameter', 'element');
-  for (const name of scalars) inputs[name] = tracer.scalar(name);
+  for (const name of scalars)
+    inputs[name] = scalarsPer === 'host' ? tracer.scalar(name) : tracer.input(name, scalarsPer);
   const outputs = rule.step(inputs as Parameters<typeof rule.step>[0], shape);
-  return finish(tracer, rule.kind, slots, outputs);
+  return finish(tracer, `${rule.kind}.step`, slots, outputs);
 }
 
 const COMBINE_INPUTS = ['g', 'lifted', 'residual', 'residualDirection'] as const;
@@ -33,7 +37,7 @@ export function traceCombine(combine: Combine, shape: Shape): Graph {
   const inputs: Record<string, Value> = slotInputs(tracer, slots);
   for (const name of COMBINE_INPUTS) inputs[name] = tracer.input(name, 'element');
   const outputs = combine.apply(inputs as Parameters<typeof combine.apply>[0]);
-  return finish(tracer, combine.kind, slots, outputs);
+  return finish(tracer, `${combine.kind}.apply`, slots, outputs);
 }
 
 function slotInputs(tracer: Tracer, slots: Readonly<Record<string, SlotSpec>>): Record<string, Value> {
@@ -53,7 +57,7 @@ function checkNames(kind: string, names: readonly string[], reserved: readonly s
 
 function finish(
   tracer: Tracer,
-  kind: string,
+  method: string,
   slots: Readonly<Record<string, SlotSpec>>,
   outputs: Readonly<Record<string, Operand>>,
 ): Graph {
@@ -63,10 +67,10 @@ function finish(
   const extra = Object.keys(outputs).filter(name => !(name in extents));
   if (missing.length > 0 || extra.length > 0) {
     throw new InvalidExpressionError({
-      parameter: `${kind}.step`,
+      parameter: method,
       found: `outputs ${Object.keys(outputs).join(', ') || '(none)'}`,
       expected: `outputs ${Object.keys(extents).join(', ')}`,
-      advice: 'A step returns the direction and the next value of every slot it declares.',
+      advice: 'Return the direction and the next value of every declared slot.',
     });
   }
   return tracer.graph(outputs, extents);

@@ -1,0 +1,304 @@
+import { DisposedError, InvalidStateError, type Json, type Schedule } from '@frugaljs/core';
+import { type NamedTensorMap, Optimizer, serialization, type Tensor, type Variable } from '@tensorflow/tfjs-core';
+import { type SavedState, StateReader } from '../runtime/saved-state.js';
+import { GradientAccumulator } from './accumulator.js';
+import { type Assigned, assign } from './assignment.js';
+import { compositionFromJson, compositionToJson } from './composition-json.js';
+import { type Explanation, explain } from './explain.js';
+import { examineGradients } from './gradient-health.js';
+import { type Gradients, type NamedTensor, readGradients, type VariableGradient } from './gradients.js';
+import { type MemoryReport, memoryReport } from './memory-report.js';
+import type { ComposeOptions, NamedShape } from './options.js';
+import { fromNamedTensors, matchSavedNames, OWN, type SavedStates, toNamedTensors } from './saved-weights.js';
+import { TrainedParameter } from './trained-parameter.js';
+import { requireLearningRate, validateOptions } from './validate-options.js';
+
+/**
+ * A composition at work: a `tf.Optimizer` for `minimize`, `applyGradients` and `LayersModel.compile`. State is keyed by
+ * the names of the variables, so freezing, unfreezing and reordering them disturbs nothing. Made by {@link compose}.
+ */
+export class ComposedOptimizer extends Optimizer {
+  static get className(): string {
+    return 'FrugalComposed';
+  }
+
+  /** Updates left out because a gradient was not finite, under the policy `skip`. */
+  skippedUpdates = 0;
+
+  private readonly options: ComposeOptions;
+  private rate: number | Schedule;
+  private readonly accumulator: GradientAccumulator;
+  private readonly trained = new Map<string, TrainedParameter>();
+  private assigned: ReadonlyMap<string, Assigned> = new Map();
+  private readonly claimed = new Map<string, Variable>();
+  private pending: SavedStates | null = null;
+  private handedOut: Tensor[] = [];
+  private disposed = false;
+
+  constructor(options: ComposeOptions) {
+    super();
+    validateOptions(options);
+    this.options = { ...options, groups: options.groups.map(group => ({ ...group })) };
+    this.rate = options.learningRate;
+    this.accumulator = new GradientAccumulator(options.accumulate ?? 1);
+    this.iterations_ = 0;
+  }
+
+  /** Updates made so far. Rounds of accumulation and skipped updates do not count. */
+  get updates(): number {
+    return this.iterations_;
+  }
+
+  /** The learning rate of the next update. Setting a number or a schedule takes effect with it. */
+  get learningRate(): number {
+    return typeof this.rate === 'number' ? this.rate : this.rate.at(this.updates);
+  }
+
+  set learningRate(rate: number | Schedule) {
+    requireLearningRate(rate);
+    this.rate = rate;
+  }
+
+  /** Replaces the learning rate; the same as assigning {@link learningRate}. */
+  setLearningRate(rate: number | Schedule): void {
+    this.learningRate = rate as number;
+  }
+
+  /**
+   * Makes one update, or adds to the gradients that are accumulated for one. Everything that can be wrong with the
+   * gradients is found before anything changes. Does not dispose the gradients.
+   */
+  override applyGradients(gradients: NamedTensorMap | NamedTensor[] | Gradients): void {
+    this.requireLive();
+    const { onMissingGradient = 'throw', onNonFinite = 'throw', accumulate = 1 } = this.options;
+    const read = readGradients(gradients as Gradients, onMissingGradient, name => this.claimed.has(name));
+    const entries = this.adopt(read);
+    if (accumulate === 1) {
+      this.update(entries);
+      return;
+    }
+    const { finite } = examineGradients(entries, {}, onNonFinite);
+    if (!finite) {
+      this.skippedUpdates += 1;
+      return;
+    }
+    this.accumulator.add(entries);
+    if (!this.accumulator.complete()) return;
+    const means = this.accumulator.take();
+    try {
+      this.update(means);
+    } finally {
+      for (const { gradient } of means) gradient.dispose();
+    }
+  }
+
+  /** What the optimizer keeps for these variables after the next update (or a later one); exact to the byte. */
+  memoryReport(
+    parameters: readonly NamedShape[] | Readonly<Record<string, NamedShape>>,
+    options: { readonly update?: number } = {},
+  ): MemoryReport {
+    return memoryReport(this.options, listOf(parameters), options.update ?? this.updates);
+  }
+
+  /** The expression, the kernel that runs it and the bytes of state, per variable. */
+  explain(parameters: readonly NamedShape[] | Readonly<Record<string, NamedShape>> = this.variables()): Explanation {
+    return explain(this.options, this.memoryReport(parameters));
+  }
+
+  /** The composition as JSON, for `fromJson` and configuration files. */
+  toJSON(): { readonly [key: string]: Json | undefined } {
+    return compositionToJson({ ...this.options, learningRate: this.rate });
+  }
+
+  override getConfig(): serialization.ConfigDict {
+    // Loading a model turns snake_case in names and strings of a configuration to camelCase. JSON without a literal
+    // underscore passes unharmed.
+    return { composition: JSON.stringify(this.toJSON()).replaceAll('_', '\\u005f') };
+  }
+
+  static override fromConfig<T extends serialization.Serializable>(
+    cls: serialization.SerializableConstructor<T>,
+    config: serialization.ConfigDict,
+  ): T {
+    return new cls(compositionFromJson(JSON.parse(config['composition'] as string)));
+  }
+
+  /**
+   * The whole state as named tensors `variable::slot`. Slots are the optimizer's own tensors and integer counters live
+   * until the next call or `dispose()`: copy what you keep.
+   */
+  override async getWeights(): Promise<NamedTensor[]> {
+    this.requireLive();
+    this.disposeHandedOut();
+    const states = new Map<string, SavedState>();
+    const sums = this.accumulator.save();
+    states.set(
+      OWN,
+      new Map([
+        ['updates', this.updates],
+        ['skipped', this.skippedUpdates],
+        ['accumulated', this.accumulator.count],
+      ]),
+    );
+    for (const [name, parameter] of this.trained) {
+      const state: SavedState = new Map();
+      parameter.bound.save('', state);
+      if (sums.has(name)) state.set('accumulator', sums.get(name)!);
+      if (state.size > 0) states.set(name, state);
+    }
+    return toNamedTensors(states, this.handedOut);
+  }
+
+  /** Takes over state from {@link getWeights}; for variables not seen yet, when they first appear. */
+  override async setWeights(weights: NamedTensor[]): Promise<void> {
+    this.requireLive();
+    const states = await fromNamedTensors(weights);
+    const own = states.get(OWN) ?? new Map();
+    const counters = ['updates', 'skipped', 'accumulated'].map(name => own.get(name));
+    if (!counters.every((counter): counter is number => typeof counter === 'number')) {
+      disposeStates(states);
+      throw new InvalidStateError({
+        parameter: 'setWeights',
+        found: [...own.keys()].join(', ') || 'no counters',
+        expected: 'the counters updates, skipped and accumulated',
+        advice: 'Pass everything that getWeights returned.',
+      });
+    }
+    if (this.pending !== null) disposeStates(this.pending);
+    for (const parameter of this.trained.values()) parameter.bound.reset();
+    this.accumulator.reset();
+    [this.iterations_, this.skippedUpdates, this.accumulator.count] = counters as [number, number, number];
+    this.pending = states;
+    if (this.claimed.size > 0) this.restorePending([...this.claimed.values()]);
+  }
+
+  /** Frees all state; the variables can then be trained by another optimizer. */
+  override dispose(): void {
+    if (this.disposed) return;
+    for (const parameter of this.trained.values()) parameter.bound.dispose();
+    for (const variable of this.claimed.values()) TrainedParameter.release(variable, this);
+    this.trained.clear();
+    this.claimed.clear();
+    this.accumulator.reset();
+    this.disposeHandedOut();
+    if (this.pending !== null) disposeStates(this.pending);
+    this.pending = null;
+    this.disposed = true;
+  }
+
+  private update(entries: readonly VariableGradient[]): void {
+    const { clip = {}, onNonFinite = 'throw' } = this.options;
+    const gradients = entries.filter(({ name }) => this.trained.has(name));
+    const { finite, factor } = examineGradients(gradients, clip, onNonFinite);
+    if (!finite) {
+      this.skippedUpdates += 1;
+      return;
+    }
+    const rate = this.learningRate;
+    const preparation = { clipValue: clip.value, factor };
+    const stepped = new Set<string>();
+    for (const { name, variable, gradient } of gradients) {
+      this.trained.get(name)!.step(variable, gradient, rate, this.updates, preparation);
+      stepped.add(name);
+    }
+    for (const [name, parameter] of this.trained) {
+      if (!stepped.has(name)) parameter.bound.release(this.updates);
+    }
+    this.incrementIterations();
+  }
+
+  /** Binds variables that appear for the first time; returns the entries that are trained. */
+  private adopt(entries: readonly VariableGradient[]): readonly VariableGradient[] {
+    for (const { variable } of entries) TrainedParameter.requireUnclaimed(variable, this);
+    const isNew = entries.some(({ name }) => !this.assigned.has(name));
+    if (isNew) this.assignNew(entries);
+    for (const { name, variable } of entries) {
+      if (this.claimed.get(name) === variable) continue;
+      this.claimed.set(name, variable);
+      TrainedParameter.claim(variable, this);
+    }
+    if (isNew && this.pending !== null) this.restorePending(entries.map(({ variable }) => variable));
+    return entries.filter(({ name }) => this.trained.has(name));
+  }
+
+  private assignNew(entries: readonly VariableGradient[]): void {
+    const parameters = entries.map(({ variable }) => variable);
+    const { groups, seed = 0 } = this.options;
+    const assigned = assign(groups, parameters, seed, this.assigned);
+    const made = new Map<string, TrainedParameter>();
+    for (const [name, place] of assigned) {
+      const group = groups[place.group]!;
+      if (!group.frozen && !this.trained.has(name)) made.set(name, new TrainedParameter(place, group));
+    }
+    this.assigned = assigned;
+    for (const [name, parameter] of this.trained) parameter.bound.move(assigned.get(name)!.site);
+    for (const [name, parameter] of made) this.trained.set(name, parameter);
+  }
+
+  /** Hands saved state to those of the variables that have none yet; the rest waits for variables still to come. */
+  private restorePending(variables: readonly Variable[]): void {
+    const pending = this.pending!;
+    const waiting = variables.filter(({ name }) => this.trained.has(name));
+    const sources = matchSavedNames(waiting, pending);
+    for (const variable of waiting) {
+      const source = sources.get(variable.name);
+      if (source === undefined) continue;
+      const entries = new Map(pending.get(source)!);
+      const sum = entries.get('accumulator');
+      if (sum !== undefined && typeof sum !== 'number' && !(sum instanceof Int32Array)) {
+        this.accumulator.restore(variable, sum);
+        entries.delete('accumulator');
+      }
+      const reader = new StateReader(variable.name, entries);
+      this.trained.get(variable.name)!.bound.restore('', reader, {});
+      reader.finish();
+    }
+    disposeStates(pending);
+    this.pending = null;
+  }
+
+  private variables(): Variable[] {
+    return [...this.claimed.values()];
+  }
+
+  private disposeHandedOut(): void {
+    for (const tensor of this.handedOut) tensor.dispose();
+    this.handedOut = [];
+  }
+
+  private requireLive(): void {
+    if (!this.disposed) return;
+    throw new DisposedError({
+      parameter: 'optimizer',
+      found: 'a disposed optimizer',
+      expected: 'a live one',
+      advice: 'Compose a new optimizer.',
+    });
+  }
+}
+
+/**
+ * Composes rules into an optimizer: each group of parameters gets a rule, and the whole a learning rate, clipping,
+ * accumulation and a seed.
+ *
+ * One update, for every parameter with gradient G (averaged over `accumulate` rounds, clipped): d = rule(G), then
+ * W ← (1 - ηλ) W - η · lrScale · d, with η the learning rate at this update.
+ */
+export function compose(options: ComposeOptions): ComposedOptimizer {
+  return new ComposedOptimizer(options);
+}
+
+serialization.registerClass(ComposedOptimizer as unknown as serialization.SerializableConstructor<ComposedOptimizer>);
+
+function listOf(parameters: readonly NamedShape[] | Readonly<Record<string, NamedShape>>): readonly NamedShape[] {
+  if (Array.isArray(parameters)) return parameters;
+  return Object.entries(parameters).map(([name, { shape }]) => ({ name, shape }));
+}
+
+function disposeStates(states: SavedStates): void {
+  for (const entries of states.values()) {
+    for (const entry of entries.values()) {
+      if (typeof entry !== 'number' && !(entry instanceof Int32Array)) entry.dispose();
+    }
+  }
+}

@@ -1,0 +1,85 @@
+import { DisposedError, MissingGradientError, ShapeMismatchError, sameShape, UnknownNameError } from '@frugaljs/core';
+import { engine, type Tensor, type Variable } from '@tensorflow/tfjs-core';
+
+/** A tensor under the name of its variable, as tfjs passes them around. */
+export interface NamedTensor {
+  readonly name: string;
+  readonly tensor: Tensor;
+}
+
+/** The two forms in which tfjs hands gradients to an optimizer. */
+export type Gradients = Readonly<Record<string, Tensor | null | undefined>> | readonly NamedTensor[];
+
+/** A variable with its gradient. */
+export interface VariableGradient {
+  readonly name: string;
+  readonly variable: Variable;
+  readonly gradient: Tensor;
+}
+
+/**
+ * Looks up the variables of a set of gradients and checks each pair; changes nothing.
+ *
+ * @param onMissing What a null gradient of a trainable variable does.
+ * @param isKnown Tells whether a variable of that name was trained before.
+ */
+export function readGradients(
+  gradients: Gradients,
+  onMissing: 'throw' | 'skip',
+  isKnown: (name: string) => boolean,
+): VariableGradient[] {
+  const pairs: readonly (readonly [string, Tensor | null | undefined])[] = Array.isArray(gradients)
+    ? (gradients as readonly NamedTensor[]).map(({ name, tensor }) => [name, tensor] as const)
+    : Object.entries(gradients as Readonly<Record<string, Tensor | null | undefined>>);
+  return pairs.flatMap(([name, gradient]) => {
+    const variable = findVariable(name, isKnown(name));
+    if (gradient === null || gradient === undefined) {
+      if (!variable.trainable || onMissing === 'skip') return [];
+      throw new MissingGradientError({
+        parameter: `gradient of "${name}"`,
+        found: String(gradient),
+        expected: `a tensor of shape [${variable.shape}]`,
+        advice: 'Leave the variable out, set trainable to false, or compose with onMissingGradient: "skip".',
+      });
+    }
+    requireFit(name, variable, gradient);
+    return [{ name, variable, gradient }];
+  });
+}
+
+function findVariable(name: string, known: boolean): Variable {
+  const variable = engine().registeredVariables[name];
+  if (variable !== undefined) return variable;
+  if (known) {
+    throw new DisposedError({
+      parameter: `variable "${name}"`,
+      found: 'a variable that was disposed after earlier updates',
+      expected: 'a live variable',
+      advice: 'Dispose the optimizer together with the model and compose a new one.',
+    });
+  }
+  throw new UnknownNameError({
+    parameter: `gradient of "${name}"`,
+    found: 'a name that no live tf.Variable has',
+    expected: `one of ${Object.keys(engine().registeredVariables).slice(0, 20).join(', ') || '(there are no variables)'}`,
+    advice: 'Gradients are matched to variables by name; a disposed variable no longer has one.',
+  });
+}
+
+function requireFit(name: string, variable: Variable, gradient: Tensor): void {
+  if (gradient.isDisposed) {
+    throw new DisposedError({
+      parameter: `gradient of "${name}"`,
+      found: 'a disposed tensor',
+      expected: 'a live tensor',
+      advice: 'Dispose gradients after applyGradients, not before.',
+    });
+  }
+  if (!sameShape(gradient.shape, variable.shape) || gradient.dtype !== 'float32' || variable.dtype !== 'float32') {
+    throw new ShapeMismatchError({
+      parameter: `gradient of "${name}"`,
+      found: `a ${gradient.dtype} tensor of shape [${gradient.shape}] for a ${variable.dtype} variable`,
+      expected: `a float32 tensor of shape [${variable.shape}]`,
+    });
+  }
+}

@@ -1,0 +1,58 @@
+import { InvalidOptionError, requireInteger, requireKnownKeys, requireNumber, requireOneOf } from '@frugaljs/core';
+import type { ComposeOptions, Group } from './options.js';
+
+const COMPOSE_KEYS = ['learningRate', 'groups', 'clip', 'accumulate', 'seed', 'onNonFinite', 'onMissingGradient'];
+const GROUP_KEYS = ['match', 'use', 'frozen', 'lrScale', 'weightDecay', 'decay', 'decayInactive', 'optional'];
+
+/** Checks everything about a composition that can be known before it meets a variable. */
+export function validateOptions(options: ComposeOptions): void {
+  requireKnownKeys('compose', options, COMPOSE_KEYS);
+  requireLearningRate(options.learningRate);
+  if (!Array.isArray(options.groups) || options.groups.length === 0) {
+    throw new InvalidOptionError({
+      parameter: 'compose.groups',
+      found: options.groups,
+      expected: 'at least one group, such as { use: adamW() }',
+    });
+  }
+  (options.groups as readonly Group[]).forEach(requireGroup);
+  requireInteger('compose.accumulate', options.accumulate ?? 1, 1);
+  requireNumber('compose.seed', options.seed ?? 0, '(-Infinity, Infinity)');
+  requireOneOf('compose.onNonFinite', options.onNonFinite ?? 'throw', ['throw', 'skip', 'ignore']);
+  requireOneOf('compose.onMissingGradient', options.onMissingGradient ?? 'throw', ['throw', 'skip']);
+  if (options.clip !== undefined) {
+    requireKnownKeys('compose.clip', options.clip, ['value', 'globalNorm']);
+    if (options.clip.value !== undefined) requireNumber('compose.clip.value', options.clip.value, '(0, Infinity)');
+    const { globalNorm } = options.clip;
+    if (globalNorm !== undefined) requireNumber('compose.clip.globalNorm', globalNorm, '(0, Infinity)');
+  }
+}
+
+/** Checks a learning rate given as a number or a schedule. */
+export function requireLearningRate(learningRate: ComposeOptions['learningRate']): void {
+  if (typeof learningRate === 'object' && learningRate !== null && typeof learningRate.at === 'function') return;
+  requireNumber('compose.learningRate', learningRate as number, '[0, Infinity)');
+}
+
+function requireGroup(group: Group, i: number, groups: readonly Group[]): void {
+  requireKnownKeys(`groups[${i}]`, group, GROUP_KEYS);
+  if (group.match === undefined && i < groups.length - 1) {
+    throw new InvalidOptionError({
+      parameter: `groups[${i}].match`,
+      found: undefined,
+      expected: 'a match, since groups follow that would never be reached',
+      advice: 'Put the group without a match last.',
+    });
+  }
+  if (group.frozen ? group.use !== undefined : group.use?.type === undefined) {
+    throw new InvalidOptionError({
+      parameter: `groups[${i}].use`,
+      found: group.use,
+      expected: group.frozen ? 'no rule in a frozen group' : 'a rule such as adamW(), or frozen: true',
+      ...(typeof group.use === 'function' ? { advice: 'Call the factory: write adamW() and not adamW.' } : {}),
+    });
+  }
+  requireNumber(`groups[${i}].lrScale`, group.lrScale ?? 1, '[0, Infinity)');
+  requireNumber(`groups[${i}].weightDecay`, group.weightDecay ?? 0, '[0, Infinity)');
+  requireOneOf(`groups[${i}].decay`, group.decay ?? 'before', ['before', 'after']);
+}

@@ -1,0 +1,52 @@
+import { requireKnownKeys } from '@frugaljs/core';
+import { type BlockwiseOptions, blockwise } from '@frugaljs/projectors';
+import { drop } from '../combine/drop.js';
+import { type ComposedOptimizer, compose } from '../optimizer/composed-optimizer.js';
+import type { Match } from '../optimizer/options.js';
+import { subspace } from '../subspace.js';
+import { COMMON_KEYS, type CommonOptions, chooseRule, composeSettings, decayOf, type RuleChoice } from './parts.js';
+import { PROJECTABLE } from './projectable.js';
+
+export interface BadamOptions extends CommonOptions {
+  /** Share of the blocks that is trained at a time. Default 0.25. */
+  readonly density?: number;
+  /** Updates before the next blocks take their turn (K). Default 100. */
+  readonly switchEvery?: number;
+  /** Order of the blocks. Default `descending`: from the last layer to the first. */
+  readonly order?: BlockwiseOptions['order'];
+  /** What a block is. Default `layer`. */
+  readonly unit?: BlockwiseOptions['unit'];
+  /** The rule. Default adamW. */
+  readonly rule?: RuleChoice;
+  /** The parameters that take turns; all others are trained all the time. */
+  readonly projectable?: Match;
+}
+
+/**
+ * BAdam: whole blocks of parameters take turns; a block at rest is not changed at all, not even by weight decay, and
+ * returns with fresh state. Parameters outside the blocks keep their state at a switch, where the authors' code clears
+ * it. Learning rate 1e-3 by default.
+ *
+ * Source: Luo, Yu & Li, "BAdam: A Memory Efficient Full Parameter Optimization Method for Large Language Models",
+ * NeurIPS 2024 (arXiv 2404.02827), Algorithm 1.
+ */
+export function badam(options: BadamOptions = {}): ComposedOptimizer {
+  const keys = ['density', 'switchEvery', 'order', 'unit', 'rule', 'projectable'];
+  requireKnownKeys('badam', options, [...keys, ...COMMON_KEYS]);
+  const { density = 0.25, switchEvery = 100, order = 'descending', unit = 'layer', rule = 'adamW' } = options;
+  const blocks = subspace({
+    projector: blockwise({ density, order, unit }),
+    rule: chooseRule(rule),
+    combine: drop(),
+    refresh: { every: switchEvery },
+    onRefresh: 'reset',
+  });
+  const match = options.projectable ?? PROJECTABLE;
+  return compose({
+    ...composeSettings(options, 1e-3),
+    groups: [
+      { match, use: blocks, decayInactive: false, optional: true, ...decayOf(options) },
+      { use: chooseRule(rule), ...decayOf(options) },
+    ],
+  });
+}

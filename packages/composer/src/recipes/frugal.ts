@@ -1,0 +1,76 @@
+import { type OnRefresh, requireKnownKeys } from '@frugaljs/core';
+import { residual } from '../combine/residual.js';
+import { type ComposedOptimizer, compose } from '../optimizer/composed-optimizer.js';
+import type { Match } from '../optimizer/options.js';
+import { subspace } from '../subspace.js';
+import {
+  COMMON_KEYS,
+  type CommonOptions,
+  chooseProjector,
+  chooseRule,
+  composeSettings,
+  decayOf,
+  type ProjectorChoice,
+  type RuleChoice,
+} from './parts.js';
+import { PROJECTABLE } from './projectable.js';
+
+export interface FrugalOptions extends CommonOptions {
+  /** Share of the projectable parameters that has state, from 0 to 1. Default 0.25. */
+  readonly density?: number;
+  /** The subspace: a projector, its JSON, or a name that takes `density`. Default `rows`. */
+  readonly projector?: ProjectorChoice;
+  /** The rule in the subspace and for the parameters that are not projectable. Default adamW. */
+  readonly stateFull?: RuleChoice;
+  /** The rule for the rest of the gradient. Default signSgd. */
+  readonly stateFree?: RuleChoice;
+  /** Updates between two choices of the subspace (T). Default 200. */
+  readonly updateGap?: number;
+  /** Default `reset`. */
+  readonly onRefresh?: OnRefresh;
+  /** Factor on the learning rate of the state-free part, relative to the state-full one. Default 1. */
+  readonly stateFreeScale?: number;
+  /** Factor on the learning rate of the projectable parameters. Default 1. */
+  readonly lrScale?: number;
+  /** The parameters to train in a subspace. Default: matrices other than embeddings and output layers. */
+  readonly projectable?: Match;
+}
+
+const OWN_KEYS = [
+  'density',
+  'projector',
+  'stateFull',
+  'stateFree',
+  'updateGap',
+  'onRefresh',
+  'stateFreeScale',
+  'lrScale',
+  'projectable',
+];
+
+/**
+ * FRUGAL: a state-full rule in a small subspace of every matrix, a state-free rule on all the rest, and the state-full
+ * rule on everything that is not a hidden matrix. Learning rate 1e-3 by default.
+ *
+ * Source: Zmushko et al., "FRUGAL: Memory-Efficient Optimization by Reducing State Overhead for Scalable Training",
+ * ICML 2025 (arXiv 2411.07837), Algorithm 1 in the form of Algorithm 4.
+ */
+export function frugal(options: FrugalOptions = {}): ComposedOptimizer {
+  requireKnownKeys('frugal', options, [...OWN_KEYS, ...COMMON_KEYS]);
+  const { density = 0.25, projector = 'rows', stateFull = 'adamW', stateFree = 'signSgd' } = options;
+  const { updateGap = 200, onRefresh = 'reset', stateFreeScale = 1, lrScale = 1 } = options;
+  const hybrid = subspace({
+    projector: chooseProjector(projector, { density }),
+    rule: chooseRule(stateFull),
+    combine: residual(chooseRule(stateFree), { scale: stateFreeScale }),
+    refresh: { every: updateGap },
+    onRefresh,
+  });
+  return compose({
+    ...composeSettings(options, 1e-3),
+    groups: [
+      { match: options.projectable ?? PROJECTABLE, use: hybrid, lrScale, optional: true, ...decayOf(options) },
+      { use: chooseRule(stateFull), ...decayOf(options) },
+    ],
+  });
+}

@@ -1,0 +1,35 @@
+import type { Rule } from '@frugaljs/core';
+import * as stateFree from '@frugaljs/state-free';
+import * as stateFull from '@frugaljs/state-full';
+import { type ComposedOptimizer, compose } from '../optimizer/composed-optimizer.js';
+import { type CommonOptions, composeSettings, decayOf, splitOptions } from './parts.js';
+
+/** A rule on all parameters. Options are those of the rule and those of every recipe. */
+function plain<T extends object>(rule: (options: T) => Rule, defaultRate: number) {
+  return (options: T & CommonOptions = {} as T): ComposedOptimizer => {
+    const { common, own } = splitOptions(options);
+    return compose({
+      ...composeSettings(common, defaultRate),
+      groups: [{ use: rule(own as unknown as T), ...decayOf(common) }],
+    });
+  };
+}
+
+type Recipe<T> = (options?: T & CommonOptions) => ComposedOptimizer;
+
+/** AdamW on all parameters; learning rate 1e-3. */
+export const adamW: Recipe<stateFull.AdamWOptions> = plain(stateFull.adamW, 1e-3);
+/** Lion on all parameters; learning rate 1e-4. */
+export const lion: Recipe<stateFull.LionOptions> = plain(stateFull.lion, 1e-4);
+/** SGD with momentum on all parameters; learning rate 0.01. */
+export const sgdm: Recipe<stateFull.SgdmOptions> = plain(stateFull.sgdm, 0.01);
+/** RMSprop on all parameters; learning rate 0.01. */
+export const rmsprop: Recipe<stateFull.RmspropOptions> = plain(stateFull.rmsprop, 0.01);
+/** Adafactor on all parameters; learning rate 0.01. */
+export const adafactor: Recipe<stateFull.AdafactorOptions> = plain(stateFull.adafactor, 0.01);
+/** Adam-mini on all parameters; learning rate 1e-3. */
+export const adamMini: Recipe<stateFull.AdamMiniOptions> = plain(stateFull.adamMini, 1e-3);
+/** Gradient descent on all parameters; learning rate 0.01. */
+export const sgd: Recipe<object> = plain(stateFree.sgd as (options: object) => Rule, 0.01);
+/** The sign of the gradient on all parameters; learning rate 1e-3. */
+export const signSgd: Recipe<object> = plain(stateFree.signSgd as (options: object) => Rule, 1e-3);

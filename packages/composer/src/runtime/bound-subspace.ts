@@ -1,0 +1,301 @@
+import {
+  type Basis,
+  childSite,
+  type Graph,
+  inputNames,
+  interpret,
+  type Rule,
+  type Shape,
+  type Site,
+  type SubspaceRule,
+  sameShape,
+  sizeOf,
+  traceCombine,
+} from '@frugaljs/core';
+import { keep, type Tensor, tidy } from '@tensorflow/tfjs-core';
+import type { BoundRule, Occupied, PlannedTensor, RestoreContext, StepContext } from './bound-rule.js';
+import { CoordinateAges } from './coordinate-ages.js';
+import { EXACT_RESIDUAL, TOLERANT_RESIDUAL } from './residual-graph.js';
+import { joinPath, type SavedState, type StateReader } from './saved-state.js';
+import { type Carry, type CoordinateMove, SlotState } from './slot-state.js';
+
+type Bind = (rule: Rule, site: Site) => BoundRule;
+
+/** The part of a subspace that changes when it moves. `inner` is null while nothing of the parameter is in it. */
+interface Chosen {
+  readonly epoch: number;
+  readonly basis: Basis | null;
+  readonly inner: BoundRule | null;
+  /** Shape of the gradient inside. */
+  readonly reduced: Shape | null;
+  /** True when the subspace is the whole space, so that the residual is exactly zero. */
+  readonly complete: boolean;
+}
+
+/** A subspace rule at work: its basis, the rule inside, and the rule on the residual. */
+export class BoundSubspace implements BoundRule {
+  private chosen: Chosen | null = null;
+  private readonly residual: BoundRule | null;
+  private readonly combineSlots: SlotState;
+  private readonly combineGraph: Graph;
+  /** The combine reads the residual or a direction found on it. */
+  private readonly readsResidual: boolean;
+  /** The combine has no state and reads nothing but the two directions: without them its result is zero. */
+  private readonly onlyMixes: boolean;
+  /** The residual is split by a projector that should keep clear of this one's coordinates. */
+  private readonly sharesCoordinates: boolean;
+
+  constructor(
+    private readonly rule: SubspaceRule,
+    private site: Site,
+    private readonly bind: Bind,
+  ) {
+    rule.projector.check?.(site);
+    const { combine } = rule;
+    this.residual = combine.rule === null ? null : bind(combine.rule, childSite(site, 'residual', site.shape));
+    this.combineSlots = new SlotState(combine.state(site.shape), site.shape);
+    this.combineGraph = traceCombine(combine, site.shape);
+    const reads = inputNames(this.combineGraph);
+    this.readsResidual = reads.includes('residual') || reads.includes('residualDirection');
+    this.onlyMixes =
+      !reads.includes('g') && !reads.includes('residual') && Object.keys(this.combineSlots.specs).length === 0;
+    this.sharesCoordinates =
+      combine.rule?.type === 'subspace' &&
+      combine.rule.projector.kind === rule.projector.kind &&
+      rule.projector.traits.coordinate &&
+      rule.projector.traits.basisFrom !== 'gradient' &&
+      'indices' in rule.projector.basis(site);
+    const reduced = this.reducedShape(this.epochAt(0));
+    if (reduced !== null) bind(rule.rule, childSite(site, 'rule', reduced)).dispose();
+  }
+
+  step(g: Tensor, context: StepContext): Tensor | null {
+    const { projector } = this.rule;
+    const epoch = this.epochAt(context.update);
+    if (this.chosen?.epoch !== epoch) this.refresh(g, epoch, context.occupied);
+    const { basis, inner, complete } = this.chosen!;
+    const splits = this.readsResidual && !complete;
+
+    const inputs: Record<string, Tensor | number> = { g, lifted: 0, residual: 0, residualDirection: 0 };
+    let projected: Tensor | null = null;
+    if (inner !== null) {
+      const low = projector.down(g, basis!, this.site);
+      const direction = inner.step(low, this.innerContext(context, basis!));
+      if (direction !== null) inputs['lifted'] = projector.up(direction, basis!, this.site);
+      if (splits) projected = projector.up(low, basis!, this.site);
+    }
+    if (splits) {
+      const residual = projected === null ? g : this.residualOf(g, projected);
+      const nested = { ...context, occupied: this.occupiedForResidual(context.occupied) };
+      inputs['residual'] = residual;
+      inputs['residualDirection'] = this.residual?.step(residual, nested) ?? 0;
+    }
+    if (inputs['lifted'] === 0 && inputs['residualDirection'] === 0 && this.onlyMixes) return null;
+    this.combineSlots.addTo(inputs);
+    const outputs = interpret(this.combineGraph, inputs, {}, this.site.shape);
+    this.combineSlots.commit(outputs);
+    return outputs['direction']!;
+  }
+
+  plan(update: number): readonly PlannedTensor[] {
+    const { projector, rule } = this.rule;
+    const reduced = this.reducedShape(this.epochAt(update));
+    const planned: PlannedTensor[] = [];
+    if (reduced !== null) {
+      for (const [name, spec] of Object.entries(projector.basis(this.site))) {
+        planned.push({ path: joinPath('basis', name), shape: spec.shape, role: 'basis' });
+      }
+      const inner = this.bind(rule, childSite(this.site, 'rule', reduced)).plan(update);
+      planned.push(...inner.map(tensor => ({ ...tensor, path: joinPath('rule', tensor.path) })));
+    }
+    if (this.residual !== null && !this.isComplete(reduced)) {
+      planned.push(
+        ...this.residual.plan(update).map(tensor => ({ ...tensor, path: joinPath('residual', tensor.path) })),
+      );
+    }
+    return [...planned, ...this.combineSlots.plan('combine')];
+  }
+
+  move(site: Site): void {
+    this.site = site;
+    this.residual?.move(childSite(site, 'residual', site.shape));
+  }
+
+  release(update: number): void {
+    const epoch = this.epochAt(update);
+    if (this.chosen !== null && this.chosen.epoch !== epoch && this.reducedShape(epoch) === null) {
+      this.choose({ epoch, basis: null, inner: null, reduced: null, complete: false });
+    }
+    this.residual?.release(update);
+  }
+
+  /** A subspace within a moving subspace has no meaning in the new coordinates and starts again. */
+  transport(): void {
+    this.reset();
+  }
+
+  reset(): void {
+    this.choose(null);
+    this.residual?.reset();
+    this.combineSlots.reset();
+  }
+
+  save(path: string, into: SavedState): void {
+    this.combineSlots.save(joinPath(path, 'combine'), into);
+    this.residual?.save(joinPath(path, 'residual'), into);
+    if (this.chosen === null) return;
+    const { epoch, basis, inner } = this.chosen;
+    into.set(joinPath(path, 'epoch'), epoch);
+    if (this.rule.projector.traits.basisFrom === 'gradient') {
+      for (const [name, tensor] of Object.entries(basis ?? {})) into.set(joinPath(path, `basis/${name}`), tensor);
+    }
+    inner?.save(joinPath(path, 'rule'), into);
+  }
+
+  restore(path: string, from: StateReader, context: RestoreContext): void {
+    this.reset();
+    this.combineSlots.restore(joinPath(path, 'combine'), from);
+    const occupied = this.occupiedForResidual(context.occupied);
+    this.residual?.restore(joinPath(path, 'residual'), from, { occupied });
+    if (!from.has(joinPath(path, 'epoch'))) return;
+    const { projector, rule } = this.rule;
+    const epoch = from.counter(joinPath(path, 'epoch'));
+    const reduced = this.reducedShape(epoch);
+    if (reduced === null) {
+      this.choose({ epoch, basis: null, inner: null, reduced: null, complete: false });
+      return;
+    }
+    let basis: Basis;
+    if (projector.traits.basisFrom === 'gradient') {
+      const specs = Object.entries(projector.basis(this.site));
+      const saved = specs.map(([name, { shape, dtype }]) => from.tensor(joinPath(path, `basis/${name}`), shape, dtype));
+      basis = keepAll(Object.fromEntries(specs.map(([name], i) => [name, saved[i]!.clone()])));
+    } else {
+      basis = this.fit(null, null, epoch, context.occupied);
+    }
+    const inner = this.bind(rule, childSite(this.site, 'rule', reduced));
+    this.choose({ epoch, basis, inner, reduced, complete: this.isComplete(reduced) });
+    const indices = indicesOf(basis);
+    const axis = indices === null ? 'element' : CoordinateAges.axisOf(this.site.shape, reduced, indices.length);
+    inner.restore(joinPath(path, 'rule'), from, { coordinates: { axis, count: indices?.length ?? 0 } });
+  }
+
+  dispose(): void {
+    this.choose(null);
+    this.residual?.dispose();
+    this.combineSlots.reset();
+  }
+
+  private epochAt(update: number): number {
+    return Math.floor(update / this.rule.refresh.every);
+  }
+
+  /** Shape of the gradient inside, or null when there is nothing inside. */
+  private reducedShape(epoch: number): Shape | null {
+    const reduced = this.rule.projector.reducedShape(this.site, epoch);
+    return reduced === null || sizeOf(reduced) === 0 ? null : reduced;
+  }
+
+  private isComplete(reduced: Shape | null): boolean {
+    const whole = reduced !== null && sizeOf(reduced) === sizeOf(this.site.shape);
+    return whole && this.rule.projector.traits.orthonormal;
+  }
+
+  /** Inside, the parameter is seen through the projector like the gradient. */
+  private innerContext({ update, parameter }: StepContext, basis: Basis): StepContext {
+    if (parameter === undefined || !readsParameter(this.rule.rule)) return { update };
+    return { update, parameter: this.rule.projector.down(parameter, basis, this.site) };
+  }
+
+  private residualOf(g: Tensor, projected: Tensor): Tensor {
+    const { projector, combine } = this.rule;
+    const exact = projector.traits.coordinate || combine.tolerance === 0;
+    const graph = exact ? EXACT_RESIDUAL : TOLERANT_RESIDUAL;
+    return interpret(graph, { g, projected }, { tolerance: combine.tolerance }, this.site.shape)['residual']!;
+  }
+
+  private refresh(g: Tensor, epoch: number, occupied: Occupied | undefined): void {
+    const { rule, onRefresh } = this.rule;
+    const before = this.chosen;
+    const reduced = this.reducedShape(epoch);
+    if (reduced === null) {
+      this.choose({ epoch, basis: null, inner: null, reduced: null, complete: false });
+      return;
+    }
+    const basis = this.fit(g, before?.basis ?? null, epoch, occupied);
+    const site = childSite(this.site, 'rule', reduced);
+    const sameSize = before?.inner != null && before.reduced !== null && sameShape(before.reduced, reduced);
+    const inner = sameSize ? before.inner! : this.bind(rule, site);
+    if (sameSize && onRefresh === 'reset') inner.reset();
+    if (sameSize && onRefresh === 'transport') this.carry(inner, before.basis!, basis, reduced);
+    this.choose({ epoch, basis, inner, reduced, complete: this.isComplete(reduced) });
+  }
+
+  private carry(inner: BoundRule, from: Basis, to: Basis, reduced: Shape): void {
+    const { projector } = this.rule;
+    const carry: Carry = (x, degree) =>
+      projector.transport?.(x, from, to, this.site, degree) ??
+      projector.down(projector.up(x, from, this.site), to, this.site);
+    const [before, after] = [indicesOf(from), indicesOf(to)];
+    const move: CoordinateMove | null =
+      projector.traits.coordinate && before !== null && after !== null
+        ? { axis: CoordinateAges.axisOf(this.site.shape, reduced, after.length), from: before, to: after }
+        : null;
+    inner.transport(carry, move);
+  }
+
+  private fit(g: Tensor | null, previous: Basis | null, epoch: number, occupied: Occupied | undefined): Basis {
+    const { projector, refresh } = this.rule;
+    const start = epoch === 0 ? 0 : epoch * refresh.every;
+    const taken = occupied?.kind === projector.kind ? occupied.at(start) : undefined;
+    const context = { site: this.site, epoch, ...(taken === undefined ? {} : { occupied: taken }) };
+    const gradient = projector.traits.basisFrom === 'gradient' ? g : null;
+    return keepAll(tidy(() => ({ ...projector.fit(gradient, previous, context) })));
+  }
+
+  /** What a split of the residual should keep clear of: the coordinates covered here and further up. */
+  private occupiedForResidual(above: Occupied | undefined): Occupied | undefined {
+    if (!this.sharesCoordinates) return undefined;
+    const { projector } = this.rule;
+    return {
+      kind: projector.kind,
+      at: update => {
+        const epoch = this.epochAt(update);
+        if (this.reducedShape(epoch) === null) return new Int32Array(0);
+        const basis = this.fit(null, null, epoch, above);
+        const own = indicesOf(basis)!;
+        disposeAll(basis);
+        const further = above?.kind === projector.kind ? above.at(update) : new Int32Array(0);
+        return Int32Array.from(new Set([...own, ...further])).sort();
+      },
+    };
+  }
+
+  /** Replaces the chosen subspace and frees what the old one does not share with the new. */
+  private choose(next: Chosen | null): void {
+    if (this.chosen?.basis && this.chosen.basis !== next?.basis) disposeAll(this.chosen.basis);
+    if (this.chosen?.inner && this.chosen.inner !== next?.inner) this.chosen.inner.dispose();
+    this.chosen = next;
+  }
+}
+
+function readsParameter(rule: Rule | null): boolean {
+  if (rule === null || rule.type === 'tensor') return false;
+  if (rule.type === 'expression') return rule.readsParameter ?? false;
+  return readsParameter(rule.rule) || readsParameter(rule.combine.rule);
+}
+
+function keepAll(basis: Basis): Basis {
+  for (const tensor of Object.values(basis)) keep(tensor);
+  return basis;
+}
+
+function disposeAll(basis: Basis): void {
+  for (const tensor of Object.values(basis)) tensor.dispose();
+}
+
+/** The coordinates of a basis that is given by them, ascending. */
+function indicesOf(basis: Basis): Int32Array | null {
+  const { indices } = basis;
+  return indices?.dtype === 'int32' ? (indices.dataSync() as Int32Array) : null;
+}

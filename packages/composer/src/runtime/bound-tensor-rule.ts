@@ -1,0 +1,91 @@
+import { ShapeMismatchError, type Site, sameShape, slotShape, type TensorRule } from '@frugaljs/core';
+import { fill, type Tensor } from '@tensorflow/tfjs-core';
+import type { BoundRule, PlannedTensor, StepContext } from './bound-rule.js';
+import type { SavedState, StateReader } from './saved-state.js';
+import { type Carry, SlotState } from './slot-state.js';
+
+/** A tensor rule at work. */
+export class BoundTensorRule implements BoundRule {
+  readonly slots: SlotState;
+
+  constructor(
+    private readonly rule: TensorRule,
+    private site: Site,
+  ) {
+    this.slots = new SlotState(rule.state(site.shape), site.shape);
+  }
+
+  step(g: Tensor, _context: StepContext): Tensor {
+    const { shape } = this.site;
+    const inputs: Record<string, Tensor | number> = { g };
+    this.slots.addTo(inputs);
+    const tensors: Record<string, Tensor> = { g };
+    for (const [name, spec] of Object.entries(this.slots.specs)) {
+      const value = inputs[name]!;
+      tensors[name] = typeof value === 'number' ? fill([...slotShape(spec.extent, shape)], value) : value;
+    }
+    const scalars = this.rule.scalars?.(this.slots.t + 1, shape) ?? {};
+    const outputs: Readonly<Record<string, Tensor>> = this.rule.step(tensors as { g: Tensor }, scalars, shape);
+    this.requireShapes(outputs);
+    this.slots.commit(this.withoutInputs(outputs, tensors));
+    return outputs['direction']!;
+  }
+
+  plan(): readonly PlannedTensor[] {
+    return this.slots.plan('');
+  }
+
+  move(site: Site): void {
+    this.site = site;
+  }
+
+  release(): void {}
+
+  /** Its scalars are numbers, so all coordinates share one step counter. */
+  transport(carry: Carry): void {
+    this.slots.transport(carry, null);
+  }
+
+  reset(): void {
+    this.slots.reset();
+  }
+
+  save(path: string, into: SavedState): void {
+    this.slots.save(path, into);
+  }
+
+  restore(path: string, from: StateReader): void {
+    this.slots.restore(path, from);
+  }
+
+  dispose(): void {
+    this.slots.reset();
+  }
+
+  /** A slot that a step hands back unchanged must not be disposed with its old value. */
+  private withoutInputs(
+    outputs: Readonly<Record<string, Tensor>>,
+    inputs: Readonly<Record<string, Tensor>>,
+  ): Record<string, Tensor> {
+    const isInput = new Set(Object.values(inputs));
+    return Object.fromEntries(
+      Object.entries(outputs).map(([name, tensor]) => [name, isInput.has(tensor) ? tensor.clone() : tensor]),
+    );
+  }
+
+  private requireShapes(outputs: Readonly<Record<string, Tensor>>): void {
+    const { shape } = this.site;
+    const expected = { direction: shape } as Record<string, readonly number[]>;
+    for (const [name, spec] of Object.entries(this.slots.specs)) expected[name] = slotShape(spec.extent, shape);
+    for (const [name, wanted] of Object.entries(expected)) {
+      const found = outputs[name]?.shape;
+      if (found === undefined || !sameShape(found, wanted)) {
+        throw new ShapeMismatchError({
+          parameter: `${this.rule.kind}.step: ${name}`,
+          found: found === undefined ? 'nothing' : `shape [${found}]`,
+          expected: `shape [${wanted}]`,
+        });
+      }
+    }
+  }
+}
