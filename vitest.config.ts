@@ -11,6 +11,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    env: { NODE_ENV: 'test' },
+    // tfjs advertises tfjs-node in every process.
+    onConsoleLog: log => !log.includes('you are running TensorFlow.js in Node.js'),
   },
 });

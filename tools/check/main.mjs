@@ -15,6 +15,9 @@ Runs the named checks, or all. Exits with 1 if one fails.`;
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
+/** @type {string[]} */
+const failed = [];
+
 /** @typedef {(workspace: import('./workspace.mjs').Workspace) => import('./workspace.mjs').Findings} Check */
 
 /** @type {Record<string, Check>} */
@@ -27,7 +30,11 @@ const checks = {
   portability: checkPortability,
   lockfile: checkLockfile,
   build: () => command(['tools/build.mjs']),
-  published: () => command(['node_modules/nx/dist/bin/nx.js', 'run-many', '-t', 'package-check', '--parallel=2']),
+  published: () => {
+    if (failed.some(failure => failure.startsWith('[build]'))) return { failures: ['not checked: the build failed'] };
+    const options = ['--parallel=2', '--output-style=stream'];
+    return command(['node_modules/nx/dist/bin/nx.js', 'run-many', '-t', 'package-check', ...options]);
+  },
   examples: () => command(['tools/examples/main.mjs']),
 };
 
@@ -36,7 +43,8 @@ const checks = {
  * @returns {import('./workspace.mjs').Findings}
  */
 function command(script) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, script, { cwd: root, encoding: 'utf8' });
+  const env = { ...process.env, NO_COLOR: '1' };
+  const { status, stdout, stderr } = spawnSync(process.execPath, script, { cwd: root, env, encoding: 'utf8' });
   const output = `${stdout}${stderr}`.trim();
   if (status !== 0) return { failures: [output || `${script.join(' ')} exited with ${status}`] };
   return { failures: [], note: output.split('\n').at(-1)?.trim() ?? '' };
@@ -50,8 +58,6 @@ if (unknown.length > 0) {
 }
 
 const workspace = openWorkspace(root);
-/** @type {string[]} */
-const failed = [];
 for (const [name, check] of Object.entries(checks)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
   const start = performance.now();

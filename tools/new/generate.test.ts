@@ -55,6 +55,7 @@ describe('generate', () => {
         'packages/state-free/README.md',
         'packages/projectors/src/top-rows.ts',
         'packages/projectors/src/index.ts',
+        'packages/projectors/src/table.ts',
         'packages/projectors/README.md',
       ]),
     );
@@ -122,7 +123,9 @@ describe('insertions', () => {
     expect(insertTableEntry(table, "{ kind: 'b' }")).toContain(
       "[\n  { kind: 'a' },\n  { kind: 'b' },\n];\nexport const other",
     );
-    expect(() => insertTableEntry('export {};', 'x')).toThrow(/no exported array/);
+    const record = table.replace('= [', '= {').replace('];', '};');
+    expect(insertTableEntry(record, 'b: {}')).toContain("{ kind: 'a' },\n  b: {},\n};\n");
+    expect(() => insertTableEntry('export {};', 'x')).toThrow(/no exported table/);
   });
 
   it('add a row to the table of primitives, by column title', () => {

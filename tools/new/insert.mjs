@@ -18,16 +18,16 @@ export function insertModuleStatement(text, keyword, statement, module) {
 }
 
 /**
- * Adds an entry at the end of the exported array of a table.
+ * Adds an entry at the end of the exported table, an array or an object.
  *
  * @param {string} text
  * @param {string} entry
- * @throws {Error} if there is no `export const NAME … = [ … ];`
+ * @throws {Error} if there is no `export const NAME … = [ … ];` or `= { … };`
  */
 export function insertTableEntry(text, entry) {
-  const start = text.search(/^export const [A-Z_]+\b.* = \[$/m);
-  const end = start < 0 ? -1 : text.indexOf('\n];', start);
-  if (end < 0) throw new Error('src/table.ts: found no exported array to add the entry to');
+  const table = /^export const [A-Z_]+\b.* = [[{]$/m.exec(text);
+  const end = table ? text.indexOf(table[0].endsWith('[') ? '\n];' : '\n};', table.index) : -1;
+  if (end < 0) throw new Error('src/table.ts: found no exported table to add the entry to');
   return `${text.slice(0, end)}\n  ${entry},${text.slice(end)}`;
 }
 

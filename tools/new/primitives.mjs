@@ -40,7 +40,16 @@ export const primitives = {
   projector: {
     template: 'projector',
     package: 'projectors',
-    entry: camel => `{ kind: '${camel}', factory: ${camel}, source: 'unpublished' }`,
+    entry: camel => `${camel}: {
+    create: options => ${camel}(options),
+    summary: 'the first rows',
+    parameters: 'any',
+    slot: 'K·n, K = trunc(ρm)',
+    basis: '4·K',
+    saved: 'nothing',
+    example: { density: 0.25 },
+    source: 'unpublished',
+  }`,
     cells: [
       unpublished,
       [/basis|bytes|memory/i, 'K int32'],
