@@ -1,0 +1,149 @@
+import { InvalidOptionError, type Rule, type Shape, sizeOf, slotBytes } from '@frugaljs/core';
+import {
+  adafactor,
+  adaLayer,
+  adamMini,
+  adamW,
+  factoredAdamW,
+  muon,
+  oneSidedAdafactor,
+  rmsprop,
+  STATE_FULL_RULES,
+  sgdm,
+} from '@frugaljs/state-full';
+import { memory } from '@tensorflow/tfjs-core';
+import { describe, expect, it } from 'vitest';
+import { BACKENDS, useBackend } from './backends.js';
+import { gradientStream, SHAPES } from './gradients.js';
+import { directions, RuleRun } from './run-rule.js';
+
+/** Every rule with its default options, and the variants that take another path through `step`. */
+const RULES: readonly Rule[] = [
+  ...STATE_FULL_RULES.map(entry => entry.factory()),
+  adamW({ epsilon: 0 }),
+  adamW({ epsilonPlacement: 'beforeCorrection' }),
+  sgdm({ momentum: 0 }),
+  sgdm({ convention: 'ema', biasCorrection: true, nesterov: true }),
+  sgdm({ sign: true, initial: 'firstGradient' }),
+  adaLayer({ per: 'row', epsilon: 0, normalization: 'sqrtNumel' }),
+  adaLayer({ per: 'column' }),
+  adafactor({ beta1: 0.9, relativeStep: true, warmupInit: true }),
+  factoredAdamW({ secondMomentOf: 'momentum', epsilon: 0 }),
+  oneSidedAdafactor({ per: 'column', epsilon: 0 }),
+  rmsprop({ centered: true, momentum: 0.9 }),
+  rmsprop({ epsilon: 0 }),
+  adamMini({ heads: 1 }),
+  adamMini({ heads: 1, block: 'column', epsilon: 0 }),
+  muon({ nesterov: false, outputs: 'columns' }),
+];
+
+const NAMED = RULES.map(rule => [`${rule.kind} ${JSON.stringify(rule.options)}`, rule] as const);
+
+/** The shapes that a rule accepts. */
+function shapesOf(rule: Rule): readonly Shape[] {
+  return SHAPES.filter(shape => rule.kind !== 'muon' || shape.length === 2);
+}
+
+function factoryOf(rule: Rule): (options?: object) => Rule {
+  return STATE_FULL_RULES.find(entry => entry.kind === rule.kind)!.factory;
+}
+
+describe.each(NAMED)('%s', (_name, rule) => {
+  it('is described by JSON that makes the same rule again', () => {
+    const json = JSON.parse(JSON.stringify(rule.options)) as object;
+    expect(json).toEqual(rule.options);
+    const again = factoryOf(rule)(json);
+    expect({ kind: again.kind, options: again.options }).toEqual({ kind: rule.kind, options: rule.options });
+  });
+
+  it('rejects unknown options and values of the wrong type', () => {
+    const factory = factoryOf(rule);
+    expect(() => factory({ ...rule.options, learningRate: 1e-3 })).toThrow(InvalidOptionError);
+    for (const key of Object.keys(rule.options)) {
+      for (const value of [{}, 'nonsense', Number.NaN, Number.POSITIVE_INFINITY, -77]) {
+        expect(() => factory({ ...rule.options, [key]: value })).toThrow(InvalidOptionError);
+        expect(() => factory({ ...rule.options, [key]: value })).toThrow(`${rule.kind}.${key}`);
+      }
+    }
+  });
+});
+
+describe('the table of rules', () => {
+  it.each(STATE_FULL_RULES)('names $kind and its bytes', ({ kind, factory, stateBytes }) => {
+    const rule = factory();
+    expect(rule.kind).toBe(kind);
+    if (rule.type === 'subspace') throw new Error('not a rule of this package');
+    for (const shape of shapesOf(rule)) expect(slotBytes(rule.state(shape), shape)).toBe(stateBytes(shape));
+  });
+
+  it.each(STATE_FULL_RULES)('has the formula of $kind', ({ stateBytes, stateFormula }) => {
+    const [m, n] = [7, 11];
+    const javascript = stateFormula.replace(/(?<=[\dmn)]) (?=[mn(])/g, ' * ');
+    expect(stateBytes([m, n])).toBe(new Function('m', 'n', `return ${javascript}`)(m, n));
+  });
+
+  it('lists every factory once', () => {
+    const kinds = STATE_FULL_RULES.map(entry => entry.kind);
+    expect(new Set(kinds).size).toBe(kinds.length);
+  });
+
+  it.each([
+    ['ada-layer', 'adaLayer'],
+    ['adafactor', 'adafactor'],
+    ['adam-mini', 'adamMini'],
+    ['adam-w', 'adamW'],
+    ['factored-adam-w', 'factoredAdamW'],
+    ['lion', 'lion'],
+    ['muon', 'muon'],
+    ['one-sided-adafactor', 'oneSidedAdafactor'],
+    ['rmsprop', 'rmsprop'],
+    ['sgdm', 'sgdm'],
+  ])('imports %s alone', async (file, kind) => {
+    const module: Record<string, unknown> = await import(`@frugaljs/state-full/${file}`);
+    expect(module[kind]).toBe(STATE_FULL_RULES.find(entry => entry.kind === kind)!.factory);
+  });
+});
+
+describe.each(BACKENDS)('on %s', backend => {
+  useBackend(backend);
+
+  describe.each(NAMED)('%s', (_name, rule) => {
+    it('does not move for gradients of 0', () => {
+      for (const shape of shapesOf(rule)) {
+        const zeros = new Float32Array(sizeOf(shape));
+        for (const d of directions(rule, shape, [zeros, zeros])) expect(d.every(x => x === 0)).toBe(true);
+      }
+    });
+
+    it('passes NaN on', () => {
+      for (const shape of shapesOf(rule)) {
+        const run = new RuleRun(rule, shape);
+        const gradient = gradientStream(40, shape, 1)[0]!;
+        run.step(gradient);
+        const broken = gradient.map((g, i) => (i === 0 ? Number.NaN : g));
+        expect(run.step(broken)[0]).toBeNaN();
+        run.dispose();
+      }
+    });
+
+    it('treats a tensor as the matrix of its last axis', () => {
+      if (rule.kind === 'muon') return;
+      const gradients = gradientStream(41, [2, 3, 4], 5);
+      expect(directions(rule, [2, 3, 4], gradients)).toEqual(directions(rule, [6, 4], gradients));
+    });
+
+    it('frees everything but its result', () => {
+      for (const shape of shapesOf(rule)) {
+        const gradient = gradientStream(42, shape, 1)[0]!;
+        const before = memory().numTensors;
+        const run = new RuleRun(rule, shape);
+        const slots = memory().numTensors;
+        run.step(gradient);
+        run.step(gradient);
+        expect(memory().numTensors).toBe(slots);
+        run.dispose();
+        expect(memory().numTensors).toBe(before);
+      }
+    });
+  });
+});
