@@ -1,0 +1,221 @@
+import { ConfigError } from './errors.js';
+
+/**
+ * A LLaMA configuration with the keys of Hugging Face's `config.json`, complete and checked: what {@link llamaConfig}
+ * returns.
+ */
+export interface LlamaConfig {
+  readonly model_type: 'llama';
+  readonly vocab_size: number;
+  readonly hidden_size: number;
+  readonly intermediate_size: number;
+  readonly num_hidden_layers: number;
+  readonly num_attention_heads: number;
+  /** Heads of keys and values; each serves `num_attention_heads / num_key_value_heads` query heads. */
+  readonly num_key_value_heads: number;
+  readonly head_dim: number;
+  readonly hidden_act: 'silu';
+  readonly max_position_embeddings: number;
+  readonly rms_norm_eps: number;
+  readonly rope_theta: number;
+  readonly tie_word_embeddings: boolean;
+  readonly initializer_range: number;
+  readonly bos_token_id?: number;
+  readonly eos_token_id?: number;
+}
+
+/**
+ * What {@link llamaConfig} accepts: a parsed `config.json` (keys it does not use are ignored), or the sizes alone.
+ * `max_sequence_length`, the name of the GaLore and ReLoRA configs, is understood as `max_position_embeddings`.
+ */
+export type LlamaConfigInput = { readonly [key: string]: unknown };
+
+const USED_KEYS = [
+  'model_type',
+  'vocab_size',
+  'hidden_size',
+  'intermediate_size',
+  'num_hidden_layers',
+  'num_attention_heads',
+  'num_key_value_heads',
+  'head_dim',
+  'hidden_act',
+  'max_position_embeddings',
+  'max_sequence_length',
+  'rms_norm_eps',
+  'rope_theta',
+  'rope_scaling',
+  'rope_parameters',
+  'tie_word_embeddings',
+  'initializer_range',
+  'attention_bias',
+  'mlp_bias',
+  'bos_token_id',
+  'eos_token_id',
+];
+
+/**
+ * Completes and checks a configuration.
+ *
+ * Required: `vocab_size`, `hidden_size`, `intermediate_size`, `num_hidden_layers`, `num_attention_heads`.
+ * Defaults: `num_key_value_heads` = `num_attention_heads`, `head_dim` = `hidden_size / num_attention_heads`,
+ * `max_position_embeddings` 2048, `rms_norm_eps` 1e-6, `rope_theta` 10000, `tie_word_embeddings` false,
+ * `initializer_range` 0.02.
+ *
+ * @throws ConfigError naming the key, what was found and what was expected; also for a key that looks like a
+ *   misspelling, and for features this model does not have (biases, scaled rotary embeddings, other activations).
+ */
+export function llamaConfig(input: LlamaConfigInput): LlamaConfig {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+    throw new ConfigError({ parameter: 'config', found: input, expected: 'an object with the keys of config.json' });
+  }
+  rejectMisspellings(input);
+  rejectUnsupported(input);
+
+  const hiddenSize = positiveInteger(input, 'hidden_size');
+  const heads = positiveInteger(input, 'num_attention_heads');
+  const keyValueHeads = positiveInteger(input, 'num_key_value_heads', heads);
+  if (heads % keyValueHeads !== 0) {
+    throw new ConfigError({
+      parameter: 'num_key_value_heads',
+      found: keyValueHeads,
+      expected: `a divisor of num_attention_heads = ${heads}`,
+    });
+  }
+  const config: LlamaConfig = {
+    model_type: 'llama',
+    vocab_size: positiveInteger(input, 'vocab_size'),
+    hidden_size: hiddenSize,
+    intermediate_size: positiveInteger(input, 'intermediate_size'),
+    num_hidden_layers: positiveInteger(input, 'num_hidden_layers'),
+    num_attention_heads: heads,
+    num_key_value_heads: keyValueHeads,
+    head_dim: headSize(input, hiddenSize, heads),
+    hidden_act: 'silu',
+    max_position_embeddings: positiveInteger(
+      input,
+      input['max_position_embeddings'] === undefined && input['max_sequence_length'] !== undefined
+        ? 'max_sequence_length'
+        : 'max_position_embeddings',
+      2048,
+    ),
+    rms_norm_eps: positiveNumber(input, 'rms_norm_eps', 1e-6),
+    rope_theta: ropeTheta(input),
+    tie_word_embeddings: flag(input, 'tie_word_embeddings', false),
+    initializer_range: positiveNumber(input, 'initializer_range', 0.02),
+    ...tokenId(input, 'bos_token_id'),
+    ...tokenId(input, 'eos_token_id'),
+  };
+  return Object.freeze(config);
+}
+
+/** The configuration as the `config.json` that Hugging Face's `AutoModelForCausalLM` reads. */
+export function huggingFaceConfig(config: LlamaConfig): Record<string, unknown> {
+  return { architectures: ['LlamaForCausalLM'], ...config, torch_dtype: 'float32' };
+}
+
+function headSize(input: LlamaConfigInput, hiddenSize: number, heads: number): number {
+  if (input['head_dim'] === undefined || input['head_dim'] === null) {
+    if (hiddenSize % heads !== 0) {
+      throw new ConfigError({
+        parameter: 'hidden_size',
+        found: hiddenSize,
+        expected: `a multiple of num_attention_heads = ${heads}`,
+        advice: 'Or give head_dim.',
+      });
+    }
+  }
+  const size = positiveInteger(input, 'head_dim', hiddenSize / heads);
+  if (size % 2 !== 0) {
+    throw new ConfigError({
+      parameter: input['head_dim'] === undefined ? 'hidden_size / num_attention_heads' : 'head_dim',
+      found: size,
+      expected: 'an even number: rotary embedding turns pairs of channels',
+    });
+  }
+  return size;
+}
+
+function ropeTheta(input: LlamaConfigInput): number {
+  const nested = input['rope_parameters'];
+  if (input['rope_theta'] === undefined && typeof nested === 'object' && nested !== null) {
+    return positiveNumber(nested as LlamaConfigInput, 'rope_theta', 10000);
+  }
+  return positiveNumber(input, 'rope_theta', 10000);
+}
+
+function rejectUnsupported(input: LlamaConfigInput): void {
+  const only: [key: string, allowed: readonly unknown[]][] = [
+    ['model_type', ['llama']],
+    ['hidden_act', ['silu', 'swish']],
+    ['attention_bias', [false]],
+    ['mlp_bias', [false]],
+  ];
+  for (const [key, allowed] of only) {
+    const found = input[key];
+    if (found !== undefined && found !== null && !allowed.includes(found)) {
+      throw new ConfigError({ parameter: key, found, expected: allowed.map(a => JSON.stringify(a)).join(' or ') });
+    }
+  }
+  for (const key of ['rope_scaling', 'rope_parameters']) {
+    const found = input[key];
+    if (typeof found !== 'object' || found === null) continue;
+    const fields = found as Record<string, unknown>;
+    const type = fields['rope_type'] ?? fields['type'] ?? 'default';
+    if (type !== 'default') {
+      throw new ConfigError({ parameter: key, found: type, expected: 'the default, unscaled rotary embedding' });
+    }
+  }
+}
+
+function rejectMisspellings(input: LlamaConfigInput): void {
+  for (const key of Object.keys(input)) {
+    if (USED_KEYS.includes(key)) continue;
+    const meant = USED_KEYS.find(known => known.length > 6 && editDistance(known, key) <= 2);
+    if (meant !== undefined) {
+      throw new ConfigError({ parameter: key, found: input[key], expected: `the key ${meant}`, advice: 'Rename it.' });
+    }
+  }
+}
+
+/** Insertions, deletions and substitutions that turn one word into the other (Levenshtein). */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replace = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replace, row[j]! + 1, next[j - 1]! + 1));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}
+
+function positiveInteger(input: LlamaConfigInput, key: string, otherwise?: number): number {
+  const found = input[key] ?? otherwise;
+  if (typeof found !== 'number' || !Number.isSafeInteger(found) || found < 1) {
+    throw new ConfigError({ parameter: key, found, expected: 'a positive integer' });
+  }
+  return found;
+}
+
+function positiveNumber(input: LlamaConfigInput, key: string, otherwise: number): number {
+  const found = input[key] ?? otherwise;
+  if (typeof found !== 'number' || !Number.isFinite(found) || found <= 0) {
+    throw new ConfigError({ parameter: key, found, expected: 'a positive finite number' });
+  }
+  return found;
+}
+
+function flag(input: LlamaConfigInput, key: string, otherwise: boolean): boolean {
+  const found = input[key] ?? otherwise;
+  if (typeof found !== 'boolean') throw new ConfigError({ parameter: key, found, expected: 'true or false' });
+  return found;
+}
+
+function tokenId<K extends 'bos_token_id' | 'eos_token_id'>(input: LlamaConfigInput, key: K): { [P in K]?: number } {
+  const found = input[key];
+  // Newer files may list several end tokens; the model itself needs none.
+  return (typeof found === 'number' && found >= 0 ? { [key]: found } : {}) as { [P in K]?: number };
+}

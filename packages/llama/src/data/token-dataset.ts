@@ -1,0 +1,114 @@
+import { ArgumentError, DataError } from '../errors.js';
+import { permutedIndex, type RandomKey, randomKey, randomUniform } from '../random.js';
+import type { Tokenizer } from '../tokenizer/tokenizer.js';
+import type { TokenBatch } from '../tokens.js';
+import type { Corpus } from './corpus.js';
+import { type TokenStream, tokenStream } from './token-stream.js';
+
+export interface DatasetOptions {
+  /** Tokens a row predicts; a row holds one more. */
+  readonly sequenceLength: number;
+  /** Rows of a batch. */
+  readonly batchSize: number;
+  /** Seed of the order of the training rows (default 0). */
+  readonly seed?: number;
+}
+
+/**
+ * Batches of fixed shape `[batchSize, sequenceLength + 1]` over two token streams.
+ *
+ * Training rows are the windows of the stream in an order that is new in every epoch; an epoch uses each window once,
+ * and starts its windows at another offset. Which tokens a batch holds is a function of (seed, batch number): there is
+ * no position to save, and a resumed run asks for the next number.
+ */
+export class TokenDataset {
+  readonly train: TokenStream;
+  readonly validation: TokenStream;
+  readonly sequenceLength: number;
+  readonly batchSize: number;
+  /** Training windows of an epoch. */
+  readonly windowsPerEpoch: number;
+  readonly #seed: number;
+
+  /**
+   * @throws ArgumentError for sizes that are not positive integers, DataError for a stream shorter than one row.
+   */
+  constructor(train: TokenStream, validation: TokenStream, options: DatasetOptions) {
+    const { sequenceLength, batchSize, seed = 0 } = options;
+    for (const [parameter, found] of Object.entries({ sequenceLength, batchSize })) {
+      if (!Number.isSafeInteger(found) || found < 1) {
+        throw new ArgumentError({ parameter, found, expected: 'a positive integer' });
+      }
+    }
+    if (!Number.isSafeInteger(seed)) {
+      throw new ArgumentError({ parameter: 'seed', found: seed, expected: 'an integer' });
+    }
+    for (const [parameter, stream] of Object.entries({ train, validation })) {
+      if (stream.length <= sequenceLength) {
+        throw new DataError({
+          parameter: `${parameter} text`,
+          found: `${stream.length} tokens`,
+          expected: `more than sequenceLength = ${sequenceLength}`,
+          advice: 'Use more text or a shorter sequence.',
+        });
+      }
+    }
+    this.train = train;
+    this.validation = validation;
+    this.sequenceLength = sequenceLength;
+    this.batchSize = batchSize;
+    this.windowsPerEpoch = windows(train, sequenceLength);
+    this.#seed = seed;
+  }
+
+  /** Tokenizes a corpus. */
+  static fromCorpus(corpus: Corpus, tokenizer: Tokenizer, options: DatasetOptions): TokenDataset {
+    return new TokenDataset(tokenStream(corpus.train, tokenizer), tokenStream(corpus.validation, tokenizer), options);
+  }
+
+  /** The `index`-th training batch, counted from 0: a pure function. */
+  trainBatch(index: number): TokenBatch {
+    if (!Number.isSafeInteger(index) || index < 0) {
+      throw new ArgumentError({ parameter: 'batch index', found: index, expected: 'an integer of at least 0' });
+    }
+    const slack = this.train.length - 1 - this.windowsPerEpoch * this.sequenceLength;
+    return this.#batch(this.batchSize, row => {
+      const sample = index * this.batchSize + row;
+      const epoch = Math.floor(sample / this.windowsPerEpoch);
+      const key: RandomKey = randomKey(this.#seed, `epoch ${epoch}`);
+      const window = permutedIndex(key, sample % this.windowsPerEpoch, this.windowsPerEpoch);
+      const shift = Math.floor(randomUniform(key, -1) * (slack + 1));
+      return this.train.subarray(shift + window * this.sequenceLength);
+    });
+  }
+
+  /**
+   * The same validation batches at every call: full rows spread evenly over the validation text.
+   *
+   * @param count At most so many batches (default: as many as the text fills). If it fills less than one batch, the
+   *   single batch returned has fewer rows.
+   */
+  validationBatches(count: number = Number.POSITIVE_INFINITY): TokenBatch[] {
+    const available = windows(this.validation, this.sequenceLength);
+    const rows = Math.min(available, this.batchSize);
+    const batches = Math.max(1, Math.min(count, Math.floor(available / this.batchSize)));
+    return Array.from({ length: batches }, (_, batch) =>
+      this.#batch(rows, row => {
+        const window = Math.floor(((batch * rows + row) * available) / (batches * rows));
+        return this.validation.subarray(window * this.sequenceLength);
+      }),
+    );
+  }
+
+  #batch(rows: number, from: (row: number) => TokenStream): TokenBatch {
+    const length = this.sequenceLength + 1;
+    const data = new Int32Array(rows * length);
+    for (let row = 0; row < rows; row++) data.set(from(row).subarray(0, length), row * length);
+    return { data, shape: [rows, length] };
+  }
+}
+
+/** Rows of `length` predicted tokens, side by side, that a stream fills: each needs one token more to the right. */
+function windows(stream: TokenStream, length: number): number {
+  return Math.floor((stream.length - 1) / length);
+}

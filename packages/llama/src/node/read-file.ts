@@ -1,0 +1,23 @@
+import { readFile } from 'node:fs/promises';
+import { gunzip } from '../data/gunzip.js';
+import { DataError } from '../errors.js';
+
+/**
+ * The content of a file, decompressed if it is gzip.
+ *
+ * @throws DataError if it cannot be read, FormatError if it is a broken gzip file.
+ */
+export async function readContent(path: string): Promise<Uint8Array> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(path);
+  } catch (error) {
+    throw new DataError({ parameter: path, found: (error as Error).message, expected: 'a file that can be read' });
+  }
+  return gunzip(bytes, path);
+}
+
+/** The UTF-8 text of a file, decompressed if it is gzip. */
+export async function readText(path: string): Promise<string> {
+  return new TextDecoder().decode(await readContent(path));
+}
