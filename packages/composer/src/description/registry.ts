@@ -65,6 +65,18 @@ export function combineFromJson(json: Described): Combine {
   return lookUp('combine', combines, {}, json);
 }
 
+/** The options that a built-in rule or projector has by default; empty for other kinds. */
+export function defaultOptions(kind: string): Options {
+  const factory = { ...builtInRules(), ...(projectors as Readonly<Record<string, unknown>>) }[kind];
+  if (typeof factory !== 'function') return {};
+  try {
+    return ((factory as Factory<Described>)({}) as Described).options ?? {};
+  } catch {
+    // A part such as `given` has no defaults.
+    return {};
+  }
+}
+
 function builtInRules(): Readonly<Record<string, unknown>> {
   return { ...stateFull, ...stateFree };
 }

@@ -1,5 +1,13 @@
 import { DisposedError, InvalidStateError, type Json, type Schedule } from '@frugaljs/core';
-import { type NamedTensorMap, Optimizer, serialization, type Tensor, type Variable } from '@tensorflow/tfjs-core';
+import {
+  dispose,
+  type NamedTensorMap,
+  Optimizer,
+  type Scalar,
+  serialization,
+  type Tensor,
+  type Variable,
+} from '@tensorflow/tfjs-core';
 import { type SavedState, StateReader } from '../runtime/saved-state.js';
 import { GradientAccumulator } from './accumulator.js';
 import { type Assigned, assign } from './assignment.js';
@@ -31,6 +39,8 @@ export class ComposedOptimizer extends Optimizer {
   private readonly trained = new Map<string, TrainedParameter>();
   private assigned: ReadonlyMap<string, Assigned> = new Map();
   private readonly claimed = new Map<string, Variable>();
+  /** Names under which state was saved, of variables that have another name since: seeds follow these. */
+  private readonly savedNames = new Map<string, string>();
   private pending: SavedStates | null = null;
   private handedOut: Tensor[] = [];
   private disposed = false;
@@ -92,6 +102,23 @@ export class ComposedOptimizer extends Optimizer {
     }
   }
 
+  /** As in tfjs, but frees the gradients also when they are refused. */
+  override minimize(f: () => Scalar, returnCost = false, varList?: Variable[]): Scalar | null {
+    this.requireLive();
+    const { value, grads } = this.computeGradients(f, varList);
+    try {
+      this.applyGradients(varList === undefined ? grads : varList.map(({ name }) => ({ name, tensor: grads[name]! })));
+      if (returnCost) return value;
+    } catch (error) {
+      value.dispose();
+      throw error;
+    } finally {
+      dispose(grads);
+    }
+    value.dispose();
+    return null;
+  }
+
   /** What the optimizer keeps for these variables after the next update (or a later one); exact to the byte. */
   memoryReport(
     parameters: readonly NamedShape[] | Readonly<Record<string, NamedShape>>,
@@ -144,7 +171,7 @@ export class ComposedOptimizer extends Optimizer {
       const state: SavedState = new Map();
       parameter.bound.save('', state);
       if (sums.has(name)) state.set('accumulator', sums.get(name)!);
-      if (state.size > 0) states.set(name, state);
+      if (state.size > 0) states.set(this.savedNames.get(name) ?? name, state);
     }
     return toNamedTensors(states, this.handedOut);
   }
@@ -231,8 +258,16 @@ export class ComposedOptimizer extends Optimizer {
       if (!group.frozen && !this.trained.has(name)) made.set(name, new TrainedParameter(place, group));
     }
     this.assigned = assigned;
-    for (const [name, parameter] of this.trained) parameter.bound.move(assigned.get(name)!.site);
     for (const [name, parameter] of made) this.trained.set(name, parameter);
+    this.moveAll();
+  }
+
+  /** Tells every rule where it is now. */
+  private moveAll(): void {
+    for (const [name, parameter] of this.trained) {
+      const { site } = this.assigned.get(name)!;
+      parameter.bound.move({ ...site, name: this.savedNames.get(name) ?? name });
+    }
   }
 
   /** Hands saved state to those of the variables that have none yet; the rest waits for variables still to come. */
@@ -240,6 +275,8 @@ export class ComposedOptimizer extends Optimizer {
     const pending = this.pending!;
     const waiting = variables.filter(({ name }) => this.trained.has(name));
     const sources = matchSavedNames(waiting, pending);
+    for (const [name, source] of sources) this.savedNames.set(name, source);
+    this.moveAll();
     for (const variable of waiting) {
       const source = sources.get(variable.name);
       if (source === undefined) continue;

@@ -1,5 +1,5 @@
 import { sizeOf } from '@frugaljs/core';
-import { sentence } from '../description/describe.js';
+import { sentence } from '../description/sentence.js';
 import { bind } from '../runtime/bind.js';
 import { assign } from './assignment.js';
 import type { ComposeOptions, NamedShape } from './options.js';

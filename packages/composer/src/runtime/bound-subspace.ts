@@ -42,6 +42,7 @@ export class BoundSubspace implements BoundRule {
   private readonly readsResidual: boolean;
   /** The combine has no state and reads nothing but the two directions: without them its result is zero. */
   private readonly onlyMixes: boolean;
+  private readonly combineHasState: boolean;
   /** The residual is split by a projector that should keep clear of this one's coordinates. */
   private readonly sharesCoordinates: boolean;
 
@@ -57,8 +58,8 @@ export class BoundSubspace implements BoundRule {
     this.combineGraph = traceCombine(combine, site.shape);
     const reads = inputNames(this.combineGraph);
     this.readsResidual = reads.includes('residual') || reads.includes('residualDirection');
-    this.onlyMixes =
-      !reads.includes('g') && !reads.includes('residual') && Object.keys(this.combineSlots.specs).length === 0;
+    this.combineHasState = Object.keys(this.combineSlots.specs).length > 0;
+    this.onlyMixes = !reads.includes('g') && !reads.includes('residual') && !this.combineHasState;
     this.sharesCoordinates =
       combine.rule?.type === 'subspace' &&
       combine.rule.projector.kind === rule.projector.kind &&
@@ -141,7 +142,7 @@ export class BoundSubspace implements BoundRule {
   }
 
   save(path: string, into: SavedState): void {
-    this.combineSlots.save(joinPath(path, 'combine'), into);
+    if (this.combineHasState) this.combineSlots.save(joinPath(path, 'combine'), into);
     this.residual?.save(joinPath(path, 'residual'), into);
     if (this.chosen === null) return;
     const { epoch, basis, inner } = this.chosen;
@@ -154,7 +155,7 @@ export class BoundSubspace implements BoundRule {
 
   restore(path: string, from: StateReader, context: RestoreContext): void {
     this.reset();
-    this.combineSlots.restore(joinPath(path, 'combine'), from);
+    if (this.combineHasState) this.combineSlots.restore(joinPath(path, 'combine'), from);
     const occupied = this.occupiedForResidual(context.occupied);
     this.residual?.restore(joinPath(path, 'residual'), from, { occupied });
     if (!from.has(joinPath(path, 'epoch'))) return;

@@ -1,0 +1,202 @@
+import { FrugalError } from '@frugaljs/core';
+import { rows, svd } from '@frugaljs/projectors';
+import { signSgd } from '@frugaljs/state-free';
+import { adamW } from '@frugaljs/state-full';
+import * as tf from '@tensorflow/tfjs-core';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { type ComposedOptimizer, compose, frugal, galore, recipe, residual, subspace } from '../src/index.js';
+import { regression, valuesOf } from './fixtures.js';
+
+beforeAll(async () => {
+  await tf.setBackend('cpu');
+});
+
+/** Runs `action`, expects a FrugalError of that code, and that no variable and no state has changed. */
+function expectUnchanged(
+  optimizer: ComposedOptimizer,
+  variables: readonly tf.Variable[],
+  code: string,
+  message: RegExp,
+  action: () => void,
+): void {
+  const before = { values: valuesOf(variables), updates: optimizer.updates, tensors: tf.memory().numTensors };
+  let thrown: unknown;
+  try {
+    action();
+  } catch (error) {
+    thrown = error;
+  }
+  expect(thrown).toBeInstanceOf(FrugalError);
+  expect((thrown as FrugalError).code).toBe(code);
+  expect((thrown as FrugalError).message).toMatch(message);
+  expect(valuesOf(variables)).toEqual(before.values);
+  expect(optimizer.updates).toBe(before.updates);
+  expect(tf.memory().numTensors).toBe(before.tensors);
+}
+
+describe('a bad gradient changes nothing', () => {
+  const cases: readonly [string, string, RegExp, (name: string, g: tf.Tensor) => tf.NamedTensorMap][] = [
+    ['unknown name', 'unknown-name', /gradient of "nobody": .*one of .*layers/, (_, g) => ({ nobody: g })],
+    [
+      'other shape',
+      'shape-mismatch',
+      /\[12,8\].*expected|expected a float32 tensor of shape \[8,12\]/,
+      (name, g) => ({ [name]: tf.transpose(g) }),
+    ],
+    ['NaN', 'non-finite-gradient', /gradient of ".*up".*NaN or Inf/, (name, g) => ({ [name]: tf.mul(g, Number.NaN) })],
+    ['Inf', 'non-finite-gradient', /gradient of ".*up".*NaN or Inf/, (name, g) => ({ [name]: tf.div(g, 0) })],
+    [
+      'missing',
+      'missing-gradient',
+      /gradient of ".*up": expected a tensor of shape \[8,12\], found null/,
+      name => ({ [name]: null as unknown as tf.Tensor }),
+    ],
+  ];
+  test.each(cases)('%s', (_, code, message, spoil) => {
+    const problem = regression();
+    const optimizer = frugal();
+    optimizer.minimize(problem.loss, false, [...problem.variables]);
+    const gradients = problem.gradients();
+    const name = problem.variables[0]!.name;
+    const bad = tf.tidy(() => ({ ...gradients, ...spoil(name, gradients[name]!) }));
+    expectUnchanged(optimizer, problem.variables, code, message, () => optimizer.applyGradients(bad));
+    for (const thing of [optimizer, problem]) thing.dispose();
+  });
+
+  test('disposed gradient and disposed variable', () => {
+    const problem = regression();
+    const optimizer = frugal();
+    optimizer.minimize(problem.loss, false, [...problem.variables]);
+    const gradients = problem.gradients();
+    const spare = problem.gradients();
+    tf.dispose(gradients);
+    expectUnchanged(optimizer, problem.variables, 'disposed', /disposed tensor/, () =>
+      optimizer.applyGradients(gradients),
+    );
+    problem.dispose();
+    expectUnchanged(optimizer, [], 'disposed', /variable ".*up".*disposed/, () => optimizer.applyGradients(spare));
+    optimizer.dispose();
+    expect(() => optimizer.applyGradients(spare)).toThrow(/disposed optimizer/);
+    tf.dispose(spare);
+  });
+});
+
+test('skip leaves an update with NaN out and counts it; ignore lets NaN reach the weights', () => {
+  const problem = regression();
+  const poison = (): tf.NamedTensorMap => {
+    const gradients = problem.gradients();
+    return Object.fromEntries(Object.entries(gradients).map(([name, g]) => [name, tf.mul(g, Number.NaN)]));
+  };
+  const skipping = recipe('frugal', { onNonFinite: 'skip' });
+  const before = valuesOf(problem.variables);
+  skipping.applyGradients(poison());
+  expect(valuesOf(problem.variables)).toEqual(before);
+  expect([skipping.skippedUpdates, skipping.updates]).toEqual([1, 0]);
+  skipping.minimize(problem.loss, false, [...problem.variables]);
+  expect([skipping.skippedUpdates, skipping.updates]).toEqual([1, 1]);
+  skipping.dispose();
+  const ignoring = recipe('signSgd', { onNonFinite: 'ignore' });
+  ignoring.applyGradients(poison());
+  expect(problem.variables[0]!.dataSync().every(Number.isNaN)).toBe(true);
+});
+
+test('gradients whose sum overflows are finite gradients', () => {
+  const w = tf.variable(tf.zeros([4]), true, 'huge');
+  const optimizer = recipe('signSgd', { learningRate: 1 });
+  optimizer.applyGradients({ huge: tf.tensor1d([3e38, 3e38, 3e38, -1]) });
+  expect([...w.dataSync()]).toEqual([-1, -1, -1, 1]);
+  optimizer.dispose();
+  w.dispose();
+});
+
+test('two optimizers on one model', () => {
+  const problem = regression();
+  const first = frugal();
+  first.minimize(problem.loss, false, [...problem.variables]);
+  const second = recipe('adamW');
+  expectUnchanged(second, problem.variables, 'shared-variable', /already trains.*dispose\(\)/, () =>
+    second.minimize(problem.loss, false, [...problem.variables]),
+  );
+  first.dispose();
+  second.minimize(problem.loss, false, [...problem.variables]);
+  expect(second.updates).toBe(1);
+  for (const thing of [second, problem]) thing.dispose();
+});
+
+describe('parameters a composition cannot train', () => {
+  const trySites = (optimizer: ComposedOptimizer, shape: number[], code: string, message: RegExp): void => {
+    const w = tf.variable(tf.zeros(shape), true, `odd ${shape}`);
+    expectUnchanged(optimizer, [w], code, message, () => {
+      const g = tf.ones(shape);
+      try {
+        optimizer.applyGradients({ [w.name]: g });
+      } finally {
+        g.dispose();
+      }
+    });
+    expect(() => optimizer.memoryReport([w])).toThrow(FrugalError);
+    w.dispose();
+    optimizer.dispose();
+  };
+
+  test('a tensor without elements', () => {
+    trySites(recipe('adamW'), [0, 4], 'unsupported-shape', /\[0,4\] without elements.*frozen/);
+  });
+  test('a tensor of rank 3 under an SVD projector', () => {
+    const everywhere = subspace({ projector: svd(), rule: adamW() });
+    trySites(compose({ learningRate: 1, groups: [{ use: everywhere }] }), [2, 3, 4], 'unsupported-shape', /2,3,4|rank/);
+  });
+  test('a rank larger than the matrix', () => {
+    trySites(galore({ rank: 7 }), [8, 6], 'invalid-option', /rank.*7|7.*rank/);
+  });
+  test('a parameter that no group takes', () => {
+    const optimizer = compose({ learningRate: 1, groups: [{ match: /kernel/, use: adamW() }] });
+    trySites(optimizer, [2, 2], 'invalid-option', /parameter "odd 2,2": expected a group.*last group without a match/);
+  });
+});
+
+describe('options', () => {
+  const w = { name: 'w', shape: [4, 4] };
+  const cases: readonly [string, () => unknown, RegExp][] = [
+    ['density above 1', () => rows({ density: 1.5 }), /rows\.density: expected a number in \[0, 1\], found 1\.5/],
+    ['density NaN', () => frugal({ density: Number.NaN }), /density/],
+    ['factory not called', () => compose({ learningRate: 1, groups: [{ use: adamW as never }] }), /Call the factory/],
+    ['subspace without a rule', () => subspace({ projector: rows(), rule: signSgd as never }), /Call the factory/],
+    [
+      'refresh every 0',
+      () => subspace({ projector: rows(), rule: adamW(), refresh: { every: 0 } }),
+      /every.*at least 1/,
+    ],
+    ['no groups', () => compose({ learningRate: 1, groups: [] }), /at least one group/],
+    [
+      'catch-all before others',
+      () => compose({ learningRate: 1, groups: [{ use: adamW() }, { use: adamW() }] }),
+      /groups\[0\]\.match/,
+    ],
+    ['negative learning rate', () => compose({ learningRate: -1, groups: [{ use: adamW() }] }), /learningRate/],
+    ['negative clip', () => recipe('adamW', { clip: { globalNorm: -1 } }), /clip\.globalNorm/],
+    ['accumulate 0', () => recipe('adamW', { accumulate: 0 }), /accumulate/],
+    ['misspelled option', () => recipe('adamW', { beta3: 1 }), /beta3/],
+    ['rank and density', () => galore({ rank: 2, density: 0.5 }), /not both/],
+    [
+      'unmatched group',
+      () => compose({ learningRate: 1, groups: [{ match: 'v', use: adamW() }, { use: adamW() }] }).memoryReport([w]),
+      /groups\[0\]\.match: .*parameters w/,
+    ],
+    [
+      'frozen group with a rule',
+      () => compose({ learningRate: 1, groups: [{ frozen: true, use: adamW() }] }),
+      /frozen/,
+    ],
+    ['residual scale', () => residual(signSgd(), { scale: -1 }), /residual\.scale/],
+    [
+      'predicate in a configuration',
+      () => compose({ learningRate: 1, groups: [{ match: () => true, use: adamW() }] }).getConfig(),
+      /JSON can carry, found a function/,
+    ],
+  ];
+  test.each(cases)('%s', (_, action, message) => {
+    expect(action).toThrow(FrugalError);
+    expect(action).toThrow(message);
+  });
+});
