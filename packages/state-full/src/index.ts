@@ -5,7 +5,6 @@ export { type AdamWOptions, adamW, type EpsilonPlacement } from './adam-w.js';
 export { type FactoredAdamWOptions, factoredAdamW } from './factored-adam-w.js';
 export { type LionOptions, lion } from './lion.js';
 export { type MuonOptions, muon } from './muon.js';
-export { newtonSchulz } from './newton-schulz.js';
 export { type OneSidedAdafactorOptions, oneSidedAdafactor } from './one-sided-adafactor.js';
 export { type RmspropOptions, rmsprop } from './rmsprop.js';
 export { type MomentumConvention, type MomentumStart, type SgdmOptions, sgdm } from './sgdm.js';

@@ -1,5 +1,6 @@
 import { randomKey, randomNormals, UnsupportedShapeError } from '@frugaljs/core';
-import { type MuonOptions, muon, newtonSchulz } from '@frugaljs/state-full';
+import { type MuonOptions, muon } from '@frugaljs/state-full';
+import { newtonSchulz } from '@frugaljs/state-full/newton-schulz';
 import { memory, tensor2d } from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
 import { BACKENDS, useBackend } from './backends.js';
