@@ -1,0 +1,107 @@
+import { type Projector, requireKnownKeys, requireOneOf, type Site } from '@frugaljs/core';
+import {
+  abs,
+  cast,
+  clone,
+  equal,
+  expandDims,
+  matMul,
+  neg,
+  range,
+  square,
+  sum,
+  type Tensor,
+  type Tensor2D,
+  tidy,
+  topk,
+  transpose,
+} from '@tensorflow/tfjs-core';
+import { dctVectors } from './dct-vectors.js';
+import { denseDown, denseUp } from './dense.js';
+import { type DensePlan, planDense } from './sides.js';
+import { type RankOptions, requireSize } from './size-options.js';
+
+export interface DctOptions extends RankOptions {
+  /**
+   * How the cosines are ranked: by the ℓ₁ norm (`l1`) or the ℓ₂ norm (`l2`) of the gradient's coefficients. The second
+   * minimizes ‖G - ΠG‖; the first is less moved by single large entries. Default `l1`, as in the paper.
+   */
+  readonly norm?: 'l1' | 'l2';
+}
+
+/**
+ * The r best columns of a fixed cosine basis Q (size a = min(m, n)), chosen by the gradient at the refresh:
+ *
+ *     m ≥ n:  S = G Q,   I = the r columns of S with the largest norm,  down(G) = G Q_I (m × r),   up(X) = X Q_Iᵀ
+ *     m < n:  S = Qᵀ G,  I = the r rows of S with the largest norm,     down(G) = Q_Iᵀ G (r × n),  up(X) = Q_I X
+ *
+ * r = round(ρ a), ties to even. No singular value or QR decomposition, and no read-back from the device: choosing is one
+ * matrix product and one top-k.
+ *
+ * Basis: r int32 indices per parameter, ascending, saved with the state. The cosines Q_I are made anew when needed from
+ * a host table of 4a numbers per size, so that nothing but the indices stays on the device; that costs about a tenth of
+ * the matrix product it feeds. With r = a nothing is chosen: down and up are the identity and there is no basis.
+ *
+ * Transport is exact: the change of basis between two choices is a 0/1 matrix, for both degrees.
+ *
+ * @param options `density` ρ ∈ [0, 1] (default 0.25) or a fixed `rank`; `norm`.
+ * @throws InvalidOptionError for an unknown option, a value out of range, and from `check` for a rank above min(m, n).
+ * @throws UnsupportedShapeError from `check`, for a parameter that is not a matrix.
+ *
+ * Source: DCT-based column selection (arXiv 2505.17967).
+ */
+export function dct(options: DctOptions = {}): Projector<'frequencies'> {
+  requireKnownKeys('dct', options, ['density', 'rank', 'norm']);
+  const size = requireSize('dct', options);
+  const norm = requireOneOf('dct.norm', options.norm ?? 'l1', ['l1', 'l2']);
+  const plan = (site: Site): DensePlan => planDense('dct', site, 'std', size, 'projected');
+  return {
+    kind: 'dct',
+    options: { ...size, norm },
+    traits: { orthonormal: true, coordinate: false, basisFrom: 'gradient' },
+    check: site => void plan(site),
+    reducedShape: site => plan(site).reducedShape,
+    basis: site => {
+      const { rank, left, right } = plan(site);
+      const specs = left === undefined && right === undefined ? {} : { frequencies: { shape: [rank], dtype: 'int32' } };
+      return specs as { readonly frequencies: { shape: [number]; dtype: 'int32' } };
+    },
+    fit: (g, _previous, { site }) => {
+      const { rank, left, right } = plan(site);
+      const dimension = left ?? right;
+      if (dimension === undefined) return {} as { readonly frequencies: Tensor };
+      return { frequencies: tidy(() => chooseFrequencies(g as Tensor2D, dimension, right !== undefined, rank, norm)) };
+    },
+    down: (g, basis, site) => tidy(() => denseDown(g, factorsOf(plan(site), basis.frequencies))),
+    up: (x, basis, site) => tidy(() => denseUp(x, factorsOf(plan(site), basis.frequencies))),
+    transport: (x, from, to, site) =>
+      tidy(() => {
+        const { left, right } = plan(site);
+        if (left === undefined && right === undefined) return clone(x);
+        const same = cast(equal(expandDims(to.frequencies, 1), expandDims(from.frequencies, 0)), 'float32') as Tensor2D;
+        return right === undefined ? matMul(same, x as Tensor2D) : matMul(x as Tensor2D, transpose(same));
+      }),
+  };
+}
+
+function factorsOf({ left, right }: DensePlan, frequencies: Tensor): { left?: Tensor; right?: Tensor } {
+  if (left !== undefined) return { left: dctVectors(left, frequencies) };
+  if (right !== undefined) return { right: dctVectors(right, frequencies) };
+  return {};
+}
+
+/** The frequencies of the largest coefficients, ascending, as int32 `[rank]`. */
+function chooseFrequencies(
+  g: Tensor2D,
+  dimension: number,
+  fromTheRight: boolean,
+  rank: number,
+  norm: 'l1' | 'l2',
+): Tensor {
+  const all = dctVectors(dimension, range(0, dimension, 1, 'int32'));
+  const coefficients = fromTheRight ? matMul(g, all) : matMul(transpose(all), g);
+  const magnitudes = norm === 'l1' ? abs(coefficients) : square(coefficients);
+  const chosen = topk(sum(magnitudes, fromTheRight ? 0 : 1), rank).indices;
+  // top-k of the negated numbers sorts them upwards; frequencies are exact as floats.
+  return cast(neg(topk(neg(cast(chosen, 'float32')), rank).values), 'int32');
+}

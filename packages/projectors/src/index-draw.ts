@@ -1,0 +1,26 @@
+import { type Basis, type BasisSpec, type FitContext, randomKey, randomSubset } from '@frugaljs/core';
+import { tensor1d } from '@tensorflow/tfjs-core';
+
+/** Number of coordinates that a density keeps: truncated, as the reference implementation of FRUGAL does. */
+export function keptOf(count: number, density: number): number {
+  return Math.trunc(count * density);
+}
+
+/** The basis of a coordinate projector: `kept` int32 indices. */
+export function indexSpec(kept: number): Readonly<Record<'indices', BasisSpec>> {
+  return { indices: { shape: [kept], dtype: 'int32' } };
+}
+
+/**
+ * Draws `kept` of `count` coordinates without replacement, ascending: a pure function of seed, parameter, place in the
+ * composition and epoch. Coordinates of an enclosing projector of the same kind come last.
+ */
+export function drawIndices(
+  kind: string,
+  count: number,
+  kept: number,
+  { site, epoch, occupied }: FitContext,
+): Basis<'indices'> {
+  const key = randomKey(site.seed, site.name, site.path, epoch, kind);
+  return { indices: tensor1d(randomSubset(key, count, kept, occupied), 'int32') };
+}

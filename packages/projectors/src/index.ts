@@ -1,0 +1,15 @@
+export type { BlockOrder } from './block-schedule.js';
+export { type BlockwiseOptions, blockwise } from './blockwise.js';
+export { type ColumnsOptions, columns } from './columns.js';
+export { type DctOptions, dct } from './dct.js';
+export { type GivenOptions, given } from './given.js';
+export type { GivenMatrix } from './given-dense.js';
+export type { Given } from './given-source.js';
+export { identity } from './identity.js';
+export { type RandKOptions, randK } from './rand-k.js';
+export { type RandomOptions, random } from './random.js';
+export { type RowsOptions, rows } from './rows.js';
+export type { Side } from './sides.js';
+export type { DensityOptions, RankOptions } from './size-options.js';
+export { type SvdOptions, svd } from './svd.js';
+export { PROJECTORS, type ProjectorEntry } from './table.js';

@@ -1,0 +1,42 @@
+import { type Projector, requireKnownKeys, type Shape, sizeOf } from '@frugaljs/core';
+import { reshape, tidy } from '@tensorflow/tfjs-core';
+import { putSlices, takeSlices } from './coordinates.js';
+import { drawIndices, indexSpec, keptOf } from './index-draw.js';
+import { type DensityOptions, requireDensity } from './size-options.js';
+
+export type RandKOptions = DensityOptions;
+
+/**
+ * RandK: K = trunc(ρ · size) single entries of the flattened parameter, drawn anew in every epoch without replacement.
+ *
+ *     down(G) = flat(G)[J]: R^size → R^K        up(X) = zeros with X at J, in the parameter's shape
+ *
+ * Works on parameters of any shape.
+ *
+ * Basis: K int32 indices, half as many bytes as the two float32 moments of Adam; re-derived from the seed on load and
+ * never saved. `up` gives exact zeros outside J, so the residual is exact. A refresh draws one random number per entry
+ * of the parameter on the host.
+ *
+ * @param options `density` ρ ∈ [0, 1], default 0.25.
+ * @throws InvalidOptionError for an unknown option or a density outside [0, 1].
+ *
+ * Source: FRUGAL (arXiv 2411.07837), projection type "RandK".
+ */
+export function randK(options: RandKOptions = {}): Projector<'indices'> {
+  requireKnownKeys('randK', options, ['density']);
+  const density = requireDensity('randK', options);
+  const kept = (shape: Shape): number => keptOf(sizeOf(shape), density);
+  return {
+    kind: 'randK',
+    options: { density },
+    traits: { orthonormal: true, coordinate: true, basisFrom: 'seed' },
+    reducedShape: ({ shape }) => [kept(shape)],
+    basis: ({ shape }) => indexSpec(kept(shape)),
+    fit: (_g, _previous, context) => {
+      const { shape } = context.site;
+      return drawIndices('randK', sizeOf(shape), kept(shape), context);
+    },
+    down: (g, { indices }, { shape }) => tidy(() => takeSlices(reshape(g, [sizeOf(shape)]), indices)),
+    up: (x, { indices }, { shape }) => tidy(() => reshape(putSlices(x, indices, [sizeOf(shape)]), [...shape])),
+  };
+}

@@ -1,0 +1,69 @@
+import {
+  type FitContext,
+  type Projector,
+  randomKey,
+  randomNormals,
+  requireKnownKeys,
+  requireOneOf,
+  type Site,
+} from '@frugaljs/core';
+import { orthonormalize } from '@frugaljs/linalg/orthonormalize';
+import { type Tensor, tensor2d, tidy } from '@tensorflow/tfjs-core';
+import { type DenseBasisName, denseBasis, denseDown, denseSpec, denseTransport, denseUp } from './dense.js';
+import { type DensePlan, planDense, SIDES, type Side } from './sides.js';
+import { type RankOptions, requireSize } from './size-options.js';
+
+export interface RandomOptions extends RankOptions {
+  /** From which side the basis multiplies. Default `std`: the smaller dimension is projected. */
+  readonly side?: Side;
+}
+
+/**
+ * A random semi-orthonormal basis, drawn anew in every epoch: Q = the Q factor (with a positive diagonal of R) of a
+ * Gaussian matrix, so uniform on all orthonormal r-frames (Haar), and E[Π] = (r / dimension) I.
+ *
+ *     right: down(G) = G V (m × r), up(X) = X Vᵀ     left: down(G) = Uᵀ G (r × n), up(X) = U X
+ *     full:  down(G) = Uᵀ G V (r × r), up(X) = U X Vᵀ, U and V drawn independently
+ *
+ * r = round(ρ · projected dimension), ties to even; for `full` the smaller dimension counts. A factor with r equal to
+ * its dimension is left out: it stands for the identity.
+ *
+ * Basis: the float32 factors, r · dimension numbers each, re-derived from the seed on load and never saved. The normal
+ * numbers are the same on every engine; the orthonormalization is repeatable on the same backend.
+ *
+ * @param options `density` ρ ∈ [0, 1] (default 0.25) or a fixed `rank`; `side`.
+ * @throws InvalidOptionError for an unknown option, a value out of range, and from `check` for a rank above min(m, n).
+ * @throws UnsupportedShapeError from `check`, for a parameter that is not a matrix.
+ *
+ * Source: FRUGAL (arXiv 2411.07837), projection type "Random"; GoLore (arXiv 2410.11289) for the uniform distribution.
+ */
+export function random(options: RandomOptions = {}): Projector<DenseBasisName> {
+  requireKnownKeys('random', options, ['density', 'rank', 'side']);
+  const size = requireSize('random', options);
+  const side = requireOneOf('random.side', options.side ?? 'std', SIDES);
+  const plan = (site: Pick<Site, 'name' | 'shape'>): DensePlan => planDense('random', site, side, size, 'projected');
+  return {
+    kind: 'random',
+    options: { ...size, side },
+    traits: { orthonormal: true, coordinate: false, basisFrom: 'seed' },
+    check: site => void plan(site),
+    reducedShape: site => plan(site).reducedShape,
+    basis: site => denseSpec(plan(site)),
+    fit: (_g, _previous, context) => {
+      const { rank, left, right } = plan(context.site);
+      return denseBasis({
+        ...(left === undefined ? {} : { left: frame(left, rank, 'left', context) }),
+        ...(right === undefined ? {} : { right: frame(right, rank, 'right', context) }),
+      });
+    },
+    down: denseDown,
+    up: denseUp,
+    transport: (x, from, to, _site, degree) => denseTransport(x, from, to, degree),
+  };
+}
+
+/** A uniformly random `[dimension, rank]` matrix with orthonormal columns. */
+function frame(dimension: number, rank: number, factor: string, { site, epoch }: FitContext): Tensor {
+  const key = randomKey(site.seed, site.name, site.path, epoch, 'random', factor);
+  return tidy(() => orthonormalize(tensor2d(randomNormals(key, dimension * rank), [dimension, rank])));
+}

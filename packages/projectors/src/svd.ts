@@ -1,0 +1,137 @@
+import {
+  type Basis,
+  NonFiniteGradientError,
+  type Projector,
+  requireBoolean,
+  requireInteger,
+  requireKnownKeys,
+  requireOneOf,
+  type Site,
+} from '@frugaljs/core';
+import { leadingSingularTriplets, leadingSubspace, NonFiniteMatrixError, type SubspaceOptions } from '@frugaljs/linalg';
+import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
+import {
+  type DenseBasis,
+  type DenseBasisName,
+  denseBasis,
+  denseDown,
+  denseSpec,
+  denseTransport,
+  denseUp,
+} from './dense.js';
+import { type DensePlan, planDense, SIDES, type Side } from './sides.js';
+import { type RankOptions, requireSize } from './size-options.js';
+
+export interface SvdOptions extends RankOptions {
+  /** From which side the basis multiplies. Default `std`: the smaller dimension is projected. */
+  readonly side?: Side;
+  /**
+   * `exact` decomposes the gradient, `randomized` iterates on a subspace of the wanted size, `auto` takes the exact way
+   * where that is cheap. Default `auto`.
+   */
+  readonly method?: 'auto' | 'exact' | 'randomized';
+  /** Start the randomized method from the basis of the epoch before. Default true. */
+  readonly warmStart?: boolean;
+  /** Subspace iterations of the randomized method, at least 1. Default 1 after a warm start, else 2. */
+  readonly iterations?: number;
+  /** Columns that the randomized method carries along and drops at the end. Default as in `leadingSubspace` of linalg. */
+  readonly oversampling?: number;
+  /**
+   * true: basis vectors are the singular vectors in descending order; false: any basis of the subspace, which is
+   * cheaper. Default as in `leadingSubspace` of linalg. Side `full` always aligns.
+   */
+  readonly align?: boolean;
+}
+
+/**
+ * The leading singular vectors of the gradient at the refresh, G = U Σ Vᵀ:
+ *
+ *     right: down(G) = G V_r (m × r), up(X) = X V_rᵀ     left: down(G) = U_rᵀ G (r × n), up(X) = U_r X
+ *     full:  down(G) = U_rᵀ G V_r (r × r), up(X) = U_r X V_rᵀ
+ *
+ * At the refresh no other subspace of that size keeps more of G: ‖G - ΠG‖² = Σ_{i>r} σ_i² (Eckart–Young; the randomized
+ * method comes close to it).
+ *
+ * r = round(ρ · projected dimension), ties to even and at most min(m, n); for `full` the smaller dimension counts. The
+ * side follows from the option and the parameter alone. A factor with r equal to its dimension is left out: it stands
+ * for the identity and nothing is decomposed. So `svd({ density: 1 })` with side `std` is the rule itself, whereas the
+ * reference implementation still rotates the coordinates, in which Adam takes other steps. With `reverse_std` the larger
+ * dimension is projected, and even r = min(m, n) covers only the gradient of the refresh.
+ *
+ * With Adam inside, prefer `std` to `full`: right after a refresh U_rᵀ G V_r is diagonal, its other entries are rounding
+ * noise, and Adam makes full-size steps of them.
+ *
+ * Basis: the float32 factors, r · dimension numbers each, saved with the state; nothing else of the decomposition stays.
+ *
+ * @param options `density` ρ ∈ [0, 1] (default 0.25) or a fixed `rank`; `side`; how to decompose.
+ * @throws InvalidOptionError for an unknown option, a value out of range, and from `check` for a rank above min(m, n).
+ * @throws UnsupportedShapeError from `check`, for a parameter that is not a matrix.
+ * @throws NonFiniteGradientError from `fit`, for a gradient with NaN or Inf (on backends that read back cheaply).
+ *
+ * Source: GaLore (arXiv 2403.03507); FRUGAL (arXiv 2411.07837), projection type "SVD".
+ */
+export function svd(options: SvdOptions = {}): Projector<DenseBasisName> {
+  const known = ['density', 'rank', 'side', 'method', 'warmStart', 'iterations', 'oversampling', 'align'];
+  requireKnownKeys('svd', options, known);
+  const size = requireSize('svd', options);
+  const side = requireOneOf('svd.side', options.side ?? 'std', SIDES);
+  const method = requireOneOf('svd.method', options.method ?? 'auto', ['auto', 'exact', 'randomized']);
+  const warmStart = requireBoolean('svd.warmStart', options.warmStart ?? true);
+  const { iterations, oversampling, align } = options;
+  const tuning = {
+    ...(iterations === undefined ? {} : { iterations: requireInteger('svd.iterations', iterations, 1) }),
+    ...(oversampling === undefined ? {} : { oversampling: requireInteger('svd.oversampling', oversampling, 0) }),
+    ...(align === undefined ? {} : { align: requireBoolean('svd.align', align) }),
+  };
+  const plan = (site: Pick<Site, 'name' | 'shape'>): DensePlan => planDense('svd', site, side, size, 'smaller');
+  return {
+    kind: 'svd',
+    options: { ...size, side, method, warmStart, ...tuning },
+    traits: { orthonormal: true, coordinate: false, basisFrom: 'gradient' },
+    check: site => void plan(site),
+    reducedShape: site => plan(site).reducedShape,
+    basis: site => denseSpec(plan(site)),
+    fit: (g, previous, { site }) => {
+      const start: DenseBasis = warmStart ? (previous ?? {}) : {};
+      try {
+        return fitFactors(g as Tensor2D, plan(site), start, { method, ...tuning });
+      } catch (error) {
+        throw error instanceof NonFiniteMatrixError ? notFinite(site.name) : error;
+      }
+    },
+    down: denseDown,
+    up: denseUp,
+    transport: (x, from, to, _site, degree) => denseTransport(x, from, to, degree),
+  };
+}
+
+function fitFactors(
+  g: Tensor2D,
+  { rank, left, right }: DensePlan,
+  previous: DenseBasis,
+  options: Omit<SubspaceOptions, 'rank' | 'start'>,
+): Basis<DenseBasisName> {
+  const from = (start: Tensor | undefined): SubspaceOptions => ({
+    ...options,
+    rank,
+    ...(start === undefined ? {} : { start: start as Tensor2D }),
+  });
+  if (left !== undefined && right !== undefined) {
+    const { align: _, ...triplets } = from(previous.right);
+    const { left: u, right: v, values } = leadingSingularTriplets(g, triplets);
+    values.dispose();
+    return denseBasis({ left: u, right: v });
+  }
+  if (left !== undefined) return denseBasis({ left: leadingSubspace(g, 'left', from(previous.left)) });
+  if (right !== undefined) return denseBasis({ right: leadingSubspace(g, 'right', from(previous.right)) });
+  return denseBasis({});
+}
+
+function notFinite(name: string): NonFiniteGradientError {
+  return new NonFiniteGradientError({
+    parameter: `gradient of "${name}"`,
+    found: 'NaN or Inf',
+    expected: 'finite numbers, of which singular vectors can be taken',
+    advice: 'Lower the learning rate, clip, or skip such steps.',
+  });
+}

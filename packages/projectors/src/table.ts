@@ -1,0 +1,122 @@
+import type { Described, Projector } from '@frugaljs/core';
+import { blockwise } from './blockwise.js';
+import { columns } from './columns.js';
+import { dct } from './dct.js';
+import { type GivenOptions, given } from './given.js';
+import { identity } from './identity.js';
+import { randK } from './rand-k.js';
+import { random } from './random.js';
+import { rows } from './rows.js';
+import { svd } from './svd.js';
+
+/** What is known of a projector before it meets a parameter. */
+export interface ProjectorEntry {
+  /** Builds the projector from its JSON options. */
+  create(options: Described['options']): Projector;
+  readonly summary: string;
+  /** Parameters it works on. */
+  readonly parameters: 'any' | 'at least 1 axis' | 'at least 2 axes' | 'matrix';
+  /** Numbers per state slot of an m × n parameter with density ρ. a = min(m, n), b = max(m, n). */
+  readonly slot: string;
+  /** Bytes that describe the subspace. */
+  readonly basis: string;
+  /** What is written to a checkpoint for the subspace. */
+  readonly saved: string;
+  /** Options that work for every parameter it supports. */
+  readonly example: Described['options'];
+  readonly source: string;
+}
+
+/** Every projector of this package by the name of its factory. Generic tests and the documentation read this table. */
+export const PROJECTORS: Readonly<Record<string, ProjectorEntry>> = {
+  svd: {
+    create: options => svd(options),
+    summary: 'leading singular subspace of the gradient',
+    parameters: 'matrix',
+    slot: 'b·r, r = round(ρa)',
+    basis: '4·a·r',
+    saved: 'all of it',
+    example: { density: 0.25 },
+    source: 'GaLore, arXiv 2403.03507',
+  },
+  random: {
+    create: options => random(options),
+    summary: 'random orthonormal basis',
+    parameters: 'matrix',
+    slot: 'b·r, r = round(ρa)',
+    basis: '4·a·r',
+    saved: 'nothing',
+    example: { density: 0.25 },
+    source: 'FRUGAL, arXiv 2411.07837',
+  },
+  dct: {
+    create: options => dct(options),
+    summary: 'best columns of a fixed cosine basis',
+    parameters: 'matrix',
+    slot: 'b·r, r = round(ρa)',
+    basis: '4·r',
+    saved: 'all of it',
+    example: { density: 0.25 },
+    source: 'arXiv 2505.17967',
+  },
+  rows: {
+    create: options => rows(options),
+    summary: 'random rows',
+    parameters: 'at least 2 axes',
+    slot: 'K·n, K = trunc(ρm)',
+    basis: '4·K',
+    saved: 'nothing',
+    example: { density: 0.25 },
+    source: 'FRUGAL, arXiv 2411.07837',
+  },
+  columns: {
+    create: options => columns(options),
+    summary: 'random columns',
+    parameters: 'at least 1 axis',
+    slot: 'm·K, K = trunc(ρn)',
+    basis: '4·K',
+    saved: 'nothing',
+    example: { density: 0.25 },
+    source: 'FRUGAL, arXiv 2411.07837',
+  },
+  randK: {
+    create: options => randK(options),
+    summary: 'random entries',
+    parameters: 'any',
+    slot: 'K = trunc(ρmn)',
+    basis: '4·K',
+    saved: 'nothing',
+    example: { density: 0.25 },
+    source: 'FRUGAL, arXiv 2411.07837',
+  },
+  blockwise: {
+    create: options => blockwise(options),
+    summary: 'whole parameters, some at a time',
+    parameters: 'any',
+    slot: 'mn if active, else 0',
+    basis: '0',
+    saved: 'nothing',
+    example: { density: 0.25, order: 'descending' },
+    source: 'FRUGAL, arXiv 2411.07837; BAdam, arXiv 2404.02827',
+  },
+  identity: {
+    create: options => identity(options as Readonly<Record<string, never>>),
+    summary: 'everything',
+    parameters: 'any',
+    slot: 'mn',
+    basis: '0',
+    saved: 'nothing',
+    example: {},
+    source: 'neutral element',
+  },
+  given: {
+    create: options => given(options as unknown as GivenOptions),
+    summary: 'indices or a basis of your own, per epoch',
+    parameters: 'any',
+    slot: 'as its kind',
+    basis: '4 per index or number',
+    saved: 'nothing',
+    example: { kind: 'randK', indices: { parameter: [[0]] } },
+    source: 'replay of recorded runs',
+  },
+};

@@ -1,0 +1,209 @@
+import { NonFiniteGradientError, randomKey, randomPermutation, soleSite } from '@frugaljs/core';
+import { leadingSingularTriplets } from '@frugaljs/linalg';
+import { type Side, svd } from '@frugaljs/projectors';
+import { add, matMul, mul, sub, type Tensor2D, tensor, tensor1d, tidy, transpose } from '@tensorflow/tfjs-core';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { BACKENDS, useBackend } from './backends.js';
+import { basisNumbers, disposeBasis, distance, dot, normal } from './tensors.js';
+
+const squaredNorm = (x: { dataSync(): ArrayLike<number> }): number => dot(x.dataSync(), x.dataSync());
+
+/** A matrix with the given singular values and random singular vectors. */
+function withSingularValues(m: number, n: number, values: readonly number[], seed: number): Tensor2D {
+  return tidy(() => {
+    const r = values.length;
+    const factors = leadingSingularTriplets(normal([m, n], 'vectors', seed) as Tensor2D, { rank: r, method: 'exact' });
+    return matMul(mul(factors.left, tensor1d([...values])) as Tensor2D, transpose(factors.right));
+  });
+}
+
+describe.each(BACKENDS)('svd on %s', backend => {
+  useBackend(backend);
+
+  it.each(['std', 'left', 'right', 'full'] as const)('%s: ‖G - ΠG‖² = Σ_{i>r} σ_i² (Eckart–Young)', side => {
+    fc.assert(
+      fc.property(fc.integer({ min: 2, max: 14 }), fc.integer({ min: 2, max: 14 }), fc.nat(), (m, n, seed) => {
+        const a = Math.min(m, n);
+        const values = Array.from({ length: a }, (_, i) => 2 ** (-i / 2));
+        for (const rank of new Set([1, Math.ceil(a / 2), a - 1])) {
+          if (rank === 0) continue;
+          const site = soleSite('w', [m, n]);
+          const projector = svd({ rank, side, method: 'exact' });
+          tidy(() => {
+            const g = withSingularValues(m, n, values, seed);
+            const basis = projector.fit(g, null, { site, epoch: 0 });
+            const missed = sub(g, projector.up(projector.down(g, basis, site), basis, site));
+            const tail = values.slice(rank).reduce((sum, value) => sum + value ** 2, 0);
+            expect(Math.abs(squaredNorm(missed) - tail)).toBeLessThan(2e-6 * squaredNorm(g));
+          });
+        }
+      }),
+      { seed: 2, numRuns: 8 },
+    );
+  });
+
+  it('keeps nearly as much with the randomized method, and more after a warm start', () => {
+    tidy(() => {
+      const [m, n, rank] = [160, 144, 36];
+      const site = soleSite('w', [m, n]);
+      const values = Array.from({ length: n }, (_, i) => 1 / (1 + i / 8));
+      const g = withSingularValues(m, n, values, 5);
+      const tail = Math.sqrt(values.slice(rank).reduce((sum, value) => sum + value ** 2, 0));
+      const missed = (options: object, rounds: number): number => {
+        const projector = svd({ rank, method: 'randomized', ...options });
+        let basis = projector.fit(g, null, { site, epoch: 0 });
+        for (let epoch = 1; epoch < rounds; epoch++) basis = projector.fit(g, basis, { site, epoch });
+        return Math.sqrt(squaredNorm(sub(g, projector.up(projector.down(g, basis, site), basis, site))));
+      };
+      const cold = { iterations: 1, oversampling: 0, align: false };
+      expect(missed({}, 1)).toBeLessThan(1.03 * tail);
+      expect(missed(cold, 8)).toBeLessThan(missed(cold, 1));
+      expect(missed(cold, 8)).toBeLessThan(1.01 * tail);
+      expect(missed({ ...cold, warmStart: false }, 3)).toBe(missed(cold, 1));
+    });
+  });
+
+  it('agrees on the subspace whatever the order of rows and columns', () => {
+    tidy(() => {
+      const g = withSingularValues(9, 6, [4, 3, 2, 0.5, 0.2, 0.1], 3);
+      const rows = randomPermutation(randomKey(1, 'rows'), 9);
+      const shuffled = tensor(
+        Array.from(rows).flatMap(i => Array.from(g.dataSync().subarray(6 * i, 6 * i + 6))),
+        [9, 6],
+      );
+      const site = soleSite('w', [9, 6]);
+      const projector = svd({ rank: 3 });
+      const [one, two] = [g, shuffled].map(x => {
+        const { right } = projector.fit(x, null, { site, epoch: 0 });
+        return matMul(right as Tensor2D, transpose(right) as Tensor2D);
+      });
+      expect(distance(one!.dataSync(), two!.dataSync())).toBeLessThan(1e-5);
+    });
+  });
+
+  it('full: the gradient of the refresh is diagonal inside', () => {
+    tidy(() => {
+      const g = withSingularValues(8, 6, [4, 3, 2, 1, 0.5, 0.1], 11);
+      const site = soleSite('w', [8, 6]);
+      const projector = svd({ rank: 3, side: 'full' });
+      const basis = projector.fit(g, null, { site, epoch: 0 });
+      const diagonal = [4, 0, 0, 0, 3, 0, 0, 0, 2];
+      expect(distance(projector.down(g, basis, site).dataSync(), diagonal)).toBeLessThan(1e-5);
+    });
+  });
+
+  it('refuses a gradient with NaN and names the parameter', () => {
+    const g = tensor([1, Number.NaN, 2, 3, 4, 5], [3, 2]);
+    const fitting = (): unknown => svd({ rank: 1 }).fit(g, null, { site: soleSite('w', [3, 2]), epoch: 0 });
+    expect(fitting).toThrow(NonFiniteGradientError);
+    expect(fitting).toThrow('gradient of "w"');
+    g.dispose();
+  });
+
+  it('finds an orthonormal basis for gradients of low rank, and for zero', () => {
+    tidy(() => {
+      const site = soleSite('w', [7, 5]);
+      for (const g of [mul(normal([7, 5], 'z'), 0), withSingularValues(7, 5, [2], 1)]) {
+        const { right } = svd({ rank: 3 }).fit(g, null, { site, epoch: 0 });
+        const gram = matMul(transpose(right) as Tensor2D, right as Tensor2D);
+        expect(distance(gram.dataSync(), [1, 0, 0, 0, 1, 0, 0, 0, 1])).toBeLessThan(1e-5);
+      }
+    });
+  });
+});
+
+describe('sides and ranks of svd', () => {
+  useBackend('cpu');
+  const reduced = (options: { density?: number; rank?: number; side?: Side }, shape: [number, number]): unknown =>
+    svd(options).reducedShape(soleSite('w', shape), 0);
+
+  it('projects the smaller dimension with std and the larger with reverse_std', () => {
+    expect(reduced({ density: 0.5 }, [8, 6])).toEqual([8, 3]);
+    expect(reduced({ density: 0.5 }, [4, 8])).toEqual([2, 8]);
+    expect(reduced({ density: 0.5 }, [6, 6])).toEqual([6, 3]);
+    expect(reduced({ density: 0.5, side: 'reverse_std' }, [8, 6])).toEqual([4, 6]);
+    expect(reduced({ density: 0.5, side: 'reverse_std' }, [4, 8])).toEqual([4, 4]);
+    expect(reduced({ density: 0.5, side: 'reverse_std' }, [6, 6])).toEqual([3, 6]);
+    expect(reduced({ density: 0.5, side: 'full' }, [8, 6])).toEqual([3, 3]);
+  });
+
+  it('rounds ranks half to even and clips them to the smaller dimension', () => {
+    expect(reduced({ density: 0.25 }, [8, 6])).toEqual([8, 2]);
+    expect(reduced({ density: 0.25 }, [20, 10])).toEqual([20, 2]);
+    expect(reduced({ density: 0.25 }, [20, 14])).toEqual([20, 4]);
+    expect(reduced({ density: 1, side: 'right' }, [4, 9])).toEqual([4, 4]);
+    expect(reduced({ density: 0, side: 'left' }, [4, 9])).toEqual([0, 9]);
+  });
+
+  it('has no factor where everything is kept, so that Adam inside is Adam', () => {
+    const basisOf = (options: object, shape: [number, number]): string[] => {
+      const g = normal(shape, 'g');
+      const projector = svd(options);
+      const site = soleSite('w', shape);
+      const basis = projector.fit(g, null, { site, epoch: 0 });
+      const names = Object.keys(basis);
+      expect(Object.keys(projector.basis(site))).toEqual(names);
+      disposeBasis(basis);
+      g.dispose();
+      return names;
+    };
+    expect(basisOf({ density: 1 }, [5, 3])).toEqual([]);
+    expect(basisOf({ density: 1, side: 'full' }, [3, 3])).toEqual([]);
+    expect(basisOf({ density: 1, side: 'full' }, [3, 5])).toEqual(['right']);
+    expect(basisOf({ density: 0.5, side: 'full' }, [4, 4])).toEqual(['left', 'right']);
+    // The larger dimension is never covered by the few singular vectors that there are.
+    expect(basisOf({ density: 1, side: 'reverse_std' }, [3, 5])).toEqual(['right']);
+  });
+
+  it('does not confuse the side when the reduced gradient is square', () => {
+    tidy(() => {
+      const site = soleSite('w', [3, 7]);
+      const projector = svd({ rank: 3, side: 'reverse_std' });
+      const g = normal([3, 7], 'g');
+      const basis = projector.fit(g, null, { site, epoch: 0 });
+      const low = projector.down(g, basis, site);
+      expect(low.shape).toEqual([3, 3]);
+      // All of this gradient lies in the row space that was fitted to it.
+      expect(distance(projector.up(low, basis, site).dataSync(), g.dataSync())).toBeLessThan(1e-5);
+    });
+  });
+});
+
+describe('transport between dense subspaces', () => {
+  useBackend('cpu');
+
+  it.each(['left', 'right', 'full'] as const)(
+    '%s: degree 1 is down ∘ up, degree 2 squares the change of basis',
+    side => {
+      tidy(() => {
+        const site = soleSite('w', [6, 5]);
+        const projector = svd({ rank: 2, side });
+        const [g1, g2] = [normal([6, 5], 'one'), normal([6, 5], 'two')];
+        const from = projector.fit(g1, null, { site, epoch: 0 });
+        const to = projector.fit(add(g1, mul(g2, 0.5)), from, { site, epoch: 1 });
+        const shape = [...projector.reducedShape(site, 0)!];
+        const x = normal(shape, 'x');
+        const carry = (y: typeof x, degree: 1 | 2): Float32Array =>
+          projector.transport!(y, from, to, site, degree).dataSync() as Float32Array;
+        const default1 = projector.down(projector.up(x, from, site), to, site);
+        expect(distance(carry(x, 1), default1.dataSync())).toBeLessThan(1e-5);
+
+        // Entry by entry: what one coordinate of the old subspace becomes, squared.
+        const size = shape[0]! * shape[1]!;
+        const expected = new Float64Array(size);
+        for (let k = 0; k < size; k++) {
+          const unit = tensor(
+            Array.from({ length: size }, (_, i) => (i === k ? 1 : 0)),
+            shape,
+          );
+          const moved = carry(unit, 1);
+          for (let i = 0; i < size; i++) expected[i]! += moved[i]! ** 2 * x.dataSync()[k]!;
+        }
+        expect(distance(carry(x, 2), expected)).toBeLessThan(1e-5);
+        expect(carry(mul(x, x), 2).every(value => value >= 0)).toBe(true);
+        expect(basisNumbers(from)).not.toEqual(basisNumbers(to));
+      });
+    },
+  );
+});
