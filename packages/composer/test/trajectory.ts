@@ -1,0 +1,81 @@
+import { randomKey, randomNormals } from '@frugaljs/core';
+import * as tf from '@tensorflow/tfjs-core';
+import type { ComposedOptimizer } from '../src/index.js';
+
+/** Named matrices and vectors under gradients that do not depend on them. */
+export interface Stream {
+  readonly shapes: Readonly<Record<string, readonly number[]>>;
+  readonly seed: number;
+  readonly steps: number;
+}
+
+export type Values = Readonly<Record<string, Float32Array>>;
+
+/** The starting values of a stream. */
+export function startOf({ shapes, seed }: Stream): Values {
+  return Object.fromEntries(
+    Object.entries(shapes).map(([name, shape]) => [name, randomNormals(randomKey(seed, name, 'start'), size(shape))]),
+  );
+}
+
+/** The gradients of one step. */
+export function gradientsAt({ shapes, seed }: Stream, step: number): Values {
+  return Object.fromEntries(
+    Object.entries(shapes).map(([name, shape]) => [name, randomNormals(randomKey(seed, name, step), size(shape))]),
+  );
+}
+
+/**
+ * Runs an optimizer over a stream and returns the values after every step.
+ *
+ * @param before Called before each step, for optimizers that are replaced on the way; returns the one to use.
+ */
+export function follow(
+  stream: Stream,
+  optimizer: ComposedOptimizer | ((step: number) => ComposedOptimizer),
+  gradients: (step: number) => Values = step => gradientsAt(stream, step),
+  start: Values = startOf(stream),
+): Values[] {
+  const variables = Object.entries(stream.shapes).map(([name, shape]) =>
+    tf.tidy(() => tf.variable(tf.tensor(start[name]!, [...shape]), true, name)),
+  );
+  const path: Values[] = [];
+  let current: ComposedOptimizer | undefined;
+  try {
+    for (let step = 0; step < stream.steps; step++) {
+      const next = typeof optimizer === 'function' ? optimizer(step) : optimizer;
+      if (current !== next) current?.dispose();
+      current = next;
+      const values = gradients(step);
+      const tensors = Object.fromEntries(
+        Object.keys(values).map(name => [name, tf.tensor(values[name]!, [...stream.shapes[name]!])]),
+      );
+      current.applyGradients(tensors);
+      tf.dispose(tensors);
+      path.push(Object.fromEntries(variables.map(variable => [variable.name, Float32Array.from(variable.dataSync())])));
+    }
+  } finally {
+    current?.dispose();
+    tf.dispose(variables);
+  }
+  return path;
+}
+
+/** Largest difference of two paths, relative to the largest value. */
+export function deviation(a: readonly Values[], b: readonly Values[]): number {
+  let worst = 0;
+  b.forEach((values, step) => {
+    for (const [name, expected] of Object.entries(values)) {
+      const scale = expected.reduce((max, x) => Math.max(max, Math.abs(x)), 1e-30);
+      expected.forEach((x, i) => {
+        const error = Math.abs(a[step]![name]![i]! - x) / scale;
+        worst = Number.isNaN(error) ? Number.POSITIVE_INFINITY : Math.max(worst, error);
+      });
+    }
+  });
+  return worst;
+}
+
+function size(shape: readonly number[]): number {
+  return shape.reduce((product, dimension) => product * dimension, 1);
+}
