@@ -1,0 +1,40 @@
+import type { KernelConfig, KernelFunc, TensorInfo } from '@tensorflow/tfjs-core';
+import { type TensorHeap, tensorHeap } from './heap.js';
+
+/** What a kernel is called with. */
+export interface KernelCall<Inputs, Attributes> {
+  readonly inputs: Inputs;
+  readonly attrs: Attributes;
+  readonly heap: TensorHeap;
+  /** Runs tfjs's own kernel on the same arguments. */
+  tfjs(): TensorInfo;
+}
+
+/** A kernel of this package that takes the place of tfjs's, or fills a gap. */
+export interface Replacement {
+  readonly kernelName: string;
+  /** The configuration to register, given tfjs's, if it has one. */
+  configure(original: KernelConfig | undefined): KernelConfig;
+}
+
+/** Describes the replacement of a kernel of the WASM backend. */
+export function replacement<Inputs, Attributes>(
+  kernelName: string,
+  kernel: (call: KernelCall<Inputs, Attributes>) => TensorInfo | TensorInfo[],
+): Replacement {
+  const configure = (original: KernelConfig | undefined): KernelConfig => {
+    const kernelFunc: KernelFunc = args =>
+      kernel({
+        inputs: args.inputs as Inputs,
+        attrs: args.attrs as Attributes,
+        heap: tensorHeap(args.backend as Parameters<typeof tensorHeap>[0]),
+        tfjs: () => {
+          if (original === undefined) throw new Error(`tfjs has no ${kernelName} kernel for the WASM backend.`);
+          return original.kernelFunc(args) as TensorInfo;
+        },
+      });
+    // tfjs's kernels bind to the backend in their setup function, which must go on being called.
+    return { ...original, kernelName, backendName: 'wasm', kernelFunc };
+  };
+  return { kernelName, configure };
+}

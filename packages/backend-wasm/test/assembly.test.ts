@@ -1,0 +1,83 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { encode, sequence, signed, unsigned } from '../src/assembly/code.js';
+import { f32, i32, repeatWhile, when } from '../src/assembly/instructions.js';
+import { integers, ModuleBuilder } from '../src/assembly/module.js';
+import { UnsupportedBackendError } from '../src/errors.js';
+import { Program } from '../src/program.js';
+import { copyProgram } from '../src/programs/copy.js';
+import { exponentialProgram } from '../src/programs/exponential.js';
+import { multiplyProgram } from '../src/programs/multiply.js';
+import { segmentProgram } from '../src/programs/segment.js';
+import { sumProgram } from '../src/programs/sum.js';
+
+describe('LEB128', () => {
+  it('decodes to the number again', () =>
+    fc.assert(
+      fc.property(fc.integer(), value => {
+        const bytes = signed(value);
+        const bits = bytes.reduce((sum, byte, i) => sum | (BigInt(byte & 0x7f) << BigInt(7 * i)), 0n);
+        expect(BigInt.asIntN(Math.min(7 * bytes.length, 64), bits)).toBe(BigInt(value));
+        expect(bytes.every((byte, i) => byte >= 0x80 === i < bytes.length - 1)).toBe(true);
+        const plain = unsigned(value).reduce((sum, byte, i) => sum | (BigInt(byte & 0x7f) << BigInt(7 * i)), 0n);
+        expect(plain).toBe(BigInt(value >>> 0));
+      }),
+    ));
+
+  it('encodes a number as a constant', () => expect(encode(-1)).toEqual([0x41, 0x7f]));
+});
+
+/** Sums 1 … n to memory, and stores 2.5 behind it unless n is 0. */
+function counting(): ModuleBuilder {
+  const module = new ModuleBuilder();
+  module.define('count', integers('to', 'n'), ({ to, n }, scope) => {
+    const total = scope.local('i32');
+    return sequence(
+      when(n, f32.store(to, f32.const(2.5), 4)),
+      repeatWhile(n, total.set(i32.add(total, n)), n.advance(-1)),
+      i32.store(to, total),
+    );
+  });
+  return module;
+}
+
+describe('Program', () => {
+  it('computes in the memory it is given', () => {
+    const program = new Program<'count'>('counting', counting);
+    const memory = new WebAssembly.Memory({ initial: 1 });
+    program.on(memory).count(16, 10);
+    expect(new Int32Array(memory.buffer)[4]).toBe(55);
+    expect(new Float32Array(memory.buffer)[5]).toBe(2.5);
+    program.on(memory).count(32, 0);
+    expect(new Float32Array(memory.buffer)[9]).toBe(0);
+    expect(program.on(memory)).toBe(program.on(memory));
+  });
+
+  it('goes on after the memory has grown', () => {
+    const memory = new WebAssembly.Memory({ initial: 1 });
+    const { count } = new Program<'count'>('counting', counting).on(memory);
+    memory.grow(1);
+    count(65536, 4);
+    expect(new Int32Array(memory.buffer)[16384]).toBe(10);
+  });
+
+  it('complains about an engine that rejects it', () => {
+    const broken = new Program<'f'>('broken', () => {
+      const module = new ModuleBuilder();
+      module.define('f', {}, () => i32.add(1, f32.const(1)));
+      return module;
+    });
+    expect(() => broken.on(new WebAssembly.Memory({ initial: 1 }))).toThrow(UnsupportedBackendError);
+  });
+
+  it.each([
+    ['copy', copyProgram],
+    ['exponential', exponentialProgram],
+    ['multiply', multiplyProgram],
+    ['segment', segmentProgram],
+    ['sum', sumProgram],
+  ] as const)('%s also runs on a shared memory, as of tfjs with threads', (_, program) => {
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: 65536, shared: true });
+    expect(Object.keys(program.on(memory)).length).toBeGreaterThan(0);
+  });
+});
