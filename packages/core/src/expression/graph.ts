@@ -23,19 +23,30 @@ export type Reduction = (typeof REDUCTIONS)[number];
 /** `host` values are float64 numbers known before a step starts: constants, per-step scalars and what follows from them. */
 export type NodeExtent = 'host' | Extent;
 
-interface NodeBase {
+/** How many values there are, in words for messages. */
+export function describeExtent(extent: NodeExtent): string {
+  return extent === 'host' ? 'a number' : `one value per ${extent}`;
+}
+
+interface Anywhere {
   readonly extent: NodeExtent;
+}
+interface OnHost {
+  readonly extent: 'host';
+}
+interface OnDevice {
+  readonly extent: Extent;
 }
 
 /** One operation of a {@link Graph}; operands are positions of earlier nodes. */
 export type GraphNode =
-  | (NodeBase & { readonly op: 'input'; readonly name: string })
-  | (NodeBase & { readonly op: 'scalar'; readonly name: string })
-  | (NodeBase & { readonly op: 'constant'; readonly value: number })
-  | (NodeBase & { readonly op: UnaryOperation; readonly x: number })
-  | (NodeBase & { readonly op: BinaryOperation; readonly x: number; readonly y: number })
-  | (NodeBase & { readonly op: 'select'; readonly condition: number; readonly x: number; readonly y: number })
-  | (NodeBase & { readonly op: 'reduce'; readonly reduction: Reduction; readonly x: number });
+  | (OnDevice & { readonly op: 'input'; readonly name: string })
+  | (OnHost & { readonly op: 'scalar'; readonly name: string })
+  | (OnHost & { readonly op: 'constant'; readonly value: number })
+  | (Anywhere & { readonly op: UnaryOperation; readonly x: number })
+  | (Anywhere & { readonly op: BinaryOperation; readonly x: number; readonly y: number })
+  | (Anywhere & { readonly op: 'select'; readonly condition: number; readonly x: number; readonly y: number })
+  | (OnDevice & { readonly op: 'reduce'; readonly reduction: Reduction; readonly x: number });
 
 /**
  * What a rule's `step` computes: a list of operations in which every operand precedes its use, and the positions of the
@@ -70,6 +81,11 @@ export function operandsOf(node: GraphNode): readonly number[] {
 /** Names of the tensors the graph reads. */
 export function inputNames(graph: Graph): readonly string[] {
   return graph.nodes.flatMap(node => (node.op === 'input' ? [node.name] : []));
+}
+
+/** Names of the per-step numbers the graph reads. */
+export function scalarNames(graph: Graph): readonly string[] {
+  return graph.nodes.flatMap(node => (node.op === 'scalar' ? [node.name] : []));
 }
 
 /** True when some value has one entry per row or per column, so that operands must be laid out as matrices. */

@@ -10,9 +10,12 @@ export {
   operandsOf,
   REDUCTIONS,
   type Reduction,
+  scalarNames,
   UNARY_OPERATIONS,
   type UnaryOperation,
 } from './graph.js';
+export { hostValues } from './host-operations.js';
 export { interpret } from './interpreter.js';
+export { lastReads } from './lifetimes.js';
 export { Tracer } from './tracer.js';
 export { type Operand, select, Value } from './value.js';

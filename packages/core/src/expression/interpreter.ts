@@ -1,67 +1,93 @@
-import * as tf from '@tensorflow/tfjs-core';
+import { add, clone, fill, notEqual, reshape, scalar, type Tensor, tidy, where, zeros } from '@tensorflow/tfjs-core';
+import { ShapeMismatchError, UnknownNameError } from '../errors.js';
 import { matrixView, type Shape, sameShape, sizeOf } from '../shape.js';
 import { type Extent, slotShape } from '../slots.js';
-import {
-  type BinaryOperation,
-  type Graph,
-  type GraphNode,
-  needsMatrixView,
-  type Reduction,
-  type UnaryOperation,
-} from './graph.js';
+import { DEVICE_BINARY, DEVICE_REDUCTION, DEVICE_UNARY } from './device-operations.js';
+import { type BinaryOperation, type Graph, type GraphNode, needsMatrixView, type UnaryOperation } from './graph.js';
+import { HOST_BINARY, HOST_UNARY, hostValues } from './host-operations.js';
+import { lastReads } from './lifetimes.js';
 
-/** A node's value while a graph is interpreted: a number on the host or a tensor on the device. */
-type Operand = number | tf.Tensor;
+/**
+ * A node's value while a graph is interpreted: a tensor that broadcasts to the node's shape, or a number that stands for
+ * equal entries. Numbers are float64 in host nodes and rounded to float32 in all others, as their entries would be.
+ */
+type Operand = number | Tensor;
+
+/** What a node is evaluated with. */
+interface Run {
+  readonly graph: Graph;
+  readonly inputs: Readonly<Record<string, Operand>>;
+  readonly shape: Shape;
+  /** Shape in which element-wise values are computed: `shape`, or its matrix view. */
+  readonly layout: Shape;
+  /** By node position; filled as the run goes on. */
+  readonly values: (Operand | undefined)[];
+}
 
 /**
  * Runs a graph with tfjs-core operations: the reference that every fused kernel is compared with, and correct on every
- * tfjs backend.
+ * tfjs backend. Intermediate tensors are freed after their last use.
  *
  * @param inputs The tensors the graph names, each in the shape {@link slotShape} gives for its extent; a number stands
  *   for a tensor filled with it.
  * @param scalars The per-step numbers the graph names.
- * @param shape Shape of the element-wise values.
+ * @param shape Shape of the element-wise values; no dimension may be 0.
  * @returns One tensor per output, owned by the caller. No input is changed or returned itself.
+ * @throws UnknownNameError when an input or scalar is missing.
+ * @throws ShapeMismatchError when an input has another shape than its extent asks for.
  */
 export function interpret(
   graph: Graph,
   inputs: Readonly<Record<string, Operand>>,
   scalars: Readonly<Record<string, number>>,
   shape: Shape,
-): Record<string, tf.Tensor> {
-  return tf.tidy(() => {
-    const layout: Shape = needsMatrixView(graph) ? matrixView(shape) : shape;
-    const values: Operand[] = [];
-    for (const node of graph.nodes) values.push(evaluate(node, values, inputs, scalars, layout));
-    const results: Record<string, tf.Tensor> = {};
+): Record<string, Tensor> {
+  const { asMatrix, dying } = planOf(graph);
+  return tidy(() => {
+    const layout: Shape = asMatrix ? matrixView(shape) : shape;
+    const values: (Operand | undefined)[] = hostValues(graph, scalars);
+    const run: Run = { graph, inputs, shape, layout, values };
+    graph.nodes.forEach((node, position) => {
+      if (node.extent !== 'host') values[position] = tidy(() => asFloat32(evaluate(node, run)));
+      for (const dead of dying[position]!) free(graph.nodes[dead]!, values[dead]!);
+    });
+    const results: Record<string, Tensor> = {};
     for (const [name, { node, extent }] of Object.entries(graph.outputs)) {
-      results[name] = materialize(values[node]!, layout, slotShape(extent, shape));
+      const stored = [...slotShape(extent, shape)];
+      const value = values[node]!;
+      results[name] =
+        typeof value === 'number' ? fill(stored, value) : reshape(broadcast(value, slotShape(extent, layout)), stored);
     }
     return results;
   });
 }
 
-function evaluate(
-  node: GraphNode,
-  values: readonly Operand[],
-  inputs: Readonly<Record<string, Operand>>,
-  scalars: Readonly<Record<string, number>>,
-  layout: Shape,
-): Operand {
+interface Plan {
+  readonly asMatrix: boolean;
+  readonly dying: readonly (readonly number[])[];
+}
+
+const plans = new WeakMap<Graph, Plan>();
+
+/** What is the same in every run of a graph. */
+function planOf(graph: Graph): Plan {
+  let plan = plans.get(graph);
+  if (plan === undefined) {
+    plan = { asMatrix: needsMatrixView(graph), dying: lastReads(graph) };
+    plans.set(graph, plan);
+  }
+  return plan;
+}
+
+function evaluate(node: Exclude<GraphNode, { op: 'scalar' | 'constant' }>, run: Run): Operand {
+  const { graph, layout, values } = run;
   switch (node.op) {
-    case 'input': {
-      const input = inputs[node.name]!;
-      if (typeof input === 'number' || node.extent !== 'element' || sameShape(input.shape, layout)) return input;
-      return tf.reshape(input, [...layout]);
-    }
-    case 'scalar':
-      return scalars[node.name]!;
-    case 'constant':
-      return node.value;
+    case 'input':
+      return inputValue(node.name, node.extent, run);
     case 'select':
       return evaluateSelect(values[node.condition]!, values[node.x]!, values[node.y]!);
     case 'reduce':
-      return evaluateReduction(node.reduction, node.extent as Extent, values[node.x]!, layout);
+      return evaluateReduction(node, values[node.x]!, slotShape(graph.nodes[node.x]!.extent as Extent, layout));
     default:
       return 'y' in node
         ? evaluateBinary(node.op, values[node.x]!, values[node.y]!)
@@ -69,101 +95,76 @@ function evaluate(
   }
 }
 
-const HOST_UNARY: Readonly<Record<UnaryOperation, (x: number) => number>> = {
-  neg: x => -x,
-  abs: Math.abs,
-  sqrt: Math.sqrt,
-  square: x => x * x,
-  sign: x => (x === 0 ? 0 : Math.sign(x)),
-  exp: Math.exp,
-  log: Math.log,
-  reciprocal: x => 1 / x,
-};
-
-const DEVICE_UNARY: Readonly<Record<UnaryOperation, (x: tf.Tensor) => tf.Tensor>> = {
-  neg: tf.neg,
-  abs: tf.abs,
-  sqrt: tf.sqrt,
-  square: tf.square,
-  // The kernels of some backends give sign(NaN) = 0, which would hide a NaN gradient in a state-free step.
-  sign: x => tf.where(tf.equal(x, x), tf.sign(x), x),
-  exp: tf.exp,
-  log: tf.log,
-  reciprocal: tf.reciprocal,
-};
-
-const HOST_BINARY: Readonly<Record<BinaryOperation, (x: number, y: number) => number>> = {
-  add: (x, y) => x + y,
-  sub: (x, y) => x - y,
-  mul: (x, y) => x * y,
-  div: (x, y) => x / y,
-  maximum: Math.max,
-  minimum: Math.min,
-  greater: (x, y) => Number(x > y),
-  greaterEqual: (x, y) => Number(x >= y),
-  less: (x, y) => Number(x < y),
-  lessEqual: (x, y) => Number(x <= y),
-  equal: (x, y) => Number(x === y),
-};
-
-const DEVICE_BINARY: Readonly<Record<BinaryOperation, (x: tf.Tensor, y: tf.Tensor) => tf.Tensor>> = {
-  add: tf.add,
-  sub: tf.sub,
-  mul: tf.mul,
-  div: tf.div,
-  maximum: tf.maximum,
-  minimum: tf.minimum,
-  greater: (x, y) => tf.cast(tf.greater(x, y), 'float32'),
-  greaterEqual: (x, y) => tf.cast(tf.greaterEqual(x, y), 'float32'),
-  less: (x, y) => tf.cast(tf.less(x, y), 'float32'),
-  lessEqual: (x, y) => tf.cast(tf.lessEqual(x, y), 'float32'),
-  equal: (x, y) => tf.cast(tf.equal(x, y), 'float32'),
-};
-
-const DEVICE_REDUCTION: Readonly<Record<Reduction, (x: tf.Tensor, axis?: number, keepDims?: boolean) => tf.Tensor>> = {
-  sum: tf.sum,
-  mean: tf.mean,
-  max: tf.max,
-  min: tf.min,
-};
+function inputValue(name: string, extent: Extent, { inputs, shape, layout }: Run): Operand {
+  const input = inputs[name];
+  if (input === undefined) {
+    throw new UnknownNameError({
+      parameter: `inputs.${name}`,
+      found: `inputs ${Object.keys(inputs).join(', ') || '(none)'}`,
+      expected: 'a tensor or a number for every input that the graph reads',
+    });
+  }
+  if (typeof input === 'number') return input;
+  const expected = slotShape(extent, shape);
+  if (!sameShape(input.shape, expected)) {
+    throw new ShapeMismatchError({
+      parameter: `inputs.${name}`,
+      found: input.shape,
+      expected: `shape [${expected}], one value per ${extent} of [${shape}]`,
+    });
+  }
+  return extent !== 'element' || layout === shape ? input : reshape(input, [...layout]);
+}
 
 function evaluateUnary(op: UnaryOperation, x: Operand): Operand {
-  return typeof x === 'number' ? HOST_UNARY[op](x) : DEVICE_UNARY[op](x);
+  return typeof x === 'number' ? HOST_UNARY[op](Math.fround(x)) : DEVICE_UNARY[op](x);
 }
 
 function evaluateBinary(op: BinaryOperation, x: Operand, y: Operand): Operand {
-  if (typeof x === 'number' && typeof y === 'number') return HOST_BINARY[op](x, y);
+  if (typeof x === 'number' && typeof y === 'number') return HOST_BINARY[op](Math.fround(x), Math.fround(y));
   return DEVICE_BINARY[op](onDevice(x), onDevice(y));
 }
 
 function evaluateSelect(condition: Operand, x: Operand, y: Operand): Operand {
-  if (typeof condition === 'number') return condition !== 0 ? x : y;
-  return tf.where(tf.notEqual(condition, tf.scalar(0)), onDevice(x), onDevice(y));
+  if (typeof condition === 'number') {
+    const chosen = condition !== 0 ? x : y;
+    return typeof chosen === 'number' ? chosen : clone(chosen);
+  }
+  return where(notEqual(condition, scalar(0)), onDevice(x), onDevice(y));
 }
 
-function evaluateReduction(reduction: Reduction, per: Extent, x: Operand, layout: Shape): Operand {
-  if (typeof x === 'number') return reduceFilled(reduction, per, x, layout);
+function evaluateReduction(
+  { reduction, extent: per }: GraphNode & { op: 'reduce' },
+  x: Operand,
+  shape: Shape,
+): Operand {
+  if (typeof x === 'number') return x * (reduction === 'sum' ? entriesPer(per, shape) : 1);
+  const whole = broadcast(x, shape);
   const reduce = DEVICE_REDUCTION[reduction];
-  if (per === 'row') return reduce(x, 1, true);
-  if (per === 'column') return reduce(x, 0, true);
-  return reduce(x);
+  if (per === 'row') return reduce(whole, 1, true);
+  if (per === 'column') return reduce(whole, 0, true);
+  return reduce(whole);
 }
 
-/** The reduction of a tensor filled with one number; only a sum depends on how many there are. */
-function reduceFilled(reduction: Reduction, per: Extent, x: number, layout: Shape): number {
-  if (reduction !== 'sum') return x;
-  const [rows, columns] = matrixView(layout);
-  return x * (per === 'row' ? columns : per === 'column' ? rows : rows * columns);
+/** How many entries of a tensor go into one row, one column or the whole. */
+function entriesPer(per: Extent, shape: Shape): number {
+  return sizeOf(shape) / sizeOf(slotShape(per, shape));
 }
 
-function onDevice(x: Operand): tf.Tensor {
-  return typeof x === 'number' ? tf.scalar(x) : x;
+/** A value may be narrower than its node, for example where a number stands for an input. */
+function broadcast(x: Tensor, shape: Shape): Tensor {
+  return sameShape(x.shape, shape) ? x : add(zeros([...shape]), x);
 }
 
-function materialize(value: Operand, layout: Shape, target: Shape): tf.Tensor {
-  if (typeof value === 'number') return tf.fill([...target], value);
-  if (sameShape(value.shape, target)) return tf.clone(value);
-  if (value.size === sizeOf(target)) return tf.reshape(value, [...target]);
-  // Narrower than its output: in the matrix layout it broadcasts along the missing axes.
-  return tf.reshape(tf.add(tf.zeros([...layout]), value), [...target]);
+function asFloat32(x: Operand): Operand {
+  return typeof x === 'number' ? Math.fround(x) : x;
+}
+
+function onDevice(x: Operand): Tensor {
+  return typeof x === 'number' ? scalar(x) : x;
+}
+
+/** Inputs belong to the caller. */
+function free(node: GraphNode, value: Operand): void {
+  if (node.op !== 'input' && typeof value !== 'number') value.dispose();
 }

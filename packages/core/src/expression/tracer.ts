@@ -1,6 +1,6 @@
 import { InvalidExpressionError } from '../errors.js';
 import type { Extent } from '../slots.js';
-import { type Graph, type GraphNode, operandsOf } from './graph.js';
+import { describeExtent, type Graph, type GraphNode, type NodeExtent, operandsOf } from './graph.js';
 import { joinExtents, type Operand, Value } from './value.js';
 
 /**
@@ -10,14 +10,17 @@ import { joinExtents, type Operand, Value } from './value.js';
 export class Tracer {
   private readonly nodes: GraphNode[] = [];
   private readonly known = new Map<string, Value>();
+  private readonly extents = new Map<string, NodeExtent>();
 
-  /** A tensor that is given at every step. */
+  /** A tensor that is given at every step; the same name is the same tensor. */
   input(name: string, extent: Extent): Value {
+    this.claim(name, extent);
     return this.emit({ op: 'input', name, extent });
   }
 
-  /** A number that the host computes in float64 at every step. */
+  /** A number that the host computes in float64 at every step; the same name is the same number. */
   scalar(name: string): Value {
+    this.claim(name, 'host');
     return this.emit({ op: 'scalar', name, extent: 'host' });
   }
 
@@ -38,6 +41,19 @@ export class Tracer {
       });
     }
     return operand;
+  }
+
+  /** One name stands for one thing: a graph is run with its inputs and scalars by name. */
+  private claim(name: string, extent: NodeExtent): void {
+    const claimed = this.extents.get(name) ?? extent;
+    if (claimed !== extent) {
+      throw new InvalidExpressionError({
+        parameter: name,
+        found: describeExtent(extent),
+        expected: `${describeExtent(claimed)}, as where the name was first used`,
+      });
+    }
+    this.extents.set(name, extent);
   }
 
   /** @internal */
@@ -63,7 +79,7 @@ export class Tracer {
       if (joinExtents(value.extent, extent) !== extent) {
         throw new InvalidExpressionError({
           parameter: name,
-          found: `one value per ${value.extent}`,
+          found: describeExtent(value.extent),
           expected: `at most one value per ${extent}`,
           advice: `Reduce it (mean('${extent}'), sum('${extent}') …) or declare the slot with extent '${value.extent}'.`,
         });

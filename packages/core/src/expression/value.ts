@@ -1,6 +1,6 @@
 import { InvalidExpressionError } from '../errors.js';
 import type { Extent } from '../slots.js';
-import type { BinaryOperation, NodeExtent, Reduction, UnaryOperation } from './graph.js';
+import { type BinaryOperation, describeExtent, type NodeExtent, type Reduction, type UnaryOperation } from './graph.js';
 import type { Tracer } from './tracer.js';
 
 /** A value or a plain number, wherever an operation takes an operand. */
@@ -36,9 +36,11 @@ export class Value {
     const divisor = this.tracer.operand(other, 'divNoNan');
     return select(divisor.equal(0), 0, this.div(divisor));
   }
+  /** The larger operand; NaN when either is NaN. */
   maximum(other: Operand): Value {
     return this.binary('maximum', other);
   }
+  /** The smaller operand; NaN when either is NaN. */
   minimum(other: Operand): Value {
     return this.binary('minimum', other);
   }
@@ -93,11 +95,11 @@ export class Value {
   mean(per: Exclude<Extent, 'element'> = 'tensor'): Value {
     return this.reduce('mean', per);
   }
-  /** Largest entry, per tensor, row or column. */
+  /** Largest entry, per tensor, row or column; NaN when one of them is NaN. */
   max(per: Exclude<Extent, 'element'> = 'tensor'): Value {
     return this.reduce('max', per);
   }
-  /** Smallest entry, per tensor, row or column. */
+  /** Smallest entry, per tensor, row or column; NaN when one of them is NaN. */
   min(per: Exclude<Extent, 'element'> = 'tensor'): Value {
     return this.reduce('min', per);
   }
@@ -118,7 +120,7 @@ export class Value {
     if (this.extent !== 'element' && (per !== 'tensor' || this.extent === 'host')) {
       throw new InvalidExpressionError({
         parameter: `${reduction}('${per}')`,
-        found: this.extent === 'host' ? 'a number' : `one value per ${this.extent}`,
+        found: describeExtent(this.extent),
         expected: 'one value per element',
         advice: 'Combine it with an element-wise value first.',
       });
@@ -127,8 +129,16 @@ export class Value {
   }
 }
 
-/** Element-wise choice: `x` where `condition` is not 0, else `y`. */
+/** Element-wise choice: `x` where `condition` is not 0 (NaN is not 0), else `y`. */
 export function select(condition: Value, x: Operand, y: Operand): Value {
+  if (!(condition instanceof Value)) {
+    throw new InvalidExpressionError({
+      parameter: 'select.condition',
+      found: condition,
+      expected: 'a value of the step',
+      advice: 'Choose between two expressions in plain TypeScript when the condition is known beforehand.',
+    });
+  }
   const a = condition.tracer.operand(x, 'select');
   const b = condition.tracer.operand(y, 'select');
   const extent = joinExtents(condition.extent, joinExtents(a.extent, b.extent));

@@ -1,0 +1,148 @@
+import {
+  BINARY_OPERATIONS,
+  type BinaryOperation,
+  type Extent,
+  type NodeExtent,
+  REDUCTIONS,
+  type Reduction,
+  type Shape,
+  select,
+  type Tracer,
+  UNARY_OPERATIONS,
+  type UnaryOperation,
+  type Value,
+} from '@frugaljs/core';
+import fc from 'fast-check';
+
+/** One line of a random program; operands are indices into the values so far, taken modulo their number. */
+export type Instruction =
+  | { readonly kind: 'constant'; readonly value: number }
+  | { readonly kind: 'unary'; readonly op: UnaryOperation; readonly x: number }
+  | { readonly kind: 'binary'; readonly op: BinaryOperation; readonly x: number; readonly y: number }
+  | { readonly kind: 'select'; readonly condition: number; readonly x: number; readonly y: number }
+  | { readonly kind: 'reduce'; readonly reduction: Reduction; readonly per: Per; readonly x: number };
+
+export type Per = Exclude<Extent, 'element'>;
+
+export interface Program {
+  readonly shape: Shape;
+  /** Entries of the inputs, used round and round. */
+  readonly pool: readonly number[];
+  /** Inputs that are given as one number instead of a tensor. */
+  readonly filled: readonly string[];
+  readonly instructions: readonly Instruction[];
+}
+
+export const INPUTS: Readonly<Record<string, Extent>> = {
+  g: 'element',
+  m: 'element',
+  r: 'row',
+  c: 'column',
+  t: 'tensor',
+};
+export const SCALARS: readonly string[] = ['a', 'b'];
+
+/** Float32 numbers of the sizes gradients have, and some of those that break things. */
+const entry: fc.Arbitrary<number> = fc
+  .oneof(
+    { weight: 12, arbitrary: fc.integer({ min: -64, max: 64 }).map(x => x / 16) },
+    { weight: 6, arbitrary: fc.float({ min: -8, max: 8, noNaN: true }) },
+    { weight: 1, arbitrary: fc.constantFrom(0, -0, 1, -1, 1e-20, -1e20) },
+    { weight: 1, arbitrary: fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY) },
+  )
+  .map(Math.fround);
+
+const operand = fc.nat({ max: 1000 });
+
+const instruction: fc.Arbitrary<Instruction> = fc.oneof(
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('constant' as const), value: entry }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      kind: fc.constant('unary' as const),
+      op: fc.constantFrom(...UNARY_OPERATIONS),
+      x: operand,
+    }),
+  },
+  {
+    weight: 9,
+    arbitrary: fc.record({
+      kind: fc.constant('binary' as const),
+      op: fc.constantFrom(...BINARY_OPERATIONS),
+      x: operand,
+      y: operand,
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant('select' as const), condition: operand, x: operand, y: operand }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant('reduce' as const),
+      reduction: fc.constantFrom(...REDUCTIONS),
+      per: fc.constantFrom<Per>('tensor', 'row', 'column'),
+      x: operand,
+    }),
+  },
+);
+
+export const shapeArbitrary: fc.Arbitrary<Shape> = fc.array(fc.integer({ min: 1, max: 4 }), { maxLength: 4 });
+
+export const programArbitrary: fc.Arbitrary<Program> = fc.record({
+  shape: shapeArbitrary,
+  pool: fc.array(entry, { minLength: 8, maxLength: 24 }),
+  filled: fc.oneof(
+    { weight: 3, arbitrary: fc.constant<string[]>([]) },
+    { weight: 1, arbitrary: fc.subarray(Object.keys(INPUTS)) },
+  ),
+  instructions: fc.array(instruction, { minLength: 1, maxLength: 14 }),
+});
+
+/** Entry `i` of input number `ordinal`. */
+export function poolEntry({ pool }: Program, ordinal: number, i: number): number {
+  return pool[(ordinal * 5 + i * 3) % pool.length]!;
+}
+
+/** The per-step numbers of a program; any two of the pool. */
+export function scalarsOf({ pool }: Program): Record<string, number> {
+  return Object.fromEntries(SCALARS.map((name, i) => [name, pool[pool.length - 1 - i]! / 3]));
+}
+
+/** Which reductions have a meaning: of something with several entries, or of something that is its own reduction. */
+export function isReducible(extent: NodeExtent, reduction: Reduction, per: Per): boolean {
+  if (extent === 'host') return reduction !== 'sum';
+  return extent === 'element' || extent === 'tensor' || extent === per || per === 'tensor';
+}
+
+/** Writes a program down with symbolic values; one value per line that has a meaning, after the inputs and scalars. */
+export function trace({ instructions }: Program, tracer: Tracer): Value[] {
+  const values = [
+    ...Object.entries(INPUTS).map(([name, extent]) => tracer.input(name, extent)),
+    ...SCALARS.map(name => tracer.scalar(name)),
+  ];
+  for (const line of instructions) {
+    const at = (index: number) => values[index % values.length]!;
+    switch (line.kind) {
+      case 'constant':
+        values.push(tracer.constant(line.value));
+        break;
+      case 'unary':
+        values.push(at(line.x)[line.op]());
+        break;
+      case 'binary':
+        values.push(at(line.x)[line.op](at(line.y)));
+        break;
+      case 'select':
+        values.push(select(at(line.condition), at(line.x), at(line.y)));
+        break;
+      case 'reduce':
+        if (isReducible(at(line.x).extent, line.reduction, line.per)) {
+          values.push(at(line.x)[line.reduction](line.per));
+        }
+        break;
+    }
+  }
+  return values;
+}
