@@ -126,7 +126,7 @@ function weighted(op: (...inputs: Tensor[]) => Tensor): (...inputs: Tensor[]) =>
 function expectClose(actual: Tensor, expected: Tensor, tolerance: number): void {
   expect(actual.shape).toEqual(expected.shape);
   const a = actual.dataSync();
-  const e = expected.dataSync();
+  const e = expected.dataSync() as Float32Array;
   const scale = e.reduce((largest, value) => Math.max(largest, Math.abs(value)), 1e-3);
   for (let i = 0; i < e.length; i++) expect(Math.abs(a[i]! - e[i]!)).toBeLessThan(tolerance * scale);
 }

@@ -61,5 +61,5 @@ function indicator(ids: Tensor1D, depth: number): Tensor2D {
 
 export function plainCrossEntropy(hidden: Tensor2D, weight: Tensor2D, targets: Tensor1D): Scalar {
   const chosen = indicator(targets, weight.shape[0]);
-  return neg(mean(sum(mul(chosen, logSoftmax(matMul(hidden, weight, false, true) as Tensor)), -1)));
+  return neg(mean(sum(mul(chosen, logSoftmax(matMul(hidden, weight, false, true) as Tensor)), -1))) as Scalar;
 }

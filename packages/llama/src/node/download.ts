@@ -54,10 +54,11 @@ async function fetchBytes(url: string, timeout: number): Promise<Uint8Array> {
     if (!response.ok) throw new Error(`HTTP status ${response.status}`);
     return new Uint8Array(await response.arrayBuffer());
   } catch (error) {
-    const { message, cause } = error as Error & { cause?: { code?: string } };
+    const { message, cause } = error as Error & { cause?: { code?: string; message?: string } };
+    const reason = cause?.code ?? cause?.message;
     throw new DataError({
       parameter: url,
-      found: cause?.code === undefined ? message : `${message} (${cause.code})`,
+      found: reason === undefined ? message : `${message} (${reason})`,
       expected: 'a download',
       advice: 'Without a network, put the file into a folder and name that folder in FRUGAL_DATA.',
     });

@@ -47,10 +47,10 @@ export function jsonTokenizer(json: object, config: Readonly<Record<string, unkn
     vocabSize: largest + 1,
     separator,
     encode: text => tokenizer.encode(text, { add_special_tokens: false }).ids,
-    decode: ids =>
-      tokenizer.decode(
-        Array.from(ids).filter(id => id !== separator),
-        { skip_special_tokens: true, clean_up_tokenization_spaces: false },
-      ),
+    decode: ids => {
+      const text = Array.from(ids).filter(id => id !== separator);
+      if (text.length === 0) return '';
+      return tokenizer.decode(text, { skip_special_tokens: true, clean_up_tokenization_spaces: false });
+    },
   };
 }
