@@ -71,7 +71,7 @@ describe.each(BACKENDS)('adafactor on %s', backend => {
   ];
   it.each(variants)('follows the published recursion with %o', options => {
     for (const shape of SHAPES) {
-      const gradients = gradientStream(17, shape, 25);
+      const gradients = gradientStream(17, shape, 12);
       const parameter = gradientStream(18, shape, 1)[0]!;
       expectAllClose(
         directions(adafactor(options), shape, gradients, parameter),

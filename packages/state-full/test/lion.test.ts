@@ -14,7 +14,7 @@ describe.each(BACKENDS)('lion on %s', backend => {
       const { beta1, beta2 } = { beta1: 0.9, beta2: 0.99, ...options };
       for (const shape of SHAPES) {
         const run = new RuleRun(lion(options), shape);
-        const gradients = gradientStream(5, shape, 30);
+        const gradients = gradientStream(5, shape, 12);
         const m = new Float64Array(gradients[0]!.length);
         for (const gradient of gradients) {
           const expected = Array.from(gradient, (g, i) => Math.sign(beta1 * m[i]! + (1 - beta1) * g));

@@ -67,7 +67,7 @@ describe.each(BACKENDS)('sgdm on %s', backend => {
 
   it.each(CONVENTIONS)('%s', (_name, options, recursion) => {
     for (const shape of SHAPES) {
-      const gradients = gradientStream(9, shape, 25);
+      const gradients = gradientStream(9, shape, 12);
       expectAllClose(directions(sgdm(options), shape, gradients), reference(gradients, recursion));
     }
   });
