@@ -43,7 +43,7 @@ const checks = {
  * @returns {import('./workspace.mjs').Findings}
  */
 function command(script) {
-  const env = { ...process.env, NO_COLOR: '1' };
+  const env = { ...process.env, FORCE_COLOR: '0' };
   const { status, stdout, stderr } = spawnSync(process.execPath, script, { cwd: root, env, encoding: 'utf8' });
   const output = `${stdout}${stderr}`.trim();
   if (status !== 0) return { failures: [output || `${script.join(' ')} exited with ${status}`] };

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { insertModuleStatement, insertReadmeRow, insertTableEntry } from './insert.mjs';
+import { insertModuleStatement, insertReadmeRows, insertTableEntry } from './insert.mjs';
 import { namesOf, rename } from './names.mjs';
 import { primitives } from './primitives.mjs';
 
@@ -49,7 +49,7 @@ export function generate(root, kind, name) {
       entry(to.camel),
     ),
   );
-  edit('README.md', text => insertReadmeRow(text, to.camel, cells));
+  edit('README.md', text => insertReadmeRows(text, to.camel, cells));
 
   for (const [file, text] of files) {
     mkdirSync(dirname(join(root, file)), { recursive: true });

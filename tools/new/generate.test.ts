@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generate } from './generate.mjs';
-import { insertModuleStatement, insertReadmeRow, insertTableEntry } from './insert.mjs';
+import { insertModuleStatement, insertReadmeRows, insertTableEntry } from './insert.mjs';
 import { namesOf } from './names.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -62,7 +62,9 @@ describe('generate', () => {
     const text = written.map(file => readFileSync(join(copy, file), 'utf8')).join('\n');
     expect(text).not.toMatch(/template/i);
     expect(text).toContain('export { type ClippedGradientOptions, clippedGradient }');
-    expect(text).toContain('| `topRows` |');
+    expect(text).toMatch(/^\| `heavyBall` .*\| 4 m n /m);
+    expect(text).toMatch(/^\| `clippedGradient` /m);
+    expect(text).toMatch(/^\| `topRows` /m);
   });
 
   it('writes code that compiles', async () => {
@@ -128,17 +130,36 @@ describe('insertions', () => {
     expect(() => insertTableEntry('export {};', 'x')).toThrow(/no exported table/);
   });
 
-  it('add a row to the table of primitives, by column title', () => {
-    const readme =
-      '# P\n\n| option | x |\n|---|---|\n| a | b |\n\n| rule | state | paper |\n|---|--:|---|\n| `a` | 4 | p |\n\nend\n';
+  it('add rows to the table of primitives and to that of options, by column title', () => {
+    const readme = `# P
+
+| setting | x |
+| ------- | - |
+| a       | b |
+
+| rule | state | paper      |
+| ---- | ----: | ---------- |
+| \`a\`  | 4     | p          |
+
+| rule | option | default |
+| ---- | ------ | ------- |
+| \`a\`  | \`x\`    | 1       |
+
+| rule | milliseconds |
+| ---- | ------------ |
+| \`a\`  | 12           |
+`;
     const cells: [RegExp, string][] = [
       [/paper/, 'unpublished'],
       [/state/, '8'],
+      [/option/, '`y`'],
+      [/default/, '2'],
     ];
-    expect(insertReadmeRow(readme, 'b', cells)).toBe(
-      readme.replace('p |\n\nend', 'p |\n| `b` | 8 | unpublished |\n\nend'),
-    );
-    expect(insertReadmeRow('# P\n', 'b', cells)).toBeNull();
+    const expected = readme
+      .replace('| p          |\n', '| p          |\n| `b`  | 8     | unpublished |\n')
+      .replace('| `x`    | 1       |\n', '| `x`    | 1       |\n| `b`  | `y`    | 2       |\n');
+    expect(insertReadmeRows(readme, 'b', cells)).toBe(expected);
+    expect(insertReadmeRows('# P\n', 'b', cells)).toBeNull();
   });
 });
 

@@ -32,24 +32,30 @@ export function insertTableEntry(text, entry) {
 }
 
 /**
- * Adds a row at the end of the first Markdown table whose first column links or names the primitives.
+ * Adds a row at the end of the Markdown tables whose first column names primitives (rule, projector, name or factory):
+ * to the first one, the list of primitives, and to each other one all of whose columns are known, such as options.
  *
  * @param {string} text
  * @param {string} camel name of the primitive
  * @param {[title: RegExp, cell: string][]} cells
- * @returns {string | null} null: no table whose first column is titled rule, projector, name or factory
+ * @returns {string | null} null: there is no such table
  */
-export function insertReadmeRow(text, camel, cells) {
+export function insertReadmeRows(text, camel, cells) {
   const lines = text.split('\n');
-  const header = lines.findIndex(
-    (line, index) =>
-      /^\|\s*(rule|projector|name|factory)s?\s*\|/i.test(line) && /^\|[\s:|-]+\|$/.test(lines[index + 1] ?? ''),
+  const headers = lines.flatMap((line, index) =>
+    /^\|\s*(rule|projector|name|factory)s?\s*\|/i.test(line) && /^\|[\s:|-]+\|$/.test(lines[index + 1] ?? '')
+      ? [index]
+      : [],
   );
-  if (header < 0) return null;
-  const titles = (lines[header] ?? '').split('|').slice(2, -1);
-  const row = titles.map(title => cells.find(([pattern]) => pattern.test(title))?.[1] ?? '');
-  let end = header + 2;
-  while (lines[end]?.startsWith('|')) end++;
-  lines.splice(end, 0, `| ${[`\`${camel}\``, ...row].join(' | ')} |`);
-  return lines.join('\n');
+  for (const header of [...headers].reverse()) {
+    const [, ...titles] = (lines[header] ?? '').split('|').slice(1, -1);
+    const row = titles.map(title => cells.find(([pattern]) => pattern.test(title.trim()))?.[1]);
+    if (header !== headers[0] && row.includes(undefined)) continue;
+    const rest = row.map((cell = '', column) => ` ${cell} `.padEnd(titles[column]?.length ?? 0));
+    const first = ` \`${camel}\` `.padEnd((lines[header] ?? '').indexOf('|', 1) - 1);
+    let end = header + 2;
+    while (lines[end]?.startsWith('|')) end++;
+    lines.splice(end, 0, `|${[first, ...rest].join('|')}|`);
+  }
+  return headers.length > 0 ? lines.join('\n') : null;
 }

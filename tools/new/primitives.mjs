@@ -10,7 +10,7 @@
  */
 
 /** @type {[RegExp, string]} */
-const unpublished = [/source|paper|published|reference/i, 'unpublished'];
+const unpublished = [/source|paper/i, 'unpublished'];
 
 /** @type {Record<'rule' | 'state-free-rule' | 'projector', Primitive>} */
 export const primitives = {
@@ -21,9 +21,11 @@ export const primitives = {
       `{ kind: '${camel}', factory: ${camel}, source: 'unpublished', stateBytes: perElement(1), stateFormula: '4 m n' }`,
     cells: [
       unpublished,
-      [/state|bytes|memory/i, '4 m n'],
+      [/direction/i, 'μ m + g'],
+      [/state/i, '4 m n'],
       [/option/i, '`momentum`'],
-      [/direction|formula/i, 'μ m + g'],
+      [/default/i, '`0.9`'],
+      [/meaning/i, 'decay μ of the momentum'],
     ],
   },
   'state-free-rule': {
@@ -32,9 +34,11 @@ export const primitives = {
     entry: camel => `{ kind: '${camel}', factory: ${camel}, source: 'unpublished', formula: 'min(max(g, -c), c)' }`,
     cells: [
       unpublished,
-      [/state|bytes|memory/i, '0'],
+      [/direction/i, 'min(max(g, −c), c)'],
+      [/size/i, 'entries in [−c, c]'],
       [/option/i, '`limit`'],
-      [/direction|formula/i, 'min(max(g, −c), c)'],
+      [/default/i, '`1`'],
+      [/meaning/i, 'c, the largest magnitude of an entry'],
     ],
   },
   projector: {
@@ -52,9 +56,14 @@ export const primitives = {
   }`,
     cells: [
       unpublished,
-      [/basis|bytes|memory/i, 'K int32'],
+      [/subspace|summary|what/i, 'the first rows'],
+      [/parameters/i, 'any'],
+      [/slot|state/i, 'K·n, K = trunc(ρm)'],
+      [/basis/i, '4·K'],
+      [/saved|checkpoint/i, 'nothing'],
       [/option/i, '`density`'],
-      [/subspace|what|keeps/i, 'the first rows'],
+      [/default/i, '`0.25`'],
+      [/meaning/i, 'share ρ of the rows'],
     ],
   },
 };
