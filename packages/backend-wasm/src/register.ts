@@ -8,6 +8,7 @@ import { fusedMatMul } from './kernels/fused-mat-mul.js';
 import { gather } from './kernels/gather.js';
 import { identity } from './kernels/identity.js';
 import { pad } from './kernels/pad.js';
+import { scatter } from './kernels/scatter.js';
 import { slice } from './kernels/slice.js';
 import { split } from './kernels/split.js';
 import { mean, sum } from './kernels/sum.js';
@@ -25,6 +26,7 @@ const replacements: readonly Replacement[] = [
   identity,
   mean,
   pad,
+  scatter,
   slice,
   split,
   sum,

@@ -1,4 +1,4 @@
-import { gather, grad, setBackend, type Tensor1D, tensor, unsortedSegmentSum } from '@tensorflow/tfjs-core';
+import { gather, grad, scatterND, setBackend, type Tensor1D, tensor, unsortedSegmentSum } from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
@@ -82,9 +82,7 @@ describe('gather', () => {
     const x = randomTensor([3, 2], 1);
     for (const index of [-1, 3]) {
       const indices = tensor([0, index], [2], 'int32') as Tensor1D;
-      expect(() => gather(x, indices)).toThrow(
-        `gather indices[1]: expected an index of axis 0 of x, in [0, 3), found ${index}`,
-      );
+      expect(() => gather(x, indices)).toThrow(`gather indices[1]: expected an index in [0, 3), found ${index}`);
       indices.dispose();
     }
     x.dispose();
@@ -143,5 +141,46 @@ describe('unsortedSegmentSum', () => {
     );
     x.dispose();
     ids.dispose();
+  });
+});
+
+describe('scatterND', () => {
+  it('adds rows up as the CPU backend does', () =>
+    fc.assert(
+      fc.asyncProperty(
+        axisSize,
+        filledAxisSize,
+        filledAxisSize,
+        fc.boolean(),
+        seed,
+        (count, rows, width, isFloat, from) =>
+          expectSameAsCpu(() => {
+            const indices = tensor(randomIntegers(count, 0, rows, from), [count, 1], 'int32');
+            const updates = isFloat
+              ? randomTensor([count, width], from + 1)
+              : tensor(randomIntegers(count * width, -9, 9, from + 1), [count, width], 'int32');
+            return scatterND(indices, updates, [rows, width]);
+          }),
+      ),
+      { numRuns: 50 },
+    ));
+
+  it('scatters single elements and numbers into a vector', () =>
+    expectSameAsCpu(() => [
+      scatterND(tensor([1, 0, 1, 1, 1, 0], [3, 2], 'int32'), tensor([1, 2, 3]), [2, 3]),
+      scatterND(tensor([1, 0, 1], [3, 1], 'int32'), tensor([1, 2, 3]), [4]),
+      scatterND(tensor([1, 0, 1], [1, 3, 1], 'int32'), tensor([1, 2, 3], [1, 3]), [4]),
+    ]));
+
+  it('rejects indices outside the result', async () => {
+    await setBackend('wasm');
+    for (const index of [-1, 5]) {
+      const [indices, updates] = [tensor([0, index], [2, 1], 'int32'), tensor([1, 2])];
+      expect(() => scatterND(indices, updates, [5])).toThrow(
+        `scatterND indices[1]: expected an index in [0, 5), found ${index}`,
+      );
+      indices.dispose();
+      updates.dispose();
+    }
   });
 });

@@ -1,7 +1,7 @@
-import { InvalidOptionError } from '@frugaljs/core/errors';
 import { backend_util, GatherV2, type GatherV2Attrs, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { copyProgram } from '../programs/copy.js';
 import { type Replacement, replacement } from '../replacement.js';
+import { checkRowIndices } from './row-indices.js';
 
 /**
  * `gather`. tfjs's kernel works element by element and, with `batchDims` of two or more, reads its indices from the
@@ -14,7 +14,7 @@ export const gather: Replacement = replacement<Record<'x' | 'indices', TensorInf
     if (x.dtype === 'string') return tfjs();
     const axis = util.parseAxisParam(attrs.axis, x.shape)[0]!;
     const count = util.sizeFromShape(indices.shape);
-    checkIndices(heap.int32(indices, count), x.shape[axis]!, axis);
+    checkRowIndices(heap.int32(indices, count), x.shape[axis]!, 'gather indices');
     const { batchSize, outerSize, sliceSize, dimSize, outputShape } =
       backend_util.segment_util.collectGatherOpShapeInfo(x as never, indices as never, axis, attrs.batchDims ?? 0);
     const out = heap.backend.makeOutput(outputShape, x.dtype);
@@ -36,16 +36,3 @@ export const gather: Replacement = replacement<Record<'x' | 'indices', TensorInf
     return out;
   },
 );
-
-function checkIndices(indices: Int32Array, size: number, axis: number): void {
-  for (let i = 0; i < indices.length; i++) {
-    const index = indices[i]!;
-    if (index < 0 || index >= size) {
-      throw new InvalidOptionError({
-        parameter: `gather indices[${i}]`,
-        found: index,
-        expected: `an index of axis ${axis} of x, in [0, ${size})`,
-      });
-    }
-  }
-}
