@@ -29,11 +29,12 @@ const checks = {
   links: checkLinks,
   portability: checkPortability,
   lockfile: checkLockfile,
-  build: () => command(['tools/build.mjs']),
+  build: () => ({ ...command(['tools/build.mjs']), note: 'tsc -b' }),
   published: () => {
     if (failed.some(failure => failure.startsWith('[build]'))) return { failures: ['not checked: the build failed'] };
     const options = ['--parallel=2', '--output-style=stream'];
-    return command(['node_modules/nx/dist/bin/nx.js', 'run-many', '-t', 'package-check', ...options]);
+    const { failures } = command(['node_modules/nx/dist/bin/nx.js', 'run-many', '-t', 'package-check', ...options]);
+    return { failures, note: `${workspace.packages.length} packages` };
   },
   examples: () => command(['tools/examples/main.mjs']),
 };
