@@ -1,3 +1,4 @@
+import { InvalidOptionError } from '../errors.js';
 import { cosTurns, naturalLog, sinTurns } from './elementary.js';
 import { type RandomKey, threefry2x32 } from './threefry.js';
 
@@ -47,41 +48,49 @@ export function randomPermutation(key: RandomKey, count: number): Int32Array {
  * A uniformly random subset of `size` of the numbers 0 … `count`-1, without replacement and in ascending order, by
  * selection sampling (Knuth, TAOCP vol. 2, algorithm 3.4.2S): one pass, memory for the subset alone.
  *
- * @param excluded Ascending numbers that should not be drawn. They are used, lowest first, only when too few others
- *   are left.
+ * @param excluded Numbers below `count`, distinct and ascending, that should not be drawn. They are used, lowest first,
+ *   only when too few others are left.
+ * @throws InvalidOptionError when `size` is not an integer from 0 to `count`.
  */
 export function randomSubset(key: RandomKey, count: number, size: number, excluded?: Int32Array): Int32Array {
-  const out = new Int32Array(size);
-  if (size === 0) return out;
-  const available = count - (excluded?.length ?? 0);
-  if (excluded === undefined || available < size) {
-    return fillUp(key, out, count, excluded);
+  if (!Number.isInteger(size) || size < 0 || size > count) {
+    throw new InvalidOptionError({
+      parameter: 'randomSubset.size',
+      found: size,
+      expected: `an integer from 0 to ${count}, the count`,
+    });
   }
-  select(key, out, size, available);
+  if (excluded === undefined) return drawSorted(key, count, size);
+  const available = count - excluded.length;
+  if (available <= size) return allOthers(count, size, excluded);
+  const drawn = drawSorted(key, available, size);
   // The draw numbered the available entries; shift each past the excluded ones before it.
   let skipped = 0;
   for (let i = 0; i < size; i++) {
-    while (skipped < excluded.length && excluded[skipped]! <= out[i]! + skipped) skipped++;
-    out[i] = out[i]! + skipped;
+    while (skipped < excluded.length && excluded[skipped]! <= drawn[i]! + skipped) skipped++;
+    drawn[i] = drawn[i]! + skipped;
   }
-  return out;
+  return drawn;
 }
 
-function fillUp(key: RandomKey, out: Int32Array, count: number, excluded?: Int32Array): Int32Array {
-  if (excluded === undefined) {
-    select(key, out, out.length, count);
-    return out;
-  }
-  const isExcluded = new Set(excluded);
-  let filled = 0;
-  for (let i = 0; i < count; i++) if (!isExcluded.has(i)) out[filled++] = i;
-  for (let i = 0; filled < out.length; i++) out[filled++] = excluded[i]!;
-  return out.sort();
-}
-
-function select(key: RandomKey, out: Int32Array, size: number, count: number): void {
+function drawSorted(key: RandomKey, count: number, size: number): Int32Array {
+  const out = new Int32Array(size);
   let chosen = 0;
   for (let i = 0; chosen < size; i++) {
     if (randomUniform(key, i) * (count - i) < size - chosen) out[chosen++] = i;
   }
+  return out;
+}
+
+/** Every number that is not excluded, and as many of the lowest excluded ones as are missing; ascending. */
+function allOthers(count: number, size: number, excluded: Int32Array): Int32Array {
+  const out = new Int32Array(size);
+  let missing = size - (count - excluded.length);
+  let filled = 0;
+  let next = 0;
+  for (let i = 0; i < count; i++) {
+    if (excluded[next] !== i || missing-- > 0) out[filled++] = i;
+    if (excluded[next] === i) next++;
+  }
+  return out;
 }
