@@ -133,13 +133,23 @@ export class NotSerializableError extends FrugalError {
   }
 }
 
+/** Longest description of what was found; the rest of a message must stay readable. */
+const SHOWN_LENGTH = 200;
+
 function show(found: unknown): string {
+  const text = describe(found);
+  return text.length <= SHOWN_LENGTH ? text : `${text.slice(0, SHOWN_LENGTH)}…`;
+}
+
+function describe(found: unknown): string {
   if (typeof found === 'string') return found === '' ? '""' : found;
-  if (typeof found === 'number' || typeof found === 'boolean' || found === undefined) return String(found);
   if (typeof found === 'function') return `function ${found.name || '(anonymous)'}`;
-  if (found instanceof RegExp) return String(found);
+  if (typeof found !== 'object' || found === null || found instanceof RegExp) return String(found);
+  const prototype: unknown = Object.getPrototypeOf(found);
+  const isPlain = Array.isArray(found) || prototype === Object.prototype || prototype === null;
+  if (!isPlain) return `an instance of ${found.constructor.name}`;
   try {
-    return JSON.stringify(found) ?? String(found);
+    return JSON.stringify(found);
   } catch {
     return String(found);
   }

@@ -1,17 +1,19 @@
-import { requireInteger, requireNumber } from '../options.js';
+import { requireInteger, requireKnownKeys, requireNumber } from '../options.js';
 import { cosTurns } from '../random/elementary.js';
 import type { Schedule } from './schedule.js';
 
 export interface CosineOptions {
   readonly peak: number;
-  /** Updates of one cycle. */
+  /** Updates from the peak to the floor, where the rate stays. */
   readonly steps: number;
   /** Lowest rate, as a fraction of the peak. Default 0. */
   readonly floor?: number;
 }
 
 /** peak · (floor + (1 - floor) · (1 + cos(π · min(k / steps, 1))) / 2). */
-export function cosine({ peak, steps, floor = 0 }: CosineOptions): Schedule {
+export function cosine(options: CosineOptions): Schedule {
+  requireKnownKeys('cosine', options, ['peak', 'steps', 'floor']);
+  const { peak, steps, floor = 0 } = options;
   requireNumber('cosine.peak', peak, '[0, Infinity)');
   requireInteger('cosine.steps', steps, 1);
   requireNumber('cosine.floor', floor, '[0, 1]');

@@ -1,10 +1,11 @@
 import { InvalidOptionError } from '../errors.js';
+import { requireInteger } from '../options.js';
 import type { Schedule } from './schedule.js';
 
 export interface JoinedPart {
   readonly schedule: Schedule;
-  /** Updates this part lasts; `Infinity` for the last one. */
-  readonly steps: number;
+  /** Updates this part lasts. Needed for all parts but the last, which goes on forever. */
+  readonly steps?: number;
 }
 
 /** Schedules one after the other, each counting from 0 where it begins. The last one goes on forever. */
@@ -12,26 +13,23 @@ export function joined(parts: readonly JoinedPart[]): Schedule {
   if (parts.length === 0) {
     throw new InvalidOptionError({ parameter: 'joined.parts', found: '[]', expected: 'at least one schedule' });
   }
-  parts.slice(0, -1).forEach(({ steps }, i) => {
-    if (!Number.isSafeInteger(steps) || steps < 1) {
-      throw new InvalidOptionError({
-        parameter: `joined.parts[${i}].steps`,
-        found: steps,
-        expected: 'an integer of at least 1',
-      });
-    }
-  });
+  const last = parts[parts.length - 1]!.schedule;
+  const earlier = parts.slice(0, -1).map(({ schedule, steps }, i) => ({
+    schedule,
+    steps: requireInteger(`joined.parts[${i}].steps`, steps as number, 1),
+  }));
   const at = (k: number): number => {
     let start = 0;
-    for (const { schedule, steps } of parts.slice(0, -1)) {
+    for (const { schedule, steps } of earlier) {
       if (k < start + steps) return schedule.at(k - start);
       start += steps;
     }
-    return parts[parts.length - 1]!.schedule.at(k - start);
+    return last.at(k - start);
   };
-  const described = parts.map(({ schedule, steps }, i) => ({
-    schedule: { kind: schedule.kind, options: schedule.options },
-    ...(i < parts.length - 1 ? { steps } : {}),
-  }));
+  const describe = ({ kind, options }: Schedule) => ({ kind, options });
+  const described = [
+    ...earlier.map(({ schedule, steps }) => ({ schedule: describe(schedule), steps })),
+    { schedule: describe(last) },
+  ];
   return { kind: 'joined', options: { parts: described }, at };
 }

@@ -1,4 +1,4 @@
-import { requireInteger, requireNumber } from '../options.js';
+import { requireInteger, requireKnownKeys, requireNumber } from '../options.js';
 import { cosineFactor } from './cosine.js';
 import type { Schedule } from './schedule.js';
 
@@ -6,13 +6,13 @@ export interface WarmupCosineOptions {
   readonly peak: number;
   /** Updates of linear warm-up, from 0. Default 0. */
   readonly warmup?: number;
-  /** Updates in all, warm-ups included. */
+  /** Updates in all, warm-ups included: more than `warmup`. */
   readonly total: number;
   /** Lowest rate, as a fraction of the peak. Default 0. */
   readonly floor?: number;
   /**
-   * Length of one cycle, its warm-up included; when a cycle ends, the next starts with a warm-up of its own. Default
-   * `total`: no restart.
+   * Length of one cycle, its warm-up included: more than `warmup`. When a cycle ends, the next starts with a warm-up of
+   * its own. Default `total`: no restart.
    */
   readonly cycle?: number;
 }
@@ -20,13 +20,14 @@ export interface WarmupCosineOptions {
 /**
  * Linear warm-up from 0, then half a cosine down to `floor · peak`, repeated every `cycle` updates. The rate of the very
  * first update is 0 when there is a warm-up: that update fills the state and chooses the subspace but moves nothing.
- * After `total` the rate stays at the floor.
+ * The rate of update `warmup` is the peak, and from update `total` on it stays at the floor, wherever in a cycle that is.
  */
 export function warmupCosine(options: WarmupCosineOptions): Schedule {
+  requireKnownKeys('warmupCosine', options, ['peak', 'warmup', 'total', 'floor', 'cycle']);
   const { peak, warmup = 0, total, floor = 0, cycle = total } = options;
   requireNumber('warmupCosine.peak', peak, '[0, Infinity)');
   requireInteger('warmupCosine.warmup', warmup, 0);
-  requireInteger('warmupCosine.total', total, 1);
+  requireInteger('warmupCosine.total', total, warmup + 1);
   requireNumber('warmupCosine.floor', floor, '[0, 1]');
   requireInteger('warmupCosine.cycle', cycle, warmup + 1);
   const at = (k: number): number => {

@@ -1,4 +1,4 @@
-import { requireInteger, requireNumber } from '../options.js';
+import { requireInteger, requireKnownKeys, requireNumber } from '../options.js';
 import type { Schedule } from './schedule.js';
 
 export interface WarmupStableDecayOptions {
@@ -13,8 +13,13 @@ export interface WarmupStableDecayOptions {
   readonly floor?: number;
 }
 
-/** Linear warm-up, a plateau at the peak, then linear decay to `floor · peak`, where it stays. */
-export function warmupStableDecay({ peak, warmup = 0, stable, decay, floor = 0 }: WarmupStableDecayOptions): Schedule {
+/**
+ * Linear warm-up from 0, a plateau at the peak, then linear decay to `floor · peak`, where it stays. The rate of update
+ * `warmup + stable` is still the peak, that of `warmup + stable + decay` the floor.
+ */
+export function warmupStableDecay(options: WarmupStableDecayOptions): Schedule {
+  requireKnownKeys('warmupStableDecay', options, ['peak', 'warmup', 'stable', 'decay', 'floor']);
+  const { peak, warmup = 0, stable, decay, floor = 0 } = options;
   requireNumber('warmupStableDecay.peak', peak, '[0, Infinity)');
   requireInteger('warmupStableDecay.warmup', warmup, 0);
   requireInteger('warmupStableDecay.stable', stable, 0);
@@ -23,7 +28,7 @@ export function warmupStableDecay({ peak, warmup = 0, stable, decay, floor = 0 }
   const at = (k: number): number => {
     if (k < warmup) return (peak * k) / warmup;
     const past = Math.min(Math.max((k - warmup - stable) / decay, 0), 1);
-    return peak * (1 - (1 - floor) * past);
+    return peak * (floor + (1 - floor) * (1 - past));
   };
   return { kind: 'warmupStableDecay', options: { peak, warmup, stable, decay, floor }, at };
 }
