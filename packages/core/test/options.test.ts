@@ -61,7 +61,9 @@ test('requireBoolean', () => {
   expect(requireBoolean('p', true)).toBe(true);
   expect(requireBoolean('p', false)).toBe(false);
   for (const value of [0, 1, 'true', null, undefined]) {
-    expect(() => requireBoolean('lion.sign', value as unknown as boolean)).toThrow('lion.sign: expected true or false, found');
+    expect(() => requireBoolean('lion.sign', value as unknown as boolean)).toThrow(
+      'lion.sign: expected true or false, found',
+    );
   }
 });
 

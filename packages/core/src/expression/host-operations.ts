@@ -37,34 +37,33 @@ export const HOST_BINARY: Readonly<Record<BinaryOperation, (x: number, y: number
  */
 export function hostValues(graph: Graph, scalars: Readonly<Record<string, number>>): (number | undefined)[] {
   const values: (number | undefined)[] = [];
-  for (const node of graph.nodes) {
-    values.push(node.extent === 'host' ? hostValue(node, values, scalars) : undefined);
-  }
+  for (const node of graph.nodes) values.push(node.extent === 'host' ? hostValue(node, values, scalars) : undefined);
   return values;
 }
 
 function hostValue(
-  node: Exclude<GraphNode, { op: 'input' | 'reduce' }>,
+  node: HostNode,
   values: readonly (number | undefined)[],
   scalars: Readonly<Record<string, number>>,
 ): number {
-  switch (node.op) {
-    case 'constant':
-      return node.value;
-    case 'scalar': {
-      const value = scalars[node.name];
-      if (typeof value === 'number') return value;
-      throw new UnknownNameError({
-        parameter: `scalars.${node.name}`,
-        found: value,
-        expected: 'a number for every scalar that the graph reads',
-      });
-    }
-    case 'select':
-      return values[node.condition] !== 0 ? values[node.x]! : values[node.y]!;
-    default:
-      return 'y' in node
-        ? HOST_BINARY[node.op](values[node.x]!, values[node.y]!)
-        : HOST_UNARY[node.op](values[node.x]!);
-  }
+  if (node.op === 'constant') return node.value;
+  if (node.op !== 'scalar') return hostOperation(node, operand => values[operand]!);
+  const value = scalars[node.name];
+  if (typeof value === 'number') return value;
+  throw new UnknownNameError({
+    parameter: `scalars.${node.name}`,
+    found: value,
+    expected: 'a number for every scalar that the graph reads',
+  });
+}
+
+type HostNode = Exclude<GraphNode, { op: 'input' | 'reduce' }>;
+
+/** The result of one operation on numbers, looked up by their position. */
+export function hostOperation(
+  node: Exclude<HostNode, { op: 'constant' | 'scalar' }>,
+  read: (operand: number) => number,
+): number {
+  if (node.op === 'select') return read(node.condition) !== 0 ? read(node.x) : read(node.y);
+  return 'y' in node ? HOST_BINARY[node.op](read(node.x), read(node.y)) : HOST_UNARY[node.op](read(node.x));
 }

@@ -1,3 +1,4 @@
+export { inlineGraph } from './compose-graphs.js';
 export {
   BINARY_OPERATIONS,
   type BinaryOperation,

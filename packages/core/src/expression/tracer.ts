@@ -1,11 +1,12 @@
 import { InvalidExpressionError } from '../errors.js';
 import type { Extent } from '../slots.js';
 import { describeExtent, type Graph, type GraphNode, type NodeExtent, operandsOf } from './graph.js';
+import { hostOperation } from './host-operations.js';
 import { joinExtents, type Operand, Value } from './value.js';
 
 /**
  * Records the operations on symbolic values. Equal operations on equal operands become one node, so a subexpression
- * that is written twice is computed once.
+ * that is written twice is computed once; operations on constants alone become a constant.
  */
 export class Tracer {
   private readonly nodes: GraphNode[] = [];
@@ -57,13 +58,26 @@ export class Tracer {
   }
 
   /** @internal */
-  emit(node: GraphNode): Value {
+  emit(operation: GraphNode): Value {
+    const node = this.folded(operation);
     const key = keyOf(node);
     const existing = this.known.get(key);
     if (existing !== undefined) return existing;
     const value = new Value(this, this.nodes.push(node) - 1, node.extent);
     this.known.set(key, value);
     return value;
+  }
+
+  /** What constants alone determine is a constant. */
+  private folded(node: GraphNode): GraphNode {
+    if (node.extent !== 'host' || node.op === 'constant' || node.op === 'scalar') return node;
+    const constants = new Map<number, number>();
+    for (const id of operandsOf(node)) {
+      const operand = this.nodes[id]!;
+      if (operand.op !== 'constant') return node;
+      constants.set(id, operand.value);
+    }
+    return { op: 'constant', value: hostOperation(node, id => constants.get(id)!), extent: 'host' };
   }
 
   /**

@@ -213,6 +213,8 @@ describe('randomSubset', () => {
   });
 
   test('stays what it was: a saved run draws the same coordinates again', () => {
-    expect(randomSubset(randomKey(1234, 'layers.0.q_proj', 3, 'rows'), 40, 8).join(' ')).toMatchInlineSnapshot(`"3 4 6 8 9 19 21 24"`);
+    expect(randomSubset(randomKey(1234, 'layers.0.q_proj', 3, 'rows'), 40, 8).join(' ')).toMatchInlineSnapshot(
+      `"3 4 6 8 9 19 21 24"`,
+    );
   });
 });

@@ -1,0 +1,100 @@
+import { InvalidExpressionError } from '../errors.js';
+import type { Extent } from '../slots.js';
+import { describeExtent, type Graph, type GraphNode, type Reduction } from './graph.js';
+import type { Tracer } from './tracer.js';
+import { joinExtents, type Operand, select, type Value } from './value.js';
+
+/**
+ * Writes the operations of a graph down again in a tracer, with other values in the place of its inputs. So the outputs
+ * of one graph become the inputs of the next, and a rule, a combine and the parameter update become one graph, in which
+ * what they share is computed once and what nobody reads is left out:
+ *
+ * ```
+ * const rule = inlineGraph(tracer, ruleGraph, { g }, 'rule/');
+ * const whole = inlineGraph(tracer, combineGraph, { g, lifted: rule.direction, residual: 0, residualDirection: 0 });
+ * const next = parameter.sub(whole.direction.mul(learningRate));
+ * tracer.graph({ parameter: next, 'rule/m': rule.m }, { parameter: 'element', 'rule/m': 'element' });
+ * ```
+ *
+ * @param bindings Values or numbers for inputs and scalars of the graph, by name; names it does not read are ignored. A
+ *   binding with fewer entries than its input stands for their broadcast, and what follows from it alone is computed on
+ *   the fewer entries, too.
+ * @param prefix Inputs and scalars without a binding become inputs and scalars of the tracer, with this before their
+ *   names.
+ * @returns The outputs of the graph by name; one that has fewer values than its extent is not broadcast yet.
+ * @throws InvalidExpressionError when a binding is not of this tracer, has more values than its input or scalar, or is
+ *   summed as the broadcast that it stands for, whose size a graph does not know.
+ */
+export function inlineGraph(
+  tracer: Tracer,
+  graph: Graph,
+  bindings: Readonly<Record<string, Operand>>,
+  prefix = '',
+): Record<string, Value> {
+  const values: Value[] = [];
+  for (const node of graph.nodes) {
+    values.push(
+      node.op === 'input' || node.op === 'scalar'
+        ? inlineLeaf(tracer, node, bindings, prefix)
+        : inlineOperation(tracer, graph, node, values),
+    );
+  }
+  return Object.fromEntries(Object.entries(graph.outputs).map(([name, { node }]) => [name, values[node]!]));
+}
+
+function inlineLeaf(
+  tracer: Tracer,
+  node: GraphNode & { op: 'input' | 'scalar' },
+  bindings: Readonly<Record<string, Operand>>,
+  prefix: string,
+): Value {
+  const { name, extent } = node;
+  if (!Object.hasOwn(bindings, name)) {
+    return node.op === 'scalar' ? tracer.scalar(prefix + name) : tracer.input(prefix + name, node.extent);
+  }
+  const value = tracer.operand(bindings[name]!, name);
+  if (joinExtents(value.extent, extent) === extent) return value;
+  throw new InvalidExpressionError({
+    parameter: name,
+    found: describeExtent(value.extent),
+    expected: extent === 'host' ? 'a number' : `at most ${describeExtent(extent)}`,
+  });
+}
+
+function inlineOperation(
+  tracer: Tracer,
+  graph: Graph,
+  node: Exclude<GraphNode, { op: 'input' | 'scalar' }>,
+  values: readonly Value[],
+): Value {
+  switch (node.op) {
+    case 'constant':
+      return tracer.constant(node.value);
+    case 'select':
+      return select(values[node.condition]!, values[node.x]!, values[node.y]!);
+    case 'reduce': {
+      const x = values[node.x]!;
+      const per = node.extent as Exclude<Extent, 'element'>;
+      return x.extent === graph.nodes[node.x]!.extent
+        ? x[node.reduction](per)
+        : reduceBroadcast(tracer, node.reduction, per, x);
+    }
+    default:
+      return 'y' in node ? values[node.x]![node.op](values[node.y]!) : values[node.x]![node.op]();
+  }
+}
+
+/** Reduces the broadcast of `x` to a wider extent, of which only a sum depends on the size. */
+function reduceBroadcast(tracer: Tracer, reduction: Reduction, per: Exclude<Extent, 'element'>, x: Value): Value {
+  // Every column of a per-row value is the same, and every row of a per-column one.
+  const isAcross = (x.extent === 'row' && per === 'column') || (x.extent === 'column' && per === 'row');
+  if (isAcross) return x[reduction]('tensor');
+  if (reduction !== 'sum') return joinExtents(x.extent, per) === per ? x : x[reduction](per);
+  if (x === tracer.constant(0)) return x;
+  throw new InvalidExpressionError({
+    parameter: `sum('${per}')`,
+    found: describeExtent(x.extent),
+    expected: 'one value per entry of the sum',
+    advice: 'Bind the input to a value of its own extent, or write the rule with a mean.',
+  });
+}

@@ -1,0 +1,56 @@
+import { execFile } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+
+const root = new URL('../', import.meta.url);
+const manifest = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'));
+
+/** Runs a module in a Node process of its own, from the sources, as an importer without a bundler would. */
+async function runModule(code: string): Promise<string> {
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['--conditions=source', '--import', 'tsx', '--input-type=module', '--eval', code],
+    { cwd: fileURLToPath(root) },
+  );
+  return stdout.trim();
+}
+
+test('Node imports the package as an ES module, and it computes', async () => {
+  const code = `
+    import { interpret, Tracer } from '@frugaljs/core';
+    import { tensor1d } from '@tensorflow/tfjs-core';
+    import '@tensorflow/tfjs-backend-cpu';
+    const tracer = new Tracer();
+    const graph = tracer.graph({ d: tracer.input('g', 'element').sign() }, { d: 'element' });
+    console.log(interpret(graph, { g: tensor1d([-2, 0, 5]) }, {}, [3]).d.dataSync().join());
+  `;
+  expect(await runModule(code)).toBe('-1,0,1');
+});
+
+test('every file can be imported alone, and importing has no side effect on tfjs', async () => {
+  const source = fileURLToPath(new URL('src', root));
+  const paths = readdirSync(source, { recursive: true, encoding: 'utf8' })
+    .filter(file => file.endsWith('.ts'))
+    .map(file => `@frugaljs/core/${file.slice(0, -'.ts'.length)}`);
+  expect(paths.length).toBeGreaterThan(20);
+  const code = `
+    import { engine } from '@tensorflow/tfjs-core';
+    for (const path of ${JSON.stringify(paths)}) await import(path);
+    console.log(engine().state.numTensors, engine().backendNames().length);
+  `;
+  expect(await runModule(code)).toBe('0 0');
+});
+
+test('the manifest offers source, types and output for the package and each of its files', () => {
+  expect(manifest.type).toBe('module');
+  expect(manifest.exports['.']).toEqual({
+    source: './src/index.ts',
+    types: './dist/index.d.ts',
+    default: './dist/index.js',
+  });
+  expect(Object.keys(manifest.exports)).toContain('./*');
+  expect(manifest.peerDependencies).toHaveProperty('@tensorflow/tfjs-core');
+  expect(manifest.dependencies).toBeUndefined();
+});
