@@ -170,7 +170,8 @@ function rejectUnsupported(input: LlamaConfigInput): void {
 
 function rejectMisspellings(input: LlamaConfigInput): void {
   for (const key of Object.keys(input)) {
-    if (USED_KEYS.includes(key)) continue;
+    // Token ids differ by three letters (bos, cls, sep …): there a near miss is another key.
+    if (USED_KEYS.includes(key) || key.endsWith('_token_id')) continue;
     const meant = USED_KEYS.find(known => known.length > 6 && editDistance(known, key) <= 2);
     if (meant !== undefined) {
       throw new ConfigError({ parameter: key, found: input[key], expected: `the key ${meant}`, advice: 'Rename it.' });
@@ -216,6 +217,6 @@ function flag(input: LlamaConfigInput, key: string, otherwise: boolean): boolean
 
 function tokenId<K extends 'bos_token_id' | 'eos_token_id'>(input: LlamaConfigInput, key: K): { [P in K]?: number } {
   const found = input[key];
-  // Newer files may list several end tokens; the model itself needs none.
+  // Some files list several end tokens, or -1 for none; the model itself uses neither.
   return (typeof found === 'number' && found >= 0 ? { [key]: found } : {}) as { [P in K]?: number };
 }

@@ -37,7 +37,7 @@ export interface LlamaOptions {
    * model alive at the same time needs one; {@link LlamaForCausalLM.parameters} is keyed without it.
    */
   readonly namePrefix?: string;
-  /** Most logits in memory at once in {@link LlamaForCausalLM.loss}; default 2^24. */
+  /** Most logits in memory at once in {@link LlamaForCausalLM.loss}; default 2^22 (16 MiB). */
   readonly maxLogits?: number;
 }
 

@@ -51,6 +51,7 @@ describe('llamaConfig', () => {
       attention_bias: false,
       attention_dropout: 0,
       bos_token_id: 1,
+      cls_token_id: 4,
       eos_token_id: [2, 3],
       head_dim: 16,
       hidden_act: 'silu',

@@ -23,6 +23,7 @@ import {
 import { beforeAll, describe, expect, it } from 'vitest';
 import { causalAttention, causalMask } from '../src/ops/attention.js';
 import { linearCrossEntropy } from '../src/ops/cross-entropy.js';
+import { differentiable } from '../src/ops/differentiable.js';
 import { embed } from '../src/ops/embedding.js';
 import { rmsNorm } from '../src/ops/rms-norm.js';
 import { rotaryTables, rotate } from '../src/ops/rotary.js';
@@ -161,6 +162,25 @@ describe.each(['cpu', 'wasm'])('fused ops on %s', backend => {
       // The third derivative of the step and float32 rounding of the two values limit the agreement.
       expect(Math.abs((ahead - behind) / 2 - predicted)).toBeLessThan(2e-3 * size);
       expect(Math.abs(predicted)).toBeGreaterThan(1e-4);
+    });
+  });
+
+  it('frees the temporaries of a gradient before the next one is computed', () => {
+    tidy(() => {
+      const counts: number[] = [];
+      const probe = (x: Tensor): Tensor =>
+        differentiable([x], () => ({
+          value: x.clone(),
+          gradient: dy => {
+            counts.push(memory().numTensors);
+            return [dy.clone()];
+          },
+        }));
+      const gate = random([2, 3], 'gate');
+      const up = random([2, 3], 'up');
+      grads((g, u) => sum(probe(swiglu(probe(g) as Tensor2D, u as Tensor2D))))([gate, up]);
+      // Between the probes: the two gradients of swiglu and the clone that the first probe returned.
+      expect(counts[1]! - counts[0]!).toBe(3);
     });
   });
 

@@ -23,8 +23,8 @@ import {
 } from '@tensorflow/tfjs-core';
 import { differentiable } from './differentiable.js';
 
-/** Default of {@link linearCrossEntropy}'s `maxLogits`: 64 MiB of float32, half of WebGPU's guaranteed binding size. */
-export const MAX_LOGITS: number = 2 ** 24;
+/** Default of {@link linearCrossEntropy}'s `maxLogits`: 16 MiB of float32, of which a chunk makes four copies. */
+export const MAX_LOGITS: number = 2 ** 22;
 
 /**
  * Mean cross-entropy of the output layer: `mean_i (log Σ_v exp(h_i·w_v) - h_i·w_{target_i})`, in nats per token.

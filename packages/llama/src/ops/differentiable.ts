@@ -1,4 +1,4 @@
-import { customGrad, type GradSaveFunc, type Tensor } from '@tensorflow/tfjs-core';
+import { customGrad, type GradSaveFunc, type Tensor, tidy } from '@tensorflow/tfjs-core';
 
 /** The value of an op and, for a gradient `dy` of its value, the gradients of its inputs, in their order. */
 export interface Differentiable<O extends Tensor> {
@@ -18,7 +18,8 @@ export function differentiable<O extends Tensor>(
 ): O {
   const op = customGrad<O>((...args) => {
     const { value, gradient } = forward(args[args.length - 1] as GradSaveFunc);
-    return { value, gradFunc: gradient };
+    // The engine does not tidy gradient functions: what they leave behind would stay until the last gradient is done.
+    return { value, gradFunc: (dy: O, saved: Tensor[]) => tidy(() => gradient(dy, saved)) };
   });
   return op(...inputs);
 }
