@@ -1,0 +1,164 @@
+import type { Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
+import { concat, reshape, slice, tensor2d, tidy } from '@tensorflow/tfjs-core';
+import { requireCount, requireMatrix } from './arguments.js';
+import { counterNoise } from './counter-noise.js';
+import { exactOnDevice, randomizedOnDevice } from './device-svd.js';
+import { LinalgArgumentError } from './errors.js';
+import { exactSvd } from './exact-svd.js';
+import { fullGramOnHost, randomizedOnHost } from './randomized-host.js';
+import { columnsFromRows } from './rayleigh-ritz.js';
+import { readsBackCheaply } from './readback.js';
+import type { Side } from './sides.js';
+import { sided } from './sides.js';
+import type { SubspaceRequest, SubspaceResult } from './subspace-request.js';
+
+export interface SubspaceOptions {
+  /** r: how many singular vectors; clamped to min(m, n). 0 gives an empty basis. */
+  readonly rank: number;
+  /**
+   * 'exact': a full decomposition of the shorter side a = min(m, n); on the host in float64 up to a = 512, beyond that
+   * from a float32 Gram matrix. 'randomized': subspace iteration; on the host, too, a rank of three quarters of a or more
+   * takes the whole Gram matrix instead. 'auto' (default): exact where it costs at most about 20 ms on the host
+   * (a <= 128), or on the device for a <= 32.
+   */
+  readonly method?: 'auto' | 'exact' | 'randomized';
+  /**
+   * A previous or random basis to start from, n x k for right vectors, m x k for left ones; missing columns are filled
+   * with fixed noise, surplus ones ignored. Default: fixed noise, equal in every call.
+   */
+  readonly start?: Tensor2D;
+  /** Subspace iterations, two products with G each. Default 1 with `start`, else 2. */
+  readonly iterations?: number;
+  /** Extra columns carried along and dropped at the end. Default 8 (0 for rank >= 64 with `start`, and without `align`). */
+  readonly oversampling?: number;
+  /**
+   * true: the columns are the (approximate) singular vectors in descending order. false: any orthonormal basis of the
+   * subspace, cheaper. Default true; on the device path only for at most 64 columns, since Jacobi gets slow there.
+   */
+  readonly align?: boolean;
+  /** true: factor small matrices on the host. false: tfjs ops only. Default `readsBackCheaply()`. */
+  readonly host?: boolean;
+}
+
+export interface SingularTriplets {
+  /** m x r. */
+  readonly left: Tensor2D;
+  /** r singular values, descending. */
+  readonly values: Tensor1D;
+  /** n x r. */
+  readonly right: Tensor2D;
+}
+
+const PARAMETER = 'g';
+const DEVICE_ALIGN_LIMIT = 64;
+const DEVICE_EXACT_LIMIT = 32;
+const HOST_EXACT_SIDE = 128;
+/** Multiply-adds of the exact host path; about 20 ms with the WebAssembly kernels. */
+const HOST_EXACT_WORK = 2.5e7;
+
+/**
+ * An orthonormal basis of the span of the top-r right (n x r) or left (m x r) singular vectors of an m x n matrix G, as
+ * used by GaLore-type projectors (arXiv 2403.03507): ||G - G V V^T|| is minimal for the exact vectors (Eckart-Young).
+ *
+ * Vectors are defined up to sign, and up to rotation where singular values coincide; directions that G does not have
+ * (rank(G) < r, a zero matrix) are filled so that the basis is orthonormal. Equal inputs give equal results. The
+ * returned tensor owns exactly its own bytes.
+ *
+ * @throws NonFiniteMatrixError on the host path if G has NaN or Infinity; on the device path they pass through.
+ * @throws LinalgArgumentError naming the option.
+ */
+export function leadingSubspace(g: Tensor2D, side: Side, options: SubspaceOptions): Tensor2D {
+  return compute(g, side, options, false).near;
+}
+
+/**
+ * The r leading singular triplets, G ~ left diag(values) right^T, with matching signs: left^T G right = diag(values).
+ * Options and errors as for `leadingSubspace` (`start` is n x k; `align` is always on).
+ */
+export function leadingSingularTriplets(g: Tensor2D, options: Omit<SubspaceOptions, 'align'>): SingularTriplets {
+  const { near, far, values } = compute(g, 'right', { ...options, align: true }, true);
+  const flat = tidy(() => reshape(values!, [values!.shape[0]]) as Tensor1D);
+  values!.dispose();
+  return { left: far!, values: flat, right: near };
+}
+
+function compute(g: Tensor2D, side: Side, options: SubspaceOptions, triplets: boolean): SubspaceResult {
+  requireMatrix(PARAMETER, g);
+  const { host = readsBackCheaply(), method = 'auto', start } = options;
+  const [m, n] = g.shape;
+  const short = Math.min(m, n);
+  const near = side === 'right' ? n : m;
+  requireCount('rank', options.rank);
+  if (start) requireStart(start, near);
+  const rank = Math.min(options.rank, short);
+  if (rank === 0) return emptyResult(near, side === 'right' ? m : n, triplets);
+
+  const { iterations = start ? 1 : 2 } = options;
+  requireCount('iterations', iterations);
+  if (iterations === 0) throw new LinalgArgumentError('iterations', '0', 'at least 1');
+  const align = options.align ?? (host || Math.min(rank + 8, short) <= DEVICE_ALIGN_LIMIT);
+  const { oversampling = !align || (start && rank >= 64) ? 0 : 8 } = options;
+  requireCount('oversampling', oversampling);
+  const columns = Math.min(rank + oversampling, short);
+
+  const request: SubspaceRequest = { rank, iterations, align, triplets };
+  const exact = method === 'exact' || (method === 'auto' && isCheapToSolve(g, rank, host));
+  if (exact && !host) return exactOnDevice(g, side === 'left', request);
+  if (exact && Math.max(m, n) * short <= 2 ** 24 && short <= 512) return exactOnHost(g, side, request);
+  if (host && (exact || 4 * columns >= 3 * short)) return fullGramOnHost(g, side === 'left', request, PARAMETER);
+
+  const basis = startingBasis(start, near, columns);
+  try {
+    return host
+      ? randomizedOnHost(sided(g, side), basis, request, PARAMETER)
+      : randomizedOnDevice(g, side, basis, request);
+  } finally {
+    if (basis !== start) basis.dispose();
+  }
+}
+
+function isCheapToSolve(g: Tensor2D, rank: number, host: boolean): boolean {
+  const [m, n] = g.shape;
+  const short = Math.min(m, n);
+  if (!host) return short <= DEVICE_EXACT_LIMIT;
+  return short <= HOST_EXACT_SIDE && short * m * n * (0.5 + rank / short) + 3 * short ** 3 <= HOST_EXACT_WORK;
+}
+
+function exactOnHost(g: Tensor2D, side: Side, request: SubspaceRequest): SubspaceResult {
+  const { rank, triplets } = request;
+  const [m, n] = g.shape;
+  const want = { left: triplets || side === 'left', right: triplets || side === 'right' };
+  const { values, left, right } = exactSvd(g, rank, want, PARAMETER);
+  const near = side === 'right' ? columnsFromRows(right!, rank, n) : columnsFromRows(left!, rank, m);
+  if (!triplets) return { near, far: null, values: null };
+  const far = side === 'right' ? columnsFromRows(left!, rank, m) : columnsFromRows(right!, rank, n);
+  return { near, far, values: tensor2d(Float32Array.from(values), [rank, 1]) };
+}
+
+function startingBasis(start: Tensor2D | undefined, near: number, columns: number): Tensor2D {
+  if (!start) return tensor2d(counterNoise(near * columns, near), [near, columns]);
+  const given = start.shape[1];
+  if (given === columns) return start;
+  if (given > columns) return slice(start, [0, 0], [near, columns]);
+  const missing = columns - given;
+  return tidy(() => concat([start, tensor2d(counterNoise(near * missing, near), [near, missing])], 1));
+}
+
+function requireStart(start: Tensor2D, near: number): void {
+  requireMatrix('start', start);
+  if (start.shape[0] !== near) {
+    throw new LinalgArgumentError(
+      'start',
+      `${start.shape[0]} rows`,
+      `${near} rows, the length of the singular vectors`,
+    );
+  }
+}
+
+function emptyResult(near: number, far: number, triplets: boolean): SubspaceResult {
+  return {
+    near: tensor2d([], [near, 0]),
+    far: triplets ? tensor2d([], [far, 0]) : null,
+    values: triplets ? tensor2d([], [0, 1]) : null,
+  };
+}
