@@ -1,9 +1,12 @@
 /**
  * `@frugaljs/backend-wasm`: what training needs on the TensorFlow.js WASM backend. Importing it registers its kernels.
  */
+import { registerKernels } from '@frugaljs/core';
+import { heapKernels } from './fused/heap-kernels.js';
 import { registerTrainingKernels } from './register.js';
 
 registerTrainingKernels();
+registerKernels('wasm', heapKernels);
 
 export { UnsupportedBackendError } from './errors.js';
 export { type DataId, TensorHeap, tensorHeap } from './heap.js';

@@ -2,6 +2,14 @@ export type { Combine, CombineInputs, CombineOutputs } from './combine.js';
 export * from './errors.js';
 export * from './expression/index.js';
 export type { Described, Json } from './json.js';
+export {
+  type GradientSums,
+  type KernelInputs,
+  type KernelSet,
+  kernelsFor,
+  registerKernels,
+  type SplitTier,
+} from './kernels.js';
 export { requireBoolean, requireInteger, requireKnownKeys, requireNumber, requireOneOf } from './options.js';
 export type { Basis, BasisSpec, FitContext, Projector, ProjectorTraits } from './projector.js';
 export * from './random/index.js';

@@ -1,6 +1,7 @@
-import { DisposedError, InvalidStateError, type Json, type Schedule } from '@frugaljs/core';
+import { DisposedError, InvalidStateError, type Json, type KernelSet, kernelsFor, type Schedule } from '@frugaljs/core';
 import {
   dispose,
+  getBackend,
   type NamedTensorMap,
   Optimizer,
   type Scalar,
@@ -87,7 +88,7 @@ export class ComposedOptimizer extends Optimizer {
       this.update(entries);
       return;
     }
-    const { finite } = examineGradients(entries, {}, onNonFinite);
+    const { finite } = examineGradients(entries, {}, onNonFinite, this.kernels());
     if (!finite) {
       this.skippedUpdates += 1;
       return;
@@ -129,7 +130,8 @@ export class ComposedOptimizer extends Optimizer {
 
   /** The expression, the kernel that runs it and the bytes of state, per variable. */
   explain(parameters: readonly NamedShape[] | Readonly<Record<string, NamedShape>> = this.variables()): Explanation {
-    return explain(this.options, this.memoryReport(parameters));
+    const kernels = this.kernels();
+    return explain(this.memoryReport(parameters), name => this.trained.get(name)?.describe(kernels));
   }
 
   /** The composition as JSON, for `fromJson` and configuration files. */
@@ -216,16 +218,16 @@ export class ComposedOptimizer extends Optimizer {
   private update(entries: readonly VariableGradient[]): void {
     const { clip = {}, onNonFinite = 'throw' } = this.options;
     const gradients = entries.filter(({ name }) => this.trained.has(name));
-    const { finite, factor } = examineGradients(gradients, clip, onNonFinite);
+    const kernels = this.kernels();
+    const { finite, factor } = examineGradients(gradients, clip, onNonFinite, kernels);
     if (!finite) {
       this.skippedUpdates += 1;
       return;
     }
-    const rate = this.learningRate;
-    const preparation = { clipValue: clip.value, factor };
+    const context = { rate: this.learningRate, update: this.updates, factor, kernels };
     const stepped = new Set<string>();
     for (const { name, variable, gradient } of gradients) {
-      this.trained.get(name)!.step(variable, gradient, rate, this.updates, preparation);
+      this.trained.get(name)!.step(variable, gradient, context);
       stepped.add(name);
     }
     for (const [name, parameter] of this.trained) {
@@ -255,7 +257,8 @@ export class ComposedOptimizer extends Optimizer {
     const made = new Map<string, TrainedParameter>();
     for (const [name, place] of assigned) {
       const group = groups[place.group]!;
-      if (!group.frozen && !this.trained.has(name)) made.set(name, new TrainedParameter(place, group));
+      if (!group.frozen && !this.trained.has(name))
+        made.set(name, new TrainedParameter(place, group, this.options.clip?.value));
     }
     this.assigned = assigned;
     for (const [name, parameter] of made) this.trained.set(name, parameter);
@@ -292,6 +295,10 @@ export class ComposedOptimizer extends Optimizer {
     }
     disposeStates(pending);
     this.pending = null;
+  }
+
+  private kernels(): KernelSet | null {
+    return this.options.kernels === 'reference' ? null : kernelsFor(getBackend());
   }
 
   private variables(): Variable[] {

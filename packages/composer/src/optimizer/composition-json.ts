@@ -23,11 +23,12 @@ export function compositionFromJson(json: Json): ComposeOptions {
   if (typeof json !== 'object' || json === null || !('groups' in json)) {
     throw new NotSerializableError({ parameter: 'composition', found: json, expected: 'the JSON of a composition' });
   }
-  const { learningRate, groups, clip, accumulate, seed, onNonFinite, onMissingGradient } = json as unknown as Omit<
-    ComposeOptions,
-    'learningRate' | 'groups'
-  > & { learningRate: number | Described; groups: readonly Json[] };
-  const settings = { clip, accumulate, seed, onNonFinite, onMissingGradient };
+  const { learningRate, groups, clip, accumulate, seed, onNonFinite, onMissingGradient, kernels } =
+    json as unknown as Omit<ComposeOptions, 'learningRate' | 'groups'> & {
+      learningRate: number | Described;
+      groups: readonly Json[];
+    };
+  const settings = { clip, accumulate, seed, onNonFinite, onMissingGradient, kernels };
   return {
     ...(Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as typeof settings),
     learningRate: typeof learningRate === 'number' ? learningRate : scheduleFromJson(learningRate),

@@ -1,5 +1,4 @@
 import type { MemoryReport } from './memory-report.js';
-import type { ComposeOptions } from './options.js';
 
 /** How one parameter is trained. */
 export interface ExplanationRow {
@@ -15,12 +14,13 @@ export interface ExplanationRow {
 /** Rows in the order of the parameters. */
 export type Explanation = readonly ExplanationRow[];
 
-export function explain(_options: ComposeOptions, report: MemoryReport): Explanation {
+/** @param kernelOf What runs a parameter that has been trained; undefined before its first update. */
+export function explain(report: MemoryReport, kernelOf: (parameter: string) => string | undefined): Explanation {
   return report.map(({ parameter, shape, rule, stateBytes }) => ({
     parameter,
     shape,
     rule,
-    kernel: rule === '(frozen)' ? 'none' : 'reference (tfjs operations)',
+    kernel: rule === '(frozen)' ? 'none' : (kernelOf(parameter) ?? 'chosen at the first update'),
     stateBytes,
   }));
 }

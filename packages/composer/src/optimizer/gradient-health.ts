@@ -1,4 +1,4 @@
-import { NonFiniteGradientError } from '@frugaljs/core';
+import { type KernelSet, NonFiniteGradientError } from '@frugaljs/core';
 import { add, clipByValue, mul, square, sum, type Tensor, tidy } from '@tensorflow/tfjs-core';
 import type { Clip, NonFinitePolicy } from './options.js';
 
@@ -23,17 +23,23 @@ export function examineGradients(
   gradients: readonly NamedGradient[],
   clip: Clip,
   policy: NonFinitePolicy,
+  kernels: KernelSet | null,
 ): GradientHealth {
   const { value, globalNorm } = clip;
   if ((policy === 'ignore' && globalNorm === undefined) || gradients.length === 0) return { finite: true, factor: 1 };
-  const total = readScalar(() =>
-    gradients
-      .map(({ gradient }) => {
-        if (globalNorm === undefined) return sum(gradient);
-        return sum(square(value === undefined ? gradient : clipByValue(gradient, -value, value)));
-      })
-      .reduce((a, b) => add(a, b)),
-  );
+  const total =
+    kernels?.gradientSums(
+      gradients.map(({ gradient }) => gradient),
+      value,
+    ).squares ??
+    readScalar(() =>
+      gradients
+        .map(({ gradient }) => {
+          if (globalNorm === undefined) return sum(gradient);
+          return sum(square(value === undefined ? gradient : clipByValue(gradient, -value, value)));
+        })
+        .reduce((a, b) => add(a, b)),
+    );
   if (policy !== 'ignore' && !Number.isFinite(total)) {
     const bad = gradients.find(({ gradient }) => hasNonFinite(gradient));
     if (bad !== undefined && policy === 'skip') return { finite: false, factor: 1 };

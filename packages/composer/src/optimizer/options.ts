@@ -79,4 +79,9 @@ export interface ComposeOptions {
    * or frozen are always left alone.
    */
   readonly onMissingGradient?: 'throw' | 'skip';
+  /**
+   * What runs the rules: `auto` (default) takes the fused kernels of the backend where they are registered and can run
+   * the composition; `reference` always takes tfjs operations.
+   */
+  readonly kernels?: 'auto' | 'reference';
 }

@@ -1,29 +1,41 @@
-import { interpret, SharedVariableError } from '@frugaljs/core';
-import { clipByValue, mul, type Tensor, tidy, type Variable } from '@tensorflow/tfjs-core';
+import { interpret, type KernelSet, SharedVariableError } from '@frugaljs/core';
+import { type Tensor, tidy, type Variable } from '@tensorflow/tfjs-core';
+import { FusedUpdate } from '../fused/fused-update.js';
 import { bind } from '../runtime/bind.js';
 import type { BoundRule } from '../runtime/bound-rule.js';
+import { prepareGradient } from '../runtime/prepare-gradient.js';
+import { type DecayForm, UPDATE_GRAPHS } from '../runtime/update-graphs.js';
 import type { Assigned } from './assignment.js';
 import type { Group } from './options.js';
-import { type DecayForm, UPDATE_GRAPHS } from './update-graphs.js';
 
 /** Which optimizer trains a variable. */
 const owners = new WeakMap<Variable, object>();
 
-/** What one update does to every gradient before the rule sees it. */
-export interface Preparation {
-  readonly clipValue: number | undefined;
+/** What is the same for all parameters in one update. */
+export interface UpdateContext {
+  /** Learning rate. */
+  readonly rate: number;
+  /** Updates made before this one. */
+  readonly update: number;
+  /** What gradients are multiplied by to clip their global norm. */
   readonly factor: number;
+  /** What updates in place; null for the reference path. */
+  readonly kernels: KernelSet | null;
 }
 
 /** One variable in training: the rule that is bound to it and the hyper-parameters of its group. */
 export class TrainedParameter {
   readonly bound: BoundRule;
 
+  private readonly fused: FusedUpdate;
+
   constructor(
     public assigned: Assigned,
     private readonly group: Group,
+    private readonly clipValue: number | undefined,
   ) {
     this.bound = bind(group.use!, assigned.site);
+    this.fused = new FusedUpdate(this.bound, clipValue, this.form());
   }
 
   /** Claims a variable for an optimizer. */
@@ -47,22 +59,28 @@ export class TrainedParameter {
     });
   }
 
-  /** Takes one update at learning rate `rate`; `update` counts the updates before it. */
-  step(variable: Variable, gradient: Tensor, rate: number, update: number, preparation: Preparation): void {
+  /** Takes one update. */
+  step(variable: Variable, gradient: Tensor, { rate, update, factor, kernels }: UpdateContext): void {
+    const { lrScale = 1, weightDecay = 0, decayInactive = true } = this.group;
+    const numbers = { rate: rate * lrScale, keep: 1 - rate * weightDecay, factor };
+    const context = { update, parameter: variable };
+    if (kernels !== null && this.fused.step(kernels, variable, gradient, context, numbers)) return;
     tidy(() => {
-      const g = prepare(gradient, preparation);
-      const direction = this.bound.step(g, { update, parameter: variable });
-      const { lrScale = 1, weightDecay = 0, decay = 'before', decayInactive = true } = this.group;
-      const form: DecayForm = direction === null ? 'only' : weightDecay === 0 ? 'none' : decay;
+      const direction = this.bound.step(prepareGradient(gradient, this.clipValue, factor), context);
       if (direction === null && (weightDecay === 0 || !decayInactive)) return;
-      const scalars = { rate: rate * lrScale, keep: 1 - rate * weightDecay };
+      const graph = UPDATE_GRAPHS[direction === null ? 'only' : this.form()];
       const inputs: Record<string, Tensor> = direction === null ? { w: variable } : { w: variable, d: direction };
-      variable.assign(interpret(UPDATE_GRAPHS[form], inputs, scalars, variable.shape)['w']!);
+      variable.assign(interpret(graph, inputs, { rate: numbers.rate, keep: numbers.keep }, variable.shape)['w']!);
     });
   }
-}
 
-function prepare(gradient: Tensor, { clipValue, factor }: Preparation): Tensor {
-  const clipped = clipValue === undefined ? gradient : clipByValue(gradient, -clipValue, clipValue);
-  return factor === 1 ? clipped : mul(clipped, factor);
+  /** What runs the rule. */
+  describe(kernels: KernelSet | null): string {
+    return kernels === null ? 'reference: tfjs operations' : this.fused.describe(kernels);
+  }
+
+  private form(): DecayForm {
+    const { weightDecay = 0, decay = 'before' } = this.group;
+    return weightDecay === 0 ? 'none' : decay;
+  }
 }

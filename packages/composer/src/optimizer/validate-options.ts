@@ -1,7 +1,16 @@
 import { InvalidOptionError, requireInteger, requireKnownKeys, requireNumber, requireOneOf } from '@frugaljs/core';
 import type { ComposeOptions, Group } from './options.js';
 
-const COMPOSE_KEYS = ['learningRate', 'groups', 'clip', 'accumulate', 'seed', 'onNonFinite', 'onMissingGradient'];
+const COMPOSE_KEYS = [
+  'learningRate',
+  'groups',
+  'clip',
+  'accumulate',
+  'seed',
+  'onNonFinite',
+  'onMissingGradient',
+  'kernels',
+];
 const GROUP_KEYS = ['match', 'use', 'frozen', 'lrScale', 'weightDecay', 'decay', 'decayInactive', 'optional'];
 
 /** Checks everything about a composition that can be known before it meets a variable. */
@@ -19,6 +28,7 @@ export function validateOptions(options: ComposeOptions): void {
   requireInteger('compose.accumulate', options.accumulate ?? 1, 1);
   requireNumber('compose.seed', options.seed ?? 0, '(-Infinity, Infinity)');
   requireOneOf('compose.onNonFinite', options.onNonFinite ?? 'throw', ['throw', 'skip', 'ignore']);
+  requireOneOf('compose.kernels', options.kernels ?? 'auto', ['auto', 'reference']);
   requireOneOf('compose.onMissingGradient', options.onMissingGradient ?? 'throw', ['throw', 'skip']);
   if (options.clip !== undefined) {
     requireKnownKeys('compose.clip', options.clip, ['value', 'globalNorm']);

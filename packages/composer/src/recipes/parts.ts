@@ -21,6 +21,7 @@ export const COMMON_KEYS: readonly string[] = [
   'seed',
   'onNonFinite',
   'onMissingGradient',
+  'kernels',
   'weightDecay',
 ];
 
@@ -36,10 +37,10 @@ export function chooseProjector(choice: ProjectorChoice, size: { readonly [key: 
 
 /** The settings of a recipe that go to `compose` as they are. */
 export function composeSettings(
-  { learningRate, clip, accumulate, seed, onNonFinite, onMissingGradient }: CommonOptions,
+  { learningRate, clip, accumulate, seed, onNonFinite, onMissingGradient, kernels }: CommonOptions,
   defaultRate: number,
 ): Omit<ComposeOptions, 'groups'> {
-  const settings = { clip, accumulate, seed, onNonFinite, onMissingGradient };
+  const settings = { clip, accumulate, seed, onNonFinite, onMissingGradient, kernels };
   const given = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
   return { ...(given as typeof settings), learningRate: learningRate ?? defaultRate };
 }

@@ -1,4 +1,4 @@
-import { type ExpressionRule, type Graph, interpret, type Site, traceRule } from '@frugaljs/core';
+import { type ExpressionRule, type Graph, interpret, type Shape, type Site, traceRule } from '@frugaljs/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { BoundRule, PlannedTensor, RestoreContext, StepContext } from './bound-rule.js';
 import type { SavedState, StateReader } from './saved-state.js';
@@ -7,11 +7,11 @@ import { type Carry, type CoordinateMove, SlotState } from './slot-state.js';
 /** An expression rule at work, run by the reference interpreter. */
 export class BoundExpression implements BoundRule {
   readonly slots: SlotState;
-  private readonly graph: Graph;
+  readonly graph: Graph;
   private graphByAge: Graph | null = null;
 
   constructor(
-    private readonly rule: ExpressionRule,
+    readonly rule: ExpressionRule,
     private site: Site,
   ) {
     this.slots = new SlotState(rule.state(site.shape), site.shape);
@@ -28,6 +28,12 @@ export class BoundExpression implements BoundRule {
     this.slots.commit(outputs);
     return outputs['direction']!;
   }
+
+  get shape(): Shape {
+    return this.site.shape;
+  }
+
+  prepare(): void {}
 
   plan(): readonly PlannedTensor[] {
     return this.slots.plan('');

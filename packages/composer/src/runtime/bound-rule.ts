@@ -34,6 +34,13 @@ export interface BoundRule {
    * direction of zeros: nothing of the parameter is trained at this step.
    */
   step(g: Tensor, context: StepContext): Tensor | null;
+  /**
+   * Chooses the subspaces that the coming step needs, without taking it. A nested one that is fitted to a gradient, which
+   * only the step knows, is left to the step.
+   *
+   * @param gradient Gives the gradient as the step will see it, when a subspace is fitted to it.
+   */
+  prepare(gradient: () => Tensor, context: StepContext): void;
   /** The tensors of the state after the step that follows the given number of updates. */
   plan(update: number): readonly PlannedTensor[];
   /** Reacts to a change of the group that the parameter is in. */

@@ -13,6 +13,7 @@ import {
   traceCombine,
 } from '@frugaljs/core';
 import { keep, type Tensor, tidy } from '@tensorflow/tfjs-core';
+import { BoundExpression } from './bound-expression.js';
 import type { BoundRule, Occupied, PlannedTensor, RestoreContext, StepContext } from './bound-rule.js';
 import { CoordinateAges } from './coordinate-ages.js';
 import { EXACT_RESIDUAL, TOLERANT_RESIDUAL } from './residual-graph.js';
@@ -35,19 +36,19 @@ interface Chosen {
 /** A subspace rule at work: its basis, the rule inside, and the rule on the residual. */
 export class BoundSubspace implements BoundRule {
   private chosen: Chosen | null = null;
-  private readonly residual: BoundRule | null;
+  readonly residual: BoundRule | null;
   private readonly combineSlots: SlotState;
-  private readonly combineGraph: Graph;
+  readonly combineGraph: Graph;
   /** The combine reads the residual or a direction found on it. */
-  private readonly readsResidual: boolean;
+  readonly readsResidual: boolean;
   /** The combine has no state and reads nothing but the two directions: without them its result is zero. */
   private readonly onlyMixes: boolean;
-  private readonly combineHasState: boolean;
+  readonly combineHasState: boolean;
   /** The residual is split by a projector that should keep clear of this one's coordinates. */
   private readonly sharesCoordinates: boolean;
 
   constructor(
-    private readonly rule: SubspaceRule,
+    readonly rule: SubspaceRule,
     private site: Site,
     private readonly bind: Bind,
   ) {
@@ -72,10 +73,9 @@ export class BoundSubspace implements BoundRule {
 
   step(g: Tensor, context: StepContext): Tensor | null {
     const { projector } = this.rule;
-    const epoch = this.epochAt(context.update);
-    if (this.chosen?.epoch !== epoch) this.refresh(g, epoch, context.occupied);
-    const { basis, inner, complete } = this.chosen!;
-    const splits = this.readsResidual && !complete;
+    this.refreshIfDue(() => g, context);
+    const { basis, inner } = this.chosen!;
+    const splits = this.splitsResidual();
 
     const inputs: Record<string, Tensor | number> = { g, lifted: 0, residual: 0, residualDirection: 0 };
     let projected: Tensor | null = null;
@@ -96,6 +96,66 @@ export class BoundSubspace implements BoundRule {
     const outputs = interpret(this.combineGraph, inputs, {}, this.site.shape);
     this.combineSlots.commit(outputs);
     return outputs['direction']!;
+  }
+
+  prepare(gradient: () => Tensor, context: StepContext): void {
+    this.refreshIfDue(gradient, context);
+    const { residual } = this;
+    const isFitted = residual instanceof BoundSubspace && residual.rule.projector.traits.basisFrom === 'gradient';
+    if (residual === null || isFitted || this.chosen!.complete) return;
+    residual.prepare(gradient, { ...context, occupied: this.occupiedForResidual(context.occupied) });
+  }
+
+  get shape(): Shape {
+    return this.site.shape;
+  }
+
+  /** The number of the subspace; null before the first step. */
+  get epoch(): number | null {
+    return this.chosen?.epoch ?? null;
+  }
+
+  /**
+   * What the subspace has of the parameter in this epoch: none, all, some of its coordinates, or (for all else) linear
+   * combinations.
+   */
+  membership(): 'inactive' | 'complete' | 'split' | 'dense' {
+    const { inner, basis, complete } = this.chosen!;
+    if (inner === null) return 'inactive';
+    if (!this.rule.projector.traits.coordinate) return 'dense';
+    if (complete) return 'complete';
+    return basis?.['indices']?.dtype === 'int32' ? 'split' : 'dense';
+  }
+
+  /** The rule inside, when it is an expression. */
+  innerExpression(): BoundExpression | null {
+    const inner = this.chosen?.inner;
+    return inner instanceof BoundExpression ? inner : null;
+  }
+
+  /** The int32 indices of a split. */
+  coordinates(): Tensor {
+    return this.chosen!.basis!['indices']!;
+  }
+
+  /** The axis along which a split selects. */
+  axis(): 'row' | 'column' | 'element' {
+    return CoordinateAges.axisOf(this.site.shape, this.chosen!.reduced!, this.coordinates().size);
+  }
+
+  /** The tensors that describe the subspace. */
+  basis(): Basis {
+    return this.chosen!.basis!;
+  }
+
+  /** True when there is a residual in this epoch and the combine reads it. */
+  splitsResidual(): boolean {
+    return this.readsResidual && !this.chosen!.complete;
+  }
+
+  /** The site as the projector sees it. */
+  get where(): Site {
+    return this.site;
   }
 
   plan(update: number): readonly PlannedTensor[] {
@@ -215,7 +275,12 @@ export class BoundSubspace implements BoundRule {
     return interpret(graph, { g, projected }, { tolerance: combine.tolerance }, this.site.shape)['residual']!;
   }
 
-  private refresh(g: Tensor, epoch: number, occupied: Occupied | undefined): void {
+  private refreshIfDue(gradient: () => Tensor, { update, occupied }: StepContext): void {
+    const epoch = this.epochAt(update);
+    if (this.chosen?.epoch !== epoch) this.refresh(gradient, epoch, occupied);
+  }
+
+  private refresh(gradient: () => Tensor, epoch: number, occupied: Occupied | undefined): void {
     const { rule, onRefresh } = this.rule;
     const before = this.chosen;
     const reduced = this.reducedShape(epoch);
@@ -223,7 +288,7 @@ export class BoundSubspace implements BoundRule {
       this.choose({ epoch, basis: null, inner: null, reduced: null, complete: false });
       return;
     }
-    const basis = this.fit(g, before?.basis ?? null, epoch, occupied);
+    const basis = this.fit(gradient, before?.basis ?? null, epoch, occupied);
     const site = childSite(this.site, 'rule', reduced);
     const sameSize = before?.inner != null && before.reduced !== null && sameShape(before.reduced, reduced);
     const inner = sameSize ? before.inner! : this.bind(rule, site);
@@ -245,13 +310,18 @@ export class BoundSubspace implements BoundRule {
     inner.transport(carry, move);
   }
 
-  private fit(g: Tensor | null, previous: Basis | null, epoch: number, occupied: Occupied | undefined): Basis {
+  private fit(
+    gradient: (() => Tensor) | null,
+    previous: Basis | null,
+    epoch: number,
+    occupied: Occupied | undefined,
+  ): Basis {
     const { projector, refresh } = this.rule;
     const start = epoch === 0 ? 0 : epoch * refresh.every;
     const taken = occupied?.kind === projector.kind ? occupied.at(start) : undefined;
     const context = { site: this.site, epoch, ...(taken === undefined ? {} : { occupied: taken }) };
-    const gradient = projector.traits.basisFrom === 'gradient' ? g : null;
-    return keepAll(tidy(() => ({ ...projector.fit(gradient, previous, context) })));
+    const g = projector.traits.basisFrom === 'gradient' ? gradient!() : null;
+    return keepAll(tidy(() => ({ ...projector.fit(g, previous, context) })));
   }
 
   /** What a split of the residual should keep clear of: the coordinates covered here and further up. */

@@ -31,6 +31,8 @@ export class BoundTensorRule implements BoundRule {
     return outputs['direction']!;
   }
 
+  prepare(): void {}
+
   plan(): readonly PlannedTensor[] {
     return this.slots.plan('');
   }

@@ -1,5 +1,5 @@
 import { type Extent, type Shape, type SlotSpec, slotShape } from '@frugaljs/core';
-import { add, keep, mean, reshape, type Tensor, tidy, zeros } from '@tensorflow/tfjs-core';
+import { add, fill, keep, mean, mul, reshape, type Tensor, tidy, zeros } from '@tensorflow/tfjs-core';
 import type { PlannedTensor } from './bound-rule.js';
 import { CoordinateAges, type Scaled } from './coordinate-ages.js';
 import { joinPath, type SavedState, type StateReader } from './saved-state.js';
@@ -47,6 +47,32 @@ export class SlotState {
     return { axis: this.ages!.axis, tensors: this.ages!.scalars(rule, this.shape) };
   }
 
+  /** True when coordinates have taken different numbers of steps. */
+  hasAges(): boolean {
+    return this.ages !== null;
+  }
+
+  /**
+   * The tensors of all slots, made when there are none yet and copied where `isSole` tells that somebody else holds
+   * their buffer: a kernel may write them in place. Call {@link advance} when it has.
+   */
+  writable(isSole: (tensor: Tensor) => boolean): Readonly<Record<string, Tensor>> {
+    for (const name of this.names) {
+      const current = this.tensors[name];
+      if (current !== undefined && isSole(current)) continue;
+      const { extent, initial = 0 } = this.specs[name]!;
+      const fresh = current === undefined ? fill([...slotShape(extent, this.shape)], initial) : mul(current, 1);
+      current?.dispose();
+      this.tensors[name] = keep(fresh);
+    }
+    return this.tensors;
+  }
+
+  /** Counts a step whose values were written in place. */
+  advance(): void {
+    this.t += 1;
+  }
+
   /** Takes over the next values and counts the step. */
   commit(outputs: Readonly<Record<string, Tensor>>): void {
     this.replace(outputs);
@@ -59,7 +85,9 @@ export class SlotState {
   transport(carry: Carry, move: CoordinateMove | null): void {
     if (this.t === 0) return;
     this.replace(tidy(() => Object.fromEntries(this.names.map(name => [name, this.carried(name, carry)]))));
-    if (move === null) return;
+    // A number shared by a row, a column or all has no age of its own.
+    const allPerElement = this.names.every(name => this.specs[name]!.extent === 'element');
+    if (move === null || !allPerElement) return;
     const ages = this.ages ?? new CoordinateAges(move.axis, new Int32Array(move.from.length).fill(this.t));
     this.ages = ages.move(move.from, move.to);
     if (this.ages.uniform()) this.becomeUniform(this.ages.counts[0] ?? this.t);
@@ -120,7 +148,7 @@ export class SlotState {
     const current = this.tensors[name]!;
     if (extent === 'tensor') return current.clone();
     if (extent === 'element') return carry(current, degree);
-    const spread = carry(add(zeros([...this.shape]), current), degree);
+    const spread = carry(reshape(add(zeros([...this.shape]), current), [...this.shape]), degree);
     const [rows, columns] = [slotShape('row', this.shape)[0]!, slotShape('column', this.shape)[1]!];
     return mean(reshape(spread, [rows, columns]), extent === 'row' ? 1 : 0, true);
   }

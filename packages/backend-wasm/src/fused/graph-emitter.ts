@@ -1,0 +1,97 @@
+import type { Graph, GraphNode } from '@frugaljs/core';
+import { type Code, sequence } from '../assembly/code.js';
+import type { FunctionScope, Local } from '../assembly/module.js';
+import { LANE_BINARY, LANE_COMPARE, LANE_UNARY, laneAnd, laneConstant, laneSelect } from './lanes.js';
+
+const ZERO = laneConstant(0);
+const ONE = laneConstant(1);
+const COMPARISONS: readonly string[] = Object.keys(LANE_COMPARE);
+
+/**
+ * Emits the operations of a graph on vectors of four float32 lanes. Every value lives in a local variable; a comparison
+ * that only chooses in `select` stays a bit mask and is never turned into 0 and 1.
+ */
+export class GraphEmitter {
+  private readonly values = new Map<number, Local>();
+  private readonly masks = new Map<number, Local>();
+  private readonly asNumber: ReadonlySet<number>;
+
+  constructor(
+    private readonly graph: Graph,
+    private readonly scope: FunctionScope,
+  ) {
+    this.asNumber = usedAsNumber(graph);
+  }
+
+  /** The variable that holds a node's value; declared on first use. */
+  value(id: number): Local {
+    let local = this.values.get(id);
+    if (local === undefined) {
+      local = this.scope.local('v128');
+      this.values.set(id, local);
+    }
+    return local;
+  }
+
+  /** Code that computes a node from the variables of its operands. */
+  compute(id: number): Code {
+    const node = this.graph.nodes[id]!;
+    if (COMPARISONS.includes(node.op)) return this.computeComparison(id, node as Binary);
+    return this.value(id).set(this.expression(node));
+  }
+
+  private computeComparison(id: number, { op, x, y }: Binary): Code {
+    const mask = this.scope.local('v128');
+    this.masks.set(id, mask);
+    const code = mask.set(LANE_COMPARE[op as keyof typeof LANE_COMPARE](this.value(x), this.value(y)));
+    return this.asNumber.has(id) ? sequence(code, this.value(id).set(laneAnd(mask, ONE))) : code;
+  }
+
+  private expression(node: GraphNode): Code {
+    switch (node.op) {
+      case 'neg':
+      case 'abs':
+      case 'sqrt':
+        return LANE_UNARY[node.op](this.value(node.x));
+      case 'square':
+        return LANE_BINARY.mul(this.value(node.x), this.value(node.x));
+      case 'reciprocal':
+        return LANE_BINARY.div(ONE, this.value(node.x));
+      case 'sign':
+        return sign(this.value(node.x));
+      case 'select':
+        return laneSelect(this.value(node.x), this.value(node.y), this.maskOf(node.condition));
+      case 'add':
+      case 'sub':
+      case 'mul':
+      case 'div':
+      case 'minimum':
+      case 'maximum':
+        return LANE_BINARY[node.op](this.value(node.x), this.value(node.y));
+      default:
+        throw new Error(`No lane code for ${node.op}.`);
+    }
+  }
+
+  private maskOf(id: number): Code {
+    return this.masks.get(id) ?? LANE_COMPARE.notEqual(this.value(id), ZERO);
+  }
+}
+
+type Binary = GraphNode & { readonly x: number; readonly y: number };
+
+/** 1 where x > 0, -1 where x < 0, 0 where x is ±0, NaN where it is NaN. */
+function sign(x: Local): Code {
+  const signs = LANE_BINARY.sub(laneAnd(LANE_COMPARE.greater(x, ZERO), ONE), laneAnd(LANE_COMPARE.less(x, ZERO), ONE));
+  return laneSelect(signs, x, LANE_COMPARE.equal(x, x));
+}
+
+/** Comparisons whose 0 or 1 is an operand of something other than the choice of a `select`, or a result. */
+function usedAsNumber(graph: Graph): ReadonlySet<number> {
+  const used = new Set(Object.values(graph.outputs).map(output => output.node));
+  for (const node of graph.nodes) {
+    if ('x' in node) used.add(node.x);
+    if ('y' in node) used.add(node.y);
+  }
+  return used;
+}

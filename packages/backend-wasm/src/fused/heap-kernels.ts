@@ -1,0 +1,142 @@
+import {
+  type GradientSums,
+  type Graph,
+  hostValues,
+  type KernelInputs,
+  type KernelSet,
+  matrixView,
+  type Shape,
+  type SplitTier,
+  slotShape,
+} from '@frugaljs/core';
+import { engine, type Tensor } from '@tensorflow/tfjs-core';
+import { type TensorHeap, tensorHeap } from '../heap.js';
+import type { HeapFunction } from '../program.js';
+import { scratchBytes } from './dense-kernel.js';
+import { gradientSumProgram } from './gradient-sum.js';
+import { denseKernelOf, type SplitKernel, splitKernelOf } from './kernel-cache.js';
+import { CHUNK, tierTensors } from './split-kernel.js';
+import { refusalOf } from './stages.js';
+
+/** Runs expression graphs in place on the heap of tfjs's wasm backend. */
+export class HeapKernels implements KernelSet {
+  readonly description = 'fused WebAssembly SIMD, in place';
+  private readonly splits = new WeakMap<Graph, SplitKernel>();
+
+  constructor(private readonly heap: TensorHeap) {}
+
+  refusal(graph: Graph): string | null {
+    return refusalOf(graph);
+  }
+
+  run(
+    graph: Graph,
+    inputs: KernelInputs,
+    scalars: Readonly<Record<string, number>>,
+    shape: Shape,
+    overwrite: Readonly<Record<string, string>>,
+  ): Record<string, Tensor> {
+    const filled = filledInputs(graph, inputs);
+    const { signature, program } = denseKernelOf(graph, filled);
+    const host = hostValues(graph, scalars);
+    const [rows, columns] = matrixView(shape);
+    const results: Record<string, Tensor> = {};
+    for (const name of signature.outputs) {
+      const over = overwrite[name];
+      results[name] =
+        over === undefined ? this.allocate(slotShape(graph.outputs[name]!.extent, shape)) : (inputs[over] as Tensor);
+    }
+    // Addresses are taken last: an allocation may move the heap's buffer, never a tensor in it.
+    const scratch = this.heap.scratch(scratchBytes(graph, rows, columns));
+    const args = [rows, columns, scratch];
+    for (const name of signature.inputs) args.push(this.heap.offset(inputs[name] as Tensor));
+    for (const name of signature.outputs) args.push(this.heap.offset(results[name]!));
+    for (const id of signature.numbers) {
+      const node = graph.nodes[id]!;
+      args.push(node.op === 'input' ? (inputs[node.name] as number) : host[id]!);
+    }
+    const run: HeapFunction = program.on(this.heap.memory).run;
+    run(...args);
+    for (const name of signature.outputs) if (overwrite[name] !== undefined) this.wasWritten(results[name]!);
+    return results;
+  }
+
+  runSplit(axis: 'row' | 'column' | 'element', w: Tensor, g: Tensor, tiers: readonly SplitTier[]): void {
+    const last = tiers[tiers.length - 1]!;
+    let kernel = this.splits.get(last.graph);
+    if (kernel === undefined) {
+      kernel = splitKernelOf(
+        axis,
+        tiers.map(({ graph, compact }) => ({ graph, compact: Object.keys(compact) })),
+      );
+      this.splits.set(last.graph, kernel);
+    }
+    const [rows, columns] = matrixView(w.shape);
+    const listed = tiers.slice(0, -1);
+    const perList = 4 * (axis === 'column' ? columns : axis === 'element' ? CHUNK : 0);
+    const scratch = this.heap.scratch(listed.length * perList);
+    const args = [rows, columns];
+    listed.forEach(({ indices }, i) => {
+      args.push(this.heap.offset(indices!), indices!.size, scratch + i * perList);
+    });
+    tiers.forEach((tier, i) => {
+      const spec = kernel.tiers[i]!;
+      for (const name of tierTensors(spec)) {
+        const tensor = name === 'w' ? w : name === 'g' ? g : (tier.compact[name] ?? tier.full[name])!;
+        args.push(this.heap.offset(tensor));
+      }
+      const host = hostValues(tier.graph, tier.scalars);
+      for (const id of spec.signature.numbers) args.push(host[id]!);
+    });
+    const run: HeapFunction = kernel.program.on(this.heap.memory).run;
+    run(...args);
+    this.wasWritten(w);
+  }
+
+  gradientSums(gradients: readonly Tensor[], clipValue: number = Number.POSITIVE_INFINITY): GradientSums {
+    const result = this.heap.scratch(16);
+    const { sumSquares } = gradientSumProgram.on(this.heap.memory);
+    let squares = 0;
+    for (const gradient of gradients) {
+      sumSquares(result, this.heap.offset(gradient), gradient.size, clipValue);
+      const [even, odd] = new Float64Array(this.heap.memory.buffer, result, 2) as unknown as [number, number];
+      squares += even + odd;
+    }
+    return { squares };
+  }
+
+  isSole(tensor: Tensor): boolean {
+    return this.heap.backend.refCount(tensor.dataId) === 1;
+  }
+
+  private allocate(shape: Shape): Tensor {
+    const output = this.heap.backend.makeOutput([...shape], 'float32');
+    return engine().makeTensorFromTensorInfo(output);
+  }
+
+  /** tfjs packs weights of matrix products per tensor; a vector never is one. */
+  private wasWritten(tensor: Tensor): void {
+    if (tensor.rank > 1) this.heap.forgetPackedWeights(tensor);
+  }
+}
+
+const kernels = new WeakMap<object, HeapKernels>();
+
+/** The kernels for the current backend, which must be tfjs's wasm backend. */
+export function heapKernels(): HeapKernels {
+  const { backend } = engine();
+  let found = kernels.get(backend);
+  if (found === undefined) {
+    found = new HeapKernels(tensorHeap(backend));
+    kernels.set(backend, found);
+  }
+  return found;
+}
+
+function filledInputs(graph: Graph, inputs: KernelInputs): string[] {
+  const filled: string[] = [];
+  for (const node of graph.nodes) {
+    if (node.op === 'input' && typeof inputs[node.name] === 'number') filled.push(node.name);
+  }
+  return filled;
+}

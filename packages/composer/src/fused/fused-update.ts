@@ -1,0 +1,74 @@
+import type { KernelSet } from '@frugaljs/core';
+import { mul, type Tensor, tidy, type Variable } from '@tensorflow/tfjs-core';
+import type { BoundRule, StepContext } from '../runtime/bound-rule.js';
+import { BoundSubspace } from '../runtime/bound-subspace.js';
+import { prepareGradient } from '../runtime/prepare-gradient.js';
+import type { DecayForm } from '../runtime/update-graphs.js';
+import { DensePlan } from './dense-plan.js';
+import { SplitPlan } from './split-plan.js';
+
+/** The numbers of one update. */
+export interface UpdateNumbers {
+  readonly rate: number;
+  /** 1 - ηλ. */
+  readonly keep: number;
+  /** What the gradient is multiplied by to clip the global norm. */
+  readonly factor: number;
+}
+
+type Plan = SplitPlan | DensePlan;
+
+/** Updates one parameter in place with the kernels of a backend, when its rule can be planned so. */
+export class FusedUpdate {
+  private plan: Plan | string = 'not planned yet';
+  private plannedFor = '';
+
+  constructor(
+    private readonly bound: BoundRule,
+    private readonly clipValue: number | undefined,
+    private readonly form: DecayForm,
+  ) {}
+
+  /** Takes one step; false when there is no plan, and nothing has changed but the choice of subspaces. */
+  step(
+    kernels: KernelSet,
+    variable: Variable,
+    gradient: Tensor,
+    context: StepContext,
+    numbers: UpdateNumbers,
+  ): boolean {
+    return tidy(() => {
+      this.bound.prepare(() => prepareGradient(gradient, this.clipValue, numbers.factor), context);
+      const plan = this.planFor(kernels);
+      if (typeof plan === 'string') return false;
+      const { rate, keep, factor } = numbers;
+      if (!kernels.isSole(variable)) variable.assign(mul(variable, 1));
+      plan.run(kernels, variable, gradient, rate, keep, factor);
+      return true;
+    });
+  }
+
+  /** What runs the parameter, or why nothing faster than the reference does. */
+  describe(kernels: KernelSet): string {
+    return typeof this.plan === 'string'
+      ? `reference: ${this.plan}`
+      : `${kernels.description}: ${this.plan.describe()}`;
+  }
+
+  /** Subspaces change what there is to plan only when they are chosen anew. */
+  private planFor(kernels: KernelSet): Plan | string {
+    const key = epochsOf(this.bound);
+    if (key !== this.plannedFor) {
+      const split = SplitPlan.of(this.bound, kernels, this.clipValue, this.form);
+      this.plan = split === 'a dense projector' ? DensePlan.of(this.bound, kernels, this.clipValue, this.form) : split;
+      this.plannedFor = key;
+    }
+    return this.plan;
+  }
+}
+
+function epochsOf(bound: BoundRule): string {
+  let key = 'planned';
+  for (let rule: BoundRule | null = bound; rule instanceof BoundSubspace; rule = rule.residual) key += ` ${rule.epoch}`;
+  return key;
+}

@@ -1,0 +1,128 @@
+import { type KernelSet, type Operand, type SplitTier, sameShape } from '@frugaljs/core';
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { BoundExpression } from '../runtime/bound-expression.js';
+import type { BoundRule } from '../runtime/bound-rule.js';
+import { BoundSubspace } from '../runtime/bound-subspace.js';
+import type { DecayForm } from '../runtime/update-graphs.js';
+import { inlineCombine } from './inline-combine.js';
+import { StepGraph, type StepProgram } from './step-graph.js';
+
+/** A chain of coordinate splits, from the outside in, and the rule on what the last one leaves. */
+interface Chain {
+  readonly levels: readonly BoundSubspace[];
+  /** The rule on the residual of the last level; null when that is dropped. */
+  readonly last: BoundExpression | null;
+}
+
+type Axis = 'row' | 'column' | 'element';
+
+/** A parameter whose entries are shared out among tiers, each updated by a graph of its own in one pass over all. */
+export class SplitPlan {
+  private constructor(
+    private readonly axis: Axis | null,
+    private readonly tiers: readonly { readonly level: BoundSubspace | null; readonly program: StepProgram }[],
+  ) {}
+
+  /** The plan for a rule as it stands in this epoch, or the reason why there is none. */
+  static of(bound: BoundRule, kernels: KernelSet, clipValue: number | undefined, form: DecayForm): SplitPlan | string {
+    const chain = chainOf(bound);
+    if (typeof chain === 'string') return chain;
+    const splitting = chain.levels.filter(level => level.membership() === 'split');
+    const axis = axisOf(splitting);
+    if (axis === 'mixed') return 'nested splits along different axes';
+    const program = (member: BoundSubspace | null): StepProgram => {
+      const step = new StepGraph(clipValue);
+      return step.finish(directionAt(step, chain, 0, member, step.g), form);
+    };
+    if (axis === null && chain.last === null && chain.levels.every(level => level.membership() === 'inactive')) {
+      return 'at rest in this epoch';
+    }
+    const tiers = [...splitting, null].map(level => ({ level, program: program(level) }));
+    for (const { program: tier } of tiers) {
+      const reason = kernels.refusal(tier.graph) ?? refusalOf(tier, axis, chain);
+      if (reason !== null) return reason;
+    }
+    return new SplitPlan(axis, tiers);
+  }
+
+  run(kernels: KernelSet, w: Tensor, g: Tensor, rate: number, keep: number, factor: number): void {
+    const owned = (tensor: Tensor): boolean => kernels.isSole(tensor);
+    if (this.axis === null) {
+      const { program } = this.tiers[0]!;
+      const slots = { ...program.slots('full', owned), ...program.slots('compact', owned) };
+      const overwrite = Object.fromEntries(['w', ...Object.keys(slots)].map(name => [name, name]));
+      kernels.run(program.graph, { w, g, ...slots }, program.scalars(rate, keep, factor), w.shape, overwrite);
+    } else {
+      const tiers = this.tiers.map(({ level, program }): SplitTier => {
+        return {
+          indices: level?.coordinates() ?? null,
+          graph: program.graph,
+          compact: program.slots('compact', owned),
+          full: program.slots('full', owned),
+          scalars: program.scalars(rate, keep, factor),
+        };
+      });
+      kernels.runSplit(this.axis, w, g, tiers);
+    }
+    const stepped = new Set(this.tiers.flatMap(({ program }) => program.rules()));
+    for (const rule of stepped) rule.slots.advance();
+  }
+
+  describe(): string {
+    return this.axis === null ? 'one pass' : `one pass, split by ${this.axis} in ${this.tiers.length}`;
+  }
+}
+
+/** The direction for entries that belong to `member` (to none when null), from a level of the chain downwards. */
+function directionAt(step: StepGraph, chain: Chain, depth: number, member: BoundSubspace | null, g: Operand): Operand {
+  const level = chain.levels[depth];
+  if (level === undefined) return chain.last === null ? 0 : step.direction(chain.last, g, 'full');
+  const bindings = { g, lifted: 0, residual: 0, residualDirection: 0 };
+  if (level.membership() === 'complete') {
+    const lifted = step.direction(level.innerExpression()!, g, 'full');
+    // Nothing is left, and the rule on the residual takes no step.
+    return inlineCombine(step.tracer, level.combineGraph, { ...bindings, lifted });
+  }
+  const isMember = level === member;
+  const lifted = isMember ? step.direction(level.innerExpression()!, g, 'compact') : 0;
+  const residual = isMember ? 0 : g;
+  const residualDirection = directionAt(step, chain, depth + 1, isMember ? null : member, residual);
+  return inlineCombine(step.tracer, level.combineGraph, { g, lifted, residual, residualDirection });
+}
+
+/** What the step of one tier needs that a split cannot give. */
+function refusalOf(program: StepProgram, axis: Axis | null, { levels }: Chain): string | null {
+  const hasVectors = program.graph.nodes.some(node => node.extent !== 'element' && node.extent !== 'host');
+  if (axis === null) {
+    const complete = levels.find(level => level.membership() === 'complete');
+    const isFlattened = complete !== undefined && !sameShape(complete.innerExpression()!.shape, complete.shape);
+    return hasVectors && isFlattened ? 'a reduction over a flattened parameter' : null;
+  }
+  if (hasVectors) return 'a reduction inside a split';
+  if (axis !== 'row' && program.hasSlots('full')) return `state on the residual of a split by ${axis}`;
+  return null;
+}
+
+function chainOf(bound: BoundRule): Chain | string {
+  const levels: BoundSubspace[] = [];
+  let rule: BoundRule | null = bound;
+  while (rule instanceof BoundSubspace) {
+    if (rule.membership() === 'dense') return 'a dense projector';
+    if (rule.combineHasState) return 'a combine with state';
+    if (rule.membership() !== 'inactive') {
+      const inner = rule.innerExpression();
+      if (inner === null) return 'a subspace inside a subspace';
+      if (inner.slots.hasAges()) return 'coordinates of different ages';
+    }
+    levels.push(rule);
+    rule = rule.membership() === 'complete' ? null : rule.residual;
+  }
+  if (rule !== null && !(rule instanceof BoundExpression)) return 'a rule written in tensor operations';
+  return { levels, last: rule };
+}
+
+function axisOf(levels: readonly BoundSubspace[]): Axis | 'mixed' | null {
+  const axes = new Set(levels.map(level => level.axis()));
+  if (axes.size > 1) return 'mixed';
+  return axes.values().next().value ?? null;
+}
