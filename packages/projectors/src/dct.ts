@@ -1,4 +1,5 @@
 import { type Projector, requireKnownKeys, requireOneOf, type Site } from '@frugaljs/core';
+import { dctMatrix } from '@frugaljs/linalg';
 import {
   abs,
   cast,
@@ -7,7 +8,6 @@ import {
   expandDims,
   matMul,
   neg,
-  range,
   square,
   sum,
   type Tensor,
@@ -39,7 +39,7 @@ export interface DctOptions extends RankOptions {
  * matrix product and one top-k.
  *
  * Basis: r int32 indices per parameter, ascending, saved with the state. The cosines Q_I are made anew when needed from
- * a host table of 4a numbers per size, so that nothing but the indices stays on the device; that costs about a tenth of
+ * a host table of 12a numbers per size, so that nothing but the indices stays on the device; that costs a fraction of
  * the matrix product it feeds. With r = a nothing is chosen: down and up are the identity and there is no basis.
  *
  * Transport is exact: the change of basis between two choices is a 0/1 matrix, for both degrees.
@@ -98,7 +98,7 @@ function chooseFrequencies(
   rank: number,
   norm: 'l1' | 'l2',
 ): Tensor {
-  const all = dctVectors(dimension, range(0, dimension, 1, 'int32'));
+  const all = dctMatrix(dimension);
   const coefficients = fromTheRight ? matMul(g, all) : matMul(transpose(all), g);
   const magnitudes = norm === 'l1' ? abs(coefficients) : square(coefficients);
   const chosen = topk(sum(magnitudes, fromTheRight ? 0 : 1), rank).indices;

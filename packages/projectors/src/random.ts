@@ -7,7 +7,7 @@ import {
   requireOneOf,
   type Site,
 } from '@frugaljs/core';
-import { orthonormalize } from '@frugaljs/linalg/orthonormalize';
+import { semiOrthonormal } from '@frugaljs/linalg';
 import { type Tensor, tensor2d, tidy } from '@tensorflow/tfjs-core';
 import { type DenseBasisName, denseBasis, denseDown, denseSpec, denseTransport, denseUp } from './dense.js';
 import { type DensePlan, planDense, SIDES, type Side } from './sides.js';
@@ -65,5 +65,5 @@ export function random(options: RandomOptions = {}): Projector<DenseBasisName> {
 /** A uniformly random `[dimension, rank]` matrix with orthonormal columns. */
 function frame(dimension: number, rank: number, factor: string, { site, epoch }: FitContext): Tensor {
   const key = randomKey(site.seed, site.name, site.path, epoch, 'random', factor);
-  return tidy(() => orthonormalize(tensor2d(randomNormals(key, dimension * rank), [dimension, rank])));
+  return tidy(() => semiOrthonormal(tensor2d(randomNormals(key, dimension * rank), [dimension, rank])));
 }

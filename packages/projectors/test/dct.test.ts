@@ -1,7 +1,8 @@
 import { soleSite } from '@frugaljs/core';
+import { dctMatrix } from '@frugaljs/linalg';
 import { dct } from '@frugaljs/projectors';
 import { dctVectors } from '@frugaljs/projectors/dct-vectors';
-import { mul, sub, tensor, tensor1d, tidy, transpose } from '@tensorflow/tfjs-core';
+import { mul, range, sub, tensor, tensor1d, tidy, transpose } from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
 import { BACKENDS, useBackend } from './backends.js';
 import { memoryOf } from './memory-of.js';
@@ -23,6 +24,13 @@ describe.each(BACKENDS)('dct on %s', backend => {
       expect(found.shape).toEqual([size, frequencies.length]);
       const expected = Array.from({ length: size }, (_, i) => frequencies.map(j => cosine(size, i, j))).flat();
       expect(distance(found.dataSync(), expected)).toBeLessThan(2e-7);
+    });
+  });
+
+  it('ranks the frequencies with the same matrix', () => {
+    tidy(() => {
+      const all = range(0, 37, 1, 'int32');
+      expect(distance(dctVectors(37, all).dataSync(), dctMatrix(37).dataSync())).toBeLessThan(1e-7);
     });
   });
 
