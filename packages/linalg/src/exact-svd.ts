@@ -34,67 +34,85 @@ export function exactSvd(
   const [m, n] = g.shape;
   const tall = m >= n;
   const [a, b] = tall ? [n, m] : [m, n];
-  const gram = shortSideGram(g, tall, a, b);
+  const source: ShortSide = { data: g.dataSync(), tall, a, b };
+  const gram = shortSideGram(source);
   for (let i = 0; i < a; i++) if (!Number.isFinite(gram[i * a + i])) throw new NonFiniteMatrixError(parameter, g.shape);
   const eigen = symmetricEigen(gram, a);
   const values = eigen.values.slice(0, rank).map(value => Math.sqrt(Math.max(value, 0)));
   const short = eigen.vectors.slice(0, rank * a);
-  const long = (tall ? want.left : want.right) ? longSide(g, tall, a, b, rank, short, values) : null;
+  const long = (tall ? want.left : want.right) ? longSide(source, rank, short, values) : null;
   return tall ? { values, left: long, right: short } : { values, left: short, right: long };
 }
 
-/** Rows of the workspace: the vectors of length b along the short side, padded to a multiple of four. */
-function loadShortSide(mem: Float64Array, data: ArrayLike<number>, tall: boolean, a: number, b: number): void {
+/** The matrix as a vectors of length b: the columns of a tall one, the rows of a wide one. */
+interface ShortSide {
+  readonly data: ArrayLike<number>;
+  readonly tall: boolean;
+  readonly a: number;
+  readonly b: number;
+}
+
+/** The long side is walked in pieces of this length, which bounds the workspace to 16 KiB per row. */
+const PIECE = 2048;
+
+/**
+ * Columns from `start` to `start + width` of the short side's vectors, as rows of the workspace. Their number is
+ * padded with zeros to a multiple of four.
+ */
+function loadPiece(mem: Float64Array, g: ShortSide, start: number, width: number): void {
+  const { data, tall, a, b } = g;
+  mem.fill(0, WORKSPACE_START + a * width, WORKSPACE_START + padded(a) * width);
   for (let i = 0; i < a; i++) {
-    const start = WORKSPACE_START + i * b;
-    for (let k = 0; k < b; k++) mem[start + k] = tall ? data[k * a + i]! : data[i * b + k]!;
+    const to = WORKSPACE_START + i * width;
+    for (let k = 0; k < width; k++) mem[to + k] = tall ? data[(start + k) * a + i]! : data[i * b + start + k]!;
   }
 }
 
-function shortSideGram(g: Tensor2D, tall: boolean, a: number, b: number): Float64Array {
+function shortSideGram(g: ShortSide): Float64Array {
+  const { a, b } = g;
   const kernels = hostKernels();
-  const padded = a + (-a & 3);
-  const mem = kernels.reserve(WORKSPACE_START + padded * b);
-  mem.fill(0, WORKSPACE_START + a * b, WORKSPACE_START + padded * b);
-  loadShortSide(mem, g.dataSync(), tall, a, b);
   const gram = new Float64Array(a * a);
-  for (let i = 0; i < a; i++) {
-    for (let j = 0; j <= i; j += 4) {
-      kernels.dot4(WORKSPACE_START + j * b, b, WORKSPACE_START + i * b, b);
-      for (let k = j; k < Math.min(j + 4, i + 1); k++) gram[i * a + k] = mem[k - j]!;
+  for (let start = 0; start < b; start += PIECE) {
+    const width = Math.min(PIECE, b - start);
+    const mem = kernels.reserve(WORKSPACE_START + padded(a) * width);
+    loadPiece(mem, g, start, width);
+    for (let i = 0; i < a; i++) {
+      for (let j = 0; j <= i; j += 4) {
+        kernels.dot4(WORKSPACE_START + j * width, width, WORKSPACE_START + i * width, width);
+        for (let k = j; k < Math.min(j + 4, i + 1); k++) gram[i * a + k]! += mem[k - j]!;
+      }
     }
   }
   return gram;
 }
 
-function longSide(
-  g: Tensor2D,
-  tall: boolean,
-  a: number,
-  b: number,
-  rank: number,
-  short: Float64Array,
-  values: Float64Array,
-): Float64Array {
+/** Rows G^T u / sigma of length b, orthonormal. */
+function longSide(g: ShortSide, rank: number, short: Float64Array, values: Float64Array): Float64Array {
+  const { a, b } = g;
   const kernels = hostKernels();
-  const padded = a + (-a & 3);
-  const out = WORKSPACE_START + padded * b;
-  const mem = kernels.reserve(out + b);
-  mem.fill(0, WORKSPACE_START + a * b, out);
-  loadShortSide(mem, g.dataSync(), tall, a, b);
   const long = new Float64Array(rank * b);
-  for (let i = 0; i < rank; i++) {
-    mem.fill(0, out, out + b);
-    const u = i * a;
-    for (let k = 0; k < a; k += 4) {
-      const at = (offset: number): number => (k + offset < a ? -short[u + k + offset]! : 0);
-      kernels.gather4(out, WORKSPACE_START + k * b, b, b, at(0), at(1), at(2), at(3));
+  for (let start = 0; start < b; start += PIECE) {
+    const width = Math.min(PIECE, b - start);
+    const out = WORKSPACE_START + padded(a) * width;
+    const mem = kernels.reserve(out + width);
+    loadPiece(mem, g, start, width);
+    for (let i = 0; i < rank; i++) {
+      const scale = values[i]! > 0 ? -1 / values[i]! : 0;
+      const coefficient = (k: number): number => (k < a ? short[i * a + k]! * scale : 0);
+      mem.fill(0, out, out + width);
+      for (let k = 0; k < a; k += 4) {
+        const [g0, g1, g2, g3] = [coefficient(k), coefficient(k + 1), coefficient(k + 2), coefficient(k + 3)];
+        kernels.gather4(out, WORKSPACE_START + k * width, width, width, g0, g1, g2, g3);
+      }
+      long.set(mem.subarray(out, out + width), i * b + start);
     }
-    const scale = values[i]! > 0 ? 1 / values[i]! : 0;
-    for (let k = 0; k < b; k++) long[i * b + k] = mem[out + k]! * scale;
   }
   const limit = ORTHOGONAL_BY_ITSELF * values[0]!;
   const first = values.findIndex(value => !(value > limit));
   if (first >= 0) orthonormalizeRows(long, rank, b, first);
   return long;
+}
+
+function padded(count: number): number {
+  return count + (-count & 3);
 }

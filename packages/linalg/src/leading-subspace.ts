@@ -52,7 +52,9 @@ export interface SingularTriplets {
 const PARAMETER = 'g';
 const DEVICE_ALIGN_LIMIT = 64;
 const DEVICE_EXACT_LIMIT = 32;
+/** Longest shorter side that goes to the host, with `method` 'auto' and 'exact'. */
 const HOST_EXACT_SIDE = 128;
+const HOST_EXACT_SIDE_LIMIT = 512;
 /** Multiply-adds of the exact host path; about 20 ms with the WebAssembly kernels. */
 const HOST_EXACT_WORK = 2.5e7;
 
@@ -104,7 +106,7 @@ function compute(g: Tensor2D, side: Side, options: SubspaceOptions, triplets: bo
   const request: SubspaceRequest = { rank, iterations, align, triplets };
   const exact = method === 'exact' || (method === 'auto' && isCheapToSolve(g, rank, host));
   if (exact && !host) return exactOnDevice(g, side === 'left', request);
-  if (exact && Math.max(m, n) * short <= 2 ** 24 && short <= 512) return exactOnHost(g, side, request);
+  if (exact && short <= HOST_EXACT_SIDE_LIMIT) return exactOnHost(g, side, request);
   if (host && (exact || 4 * columns >= 3 * short)) return fullGramOnHost(g, side === 'left', request, PARAMETER);
 
   const basis = startingBasis(start, near, columns);
