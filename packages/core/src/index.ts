@@ -3,7 +3,6 @@ export * from './errors.js';
 export * from './expression/index.js';
 export type { Described, Json } from './json.js';
 export {
-  type GradientSums,
   type KernelInputs,
   type KernelSet,
   kernelsFor,

@@ -21,12 +21,6 @@ export interface SplitTier {
   readonly scalars: Readonly<Record<string, number>>;
 }
 
-/** What the gradients of one update add up to. */
-export interface GradientSums {
-  /** Sum of squares, after clipping each entry to ±`clipValue` when that is given; NaN or Inf if an entry is. */
-  readonly squares: number;
-}
-
 /**
  * What a backend can run faster than the reference interpreter. Everything here computes exactly what {@link Graph}
  * means; a fused kernel and the interpreter differ in float32 rounding only.
@@ -52,8 +46,13 @@ export interface KernelSet {
   ): Record<string, Tensor>;
   /** Updates a parameter and all slots in place, each tier of its entries by a graph of its own, in one pass. */
   runSplit(axis: 'row' | 'column' | 'element', w: Tensor, g: Tensor, tiers: readonly SplitTier[]): void;
-  /** Sums over all gradients; finite exactly if every entry of every gradient is. */
-  gradientSums(gradients: readonly Tensor[], clipValue: number | undefined): GradientSums;
+  /** True when every entry is finite. */
+  isFinite(gradient: Tensor): boolean;
+  /**
+   * Sum of the squares of all entries of all gradients, each entry limited to ±`clipValue` when that is given. Not
+   * finite if an entry is not.
+   */
+  sumSquares(gradients: readonly Tensor[], clipValue: number | undefined): number;
   /** True when nothing but this tensor (or variable) holds its buffer, so that it may be written in place. */
   isSole(tensor: Tensor): boolean;
 }

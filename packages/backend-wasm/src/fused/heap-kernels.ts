@@ -1,5 +1,4 @@
 import {
-  type GradientSums,
   type Graph,
   hostValues,
   type KernelInputs,
@@ -13,7 +12,7 @@ import { engine, type Tensor } from '@tensorflow/tfjs-core';
 import { type TensorHeap, tensorHeap } from '../heap.js';
 import type { HeapFunction } from '../program.js';
 import { scratchBytes } from './dense-kernel.js';
-import { gradientSumProgram } from './gradient-sum.js';
+import { gradientPasses, INFINITE_MAGNITUDE } from './gradient-passes.js';
 import { denseKernelOf, type SplitKernel, splitKernelOf } from './kernel-cache.js';
 import { CHUNK, tierTensors } from './split-kernel.js';
 import { refusalOf } from './stages.js';
@@ -93,16 +92,23 @@ export class HeapKernels implements KernelSet {
     this.wasWritten(w);
   }
 
-  gradientSums(gradients: readonly Tensor[], clipValue: number = Number.POSITIVE_INFINITY): GradientSums {
+  isFinite(gradient: Tensor): boolean {
     const result = this.heap.scratch(16);
-    const { sumSquares } = gradientSumProgram.on(this.heap.memory);
-    let squares = 0;
+    gradientPasses.on(this.heap.memory).magnitude(result, this.heap.offset(gradient), gradient.size);
+    const magnitudes = new Uint32Array(this.heap.memory.buffer, result, 4);
+    return magnitudes.every(magnitude => magnitude < INFINITE_MAGNITUDE);
+  }
+
+  sumSquares(gradients: readonly Tensor[], clipValue: number = Number.POSITIVE_INFINITY): number {
+    const result = this.heap.scratch(16);
+    const { sumSquares } = gradientPasses.on(this.heap.memory);
+    let total = 0;
     for (const gradient of gradients) {
       sumSquares(result, this.heap.offset(gradient), gradient.size, clipValue);
-      const [even, odd] = new Float64Array(this.heap.memory.buffer, result, 2) as unknown as [number, number];
-      squares += even + odd;
+      const halves = new Float64Array(this.heap.memory.buffer, result, 2);
+      total += halves[0]! + halves[1]!;
     }
-    return { squares };
+    return total;
   }
 
   isSole(tensor: Tensor): boolean {

@@ -75,9 +75,13 @@ export function storeLane(address: Operand, vector: Operand, lane: number): Code
 /** The two lower (or, after a shuffle, upper) float32 lanes as float64. */
 export const promoteLow: (x: Operand) => Code = unary(0x5f);
 
-/** Arithmetic on two float64 lanes. */
-export const f64x2: { readonly add: (a: Operand, b: Operand) => Code; readonly mul: (a: Operand, b: Operand) => Code } =
-  {
-    add: binary(0xf0),
-    mul: binary(0xf2),
-  };
+/** The same 32-bit integer in all lanes. */
+export function laneIntegers(value: number): Code {
+  return new Code([...simd(0x0c), ...new Uint8Array(new Int32Array([value, value, value, value]).buffer)]);
+}
+
+/** The larger of two unsigned 32-bit integers, lane by lane. */
+export const i32x4MaxU: (a: Operand, b: Operand) => Code = binary(0xb9);
+
+/** Addition of two float64 lanes. */
+export const f64x2: { readonly add: (a: Operand, b: Operand) => Code } = { add: binary(0xf0) };

@@ -7,41 +7,29 @@ interface NamedGradient {
   readonly gradient: Tensor;
 }
 
-/** What one pass over all gradients finds: whether they are finite, and the factor that clips their norm. */
+/** What a pass over all gradients finds: whether they are finite, and the factor that clips their norm. */
 export interface GradientHealth {
   readonly finite: boolean;
   readonly factor: number;
 }
 
 /**
- * Reduces all gradients to one number (their sum of squares when the norm is clipped, else their sum), which is finite
- * only if every entry is. Only when it is not, the gradients are looked at one by one: finite entries may overflow it.
+ * Makes at most one pass over the gradients before an update: for their norm when it is clipped, which tells of NaN and
+ * Inf too, else to look for those alone.
  *
  * @throws NonFiniteGradientError under the policy `throw`.
  */
 export function examineGradients(
   gradients: readonly NamedGradient[],
-  clip: Clip,
+  { value, globalNorm }: Clip,
   policy: NonFinitePolicy,
   kernels: KernelSet | null,
 ): GradientHealth {
-  const { value, globalNorm } = clip;
-  if ((policy === 'ignore' && globalNorm === undefined) || gradients.length === 0) return { finite: true, factor: 1 };
-  const total =
-    kernels?.gradientSums(
-      gradients.map(({ gradient }) => gradient),
-      value,
-    ).squares ??
-    readScalar(() =>
-      gradients
-        .map(({ gradient }) => {
-          if (globalNorm === undefined) return sum(gradient);
-          return sum(square(value === undefined ? gradient : clipByValue(gradient, -value, value)));
-        })
-        .reduce((a, b) => add(a, b)),
-    );
-  if (policy !== 'ignore' && !Number.isFinite(total)) {
-    const bad = gradients.find(({ gradient }) => hasNonFinite(gradient));
+  if (gradients.length === 0) return { finite: true, factor: 1 };
+  const squares = globalNorm === undefined ? null : sumSquares(gradients, value, kernels);
+  // A sum of squares that is not finite may also have overflowed.
+  if (policy !== 'ignore' && (squares === null || !Number.isFinite(squares))) {
+    const bad = findNonFinite(gradients, kernels);
     if (bad !== undefined && policy === 'skip') return { finite: false, factor: 1 };
     if (bad !== undefined) {
       throw new NonFiniteGradientError({
@@ -53,12 +41,35 @@ export function examineGradients(
       });
     }
   }
-  return { finite: true, factor: globalNorm === undefined ? 1 : Math.min(1, globalNorm / (Math.sqrt(total) + 1e-6)) };
+  return { finite: true, factor: squares === null ? 1 : Math.min(1, globalNorm! / (Math.sqrt(squares) + 1e-6)) };
 }
 
-/** x · 0 is 0 for finite x and NaN for NaN and ±Inf. */
-function hasNonFinite(gradient: Tensor): boolean {
-  return readScalar(() => sum(mul(gradient, 0))) !== 0;
+function sumSquares(
+  gradients: readonly NamedGradient[],
+  clipValue: number | undefined,
+  kernels: KernelSet | null,
+): number {
+  if (kernels !== null) {
+    return kernels.sumSquares(
+      gradients.map(({ gradient }) => gradient),
+      clipValue,
+    );
+  }
+  return readScalar(() =>
+    gradients
+      .map(({ gradient }) =>
+        sum(square(clipValue === undefined ? gradient : clipByValue(gradient, -clipValue, clipValue))),
+      )
+      .reduce((a, b) => add(a, b)),
+  );
+}
+
+function findNonFinite(gradients: readonly NamedGradient[], kernels: KernelSet | null): NamedGradient | undefined {
+  if (kernels !== null) return gradients.find(({ gradient }) => !kernels.isFinite(gradient));
+  // One read for all: x · 0 is 0 for finite x and NaN for NaN and ±Inf.
+  const zeros = readScalar(() => gradients.map(({ gradient }) => sum(mul(gradient, 0))).reduce((a, b) => add(a, b)));
+  if (zeros === 0) return undefined;
+  return gradients.find(({ gradient }) => readScalar(() => sum(mul(gradient, 0))) !== 0);
 }
 
 function readScalar(compute: () => Tensor): number {
