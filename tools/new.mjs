@@ -26,14 +26,11 @@ try {
   } else {
     const files = generate(root, what === 'rule' && values['state-free'] ? 'state-free-rule' : what, name);
     const biome = join(root, 'node_modules/@biomejs/biome/bin/biome');
-    spawnSync(
-      process.execPath,
-      [biome, 'check', '--write', '--log-level=error', ...files.filter(file => !file.endsWith('.md'))],
-      {
-        cwd: root,
-        stdio: 'inherit',
-      },
-    );
+    // Names of another length than the template's need other line breaks and wider columns.
+    spawnSync(process.execPath, [biome, 'check', '--write', '--log-level=error', ...files], {
+      cwd: root,
+      stdio: 'inherit',
+    });
     console.log(`${files.join('\n')}\n\nnpx vitest run ${files.find(file => file.endsWith('.test.ts'))}`);
   }
 } catch (error) {
