@@ -1,0 +1,57 @@
+import { InvalidOptionError, UnknownNameError } from '@frugaljs/core';
+import { env, getBackend, ready, setBackend } from '@tensorflow/tfjs-core';
+
+/** The tfjs backends that training can run on. */
+export type BackendName = 'wasm' | 'cpu';
+
+const LOADERS: Readonly<Record<BackendName, () => Promise<unknown>>> = {
+  wasm: () => import('@frugaljs/backend-wasm'),
+  cpu: () => import('@tensorflow/tfjs-backend-cpu'),
+};
+
+/** Backends of tfjs that a user may well ask for, with the package that would bring them. */
+const NOT_YET: Readonly<Record<string, string>> = {
+  webgpu: '@frugaljs/backend-webgpu',
+  tensorflow: '@frugaljs/backend-node',
+  node: '@frugaljs/backend-node',
+};
+
+/** The names {@link selectBackend} knows, the default first. */
+export const backendNames: readonly BackendName[] = Object.keys(LOADERS) as BackendName[];
+
+/**
+ * Loads a tfjs backend, makes it the current one and registers tfjs's gradients, which tfjs-core alone does not have.
+ *
+ * @throws UnknownNameError for a name that is no backend, InvalidOptionError for one that cannot be had here.
+ */
+export async function selectBackend(name: string): Promise<void> {
+  if (Object.hasOwn(NOT_YET, name)) {
+    throw new InvalidOptionError({
+      parameter: 'backend',
+      found: name,
+      expected: `one of ${backendNames.join(', ')}`,
+      advice: `The backend ${name} needs the package ${NOT_YET[name]}, which is not available yet.`,
+    });
+  }
+  if (!Object.hasOwn(LOADERS, name)) {
+    throw new UnknownNameError({ parameter: 'backend', found: name, expected: `one of ${backendNames.join(', ')}` });
+  }
+  // Without this the cpu backend advertises tfjs-node on standard error.
+  env().set('PROD', true);
+  await Promise.all([LOADERS[name as BackendName](), registerGradients()]);
+  const started = await setBackend(name);
+  await ready();
+  if (!started || getBackend() !== name) {
+    throw new InvalidOptionError({
+      parameter: 'backend',
+      found: `${name}, which did not start`,
+      expected: 'a backend that this machine can run',
+      advice: `Try another one of ${backendNames.join(', ')}.`,
+    });
+  }
+}
+
+/** The layers package registers the gradients of all kernels as it loads; loading it again does nothing. */
+export async function registerGradients(): Promise<void> {
+  await import('@tensorflow/tfjs-layers');
+}

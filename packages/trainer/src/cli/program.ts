@@ -1,0 +1,47 @@
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import type { Streams } from '../terminal/streams.js';
+import { compareCommand } from './compare-command.js';
+import { EXIT, reportFailure } from './failure.js';
+import { listCommand } from './list-command.js';
+import { trainCommand } from './train-command.js';
+
+/**
+ * Runs the `frugal` command.
+ *
+ * @param args What follows the name of the command.
+ * @param streams Where to write.
+ * @returns The exit code.
+ */
+export async function runCommand(args: readonly string[], streams: Streams = process): Promise<number> {
+  let code: number = EXIT.ok;
+  const program = new Command('frugal')
+    .description('Trains and compares memory-efficient optimizers on a LLaMA, with TensorFlow.js.')
+    .version(version(), '-V, --version')
+    .enablePositionalOptions();
+  const finished = (exitCode: number): void => {
+    code = exitCode;
+  };
+  for (const command of [compareCommand(streams, finished), trainCommand(streams, finished), listCommand(streams)]) {
+    program.addCommand(command.option('--debug', 'show the stack of an error'));
+  }
+  // Set last: settings are not inherited by commands that were made on their own.
+  const output = {
+    writeOut: (text: string) => void streams.stdout.write(text),
+    writeErr: (text: string) => void streams.stderr.write(text),
+  };
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride().configureOutput(output).showHelpAfterError('(--help lists the options)');
+  }
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return code;
+  } catch (error) {
+    return reportFailure(error, args.includes('--debug'), text => streams.stderr.write(text));
+  }
+}
+
+function version(): string {
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
+}

@@ -1,0 +1,49 @@
+import { Command, Option } from 'commander';
+import type { Streams } from '../terminal/streams.js';
+import { integer, number } from './option-parsers.js';
+import type { TrainingRequest } from './run-training.js';
+
+/** `frugal train`: one run. */
+export function trainCommand(streams: Streams, finished: (exitCode: number) => void): Command {
+  const gather = (text: string, before: string[] = []): string[] => [...before, text];
+  return new Command('train')
+    .description('Pre-train a LLaMA with one optimizer.')
+    .optionsGroup('Optimizer:')
+    .option('--optimizer <name>', 'a recipe; `frugal list` names them', 'frugal')
+    .option('--lr <rate>', "peak learning rate (default: the recipe's)", number(0))
+    .option('--density <share>', 'share of the hidden matrices that has state', number(0, 1))
+    .option('--projector <name>', 'how FRUGAL picks the subspace')
+    .option('--update-gap <n>', 'updates between two subspaces, or blocks', integer(1))
+    .option('--weight-decay <rate>', 'decoupled weight decay', number(0))
+    .option('--clip <norm>', 'limit the norm of all gradients together', number(0, Number.POSITIVE_INFINITY, true))
+    .option('--set <option=value>', 'any other option of the recipe; may be repeated', gather)
+    .optionsGroup('Run:')
+    .option('--steps <n>', 'updates', integer(1), 300)
+    .option('--batch <n>', 'rows of a batch', integer(1), 8)
+    .option('--length <n>', 'tokens of a row', integer(1), 64)
+    .option('--accumulate <n>', 'batches averaged for one update', integer(1), 1)
+    .option('--warmup <n>', 'updates of linear warm-up (default: a tenth of the run)', integer(0))
+    .addOption(
+      new Option('--schedule <shape>', 'learning rate after the warm-up')
+        .choices(['cosine', 'linear', 'stable', 'constant'])
+        .default('cosine'),
+    )
+    .option('--seed <n>', 'seed of weights, batches, subspaces and samples', integer(Number.NEGATIVE_INFINITY), 1)
+    .option('--backend <name>', 'wasm or cpu', 'wasm')
+    .optionsGroup('Model and text:')
+    .option('--config <name>', 'a preset, or a JSON file with Hugging Face keys (default: 4 layers of width 96)')
+    .option('--data <name>', 'a text by name, or a .txt or .jsonl file', 'shakespeare')
+    .option('--offline', 'never download a text; fall back on the text of the installed packages')
+    .option('--tokenizer <file>', 'a tokenizer.json, a llama2.c .bin, or bytes', 'bytes')
+    .optionsGroup('Output:')
+    .option('--eval-every <n>', 'evaluate every so many steps (default: only at the end)', integer(1))
+    .option('--sample <n>', 'print so many texts by the trained model', integer(0), 1)
+    .option('--prompt <text>', 'what the samples start with')
+    .option('--sample-length <n>', 'tokens of a sample', integer(1), 160)
+    .option('--log <file>', 'write a line of JSON for every step to this file')
+    .option('--json <file>', 'write the result to this file')
+    .action(async (flags: TrainingRequest) => {
+      const { runTraining } = await import('./run-training.js');
+      finished(await runTraining(flags, streams));
+    });
+}

@@ -1,0 +1,57 @@
+import { recipe } from '@frugaljs/composer';
+import { type LlamaConfig, LlamaForCausalLM, type TokenDataset } from '@frugaljs/llama';
+import { trainingSteps } from '../training/steps.js';
+
+const WARM_UP = 4;
+const TIMED = 6;
+/** Methods cost more than the AdamW that is timed, runs are evaluated, and machines have moods. */
+const MARGIN = 1.35;
+/** A comparison of fewer steps shows nothing, whatever the time. */
+const FEWEST = 20;
+
+export interface StepBudget {
+  /** The wanted number of steps, or fewer. */
+  readonly steps: number;
+  /** Milliseconds of a training step, as measured. */
+  readonly millisecondsPerStep: number;
+}
+
+/**
+ * How many steps of a number of runs fit into a time, found by a few steps of AdamW on a model that is thrown away. It
+ * also warms the machine up: without it the first run would pay for compilation and look slower than the others.
+ *
+ * @param wanted Steps if the time is no object.
+ * @param milliseconds For all runs together.
+ * @returns null if the signal aborted it.
+ */
+export async function affordableSteps(
+  config: LlamaConfig,
+  data: TokenDataset,
+  {
+    runs,
+    wanted,
+    milliseconds,
+    signal,
+  }: {
+    readonly runs: number;
+    readonly wanted: number;
+    readonly milliseconds: number;
+    readonly signal?: AbortSignal;
+  },
+): Promise<StepBudget | null> {
+  const model = new LlamaForCausalLM(config);
+  const optimizer = recipe('adamW');
+  const times: number[] = [];
+  try {
+    for await (const step of trainingSteps({ model, optimizer, data, steps: WARM_UP + TIMED, signal })) {
+      if (step.step > WARM_UP) times.push(step.milliseconds);
+    }
+  } finally {
+    optimizer.dispose();
+    model.dispose();
+  }
+  if (times.length < TIMED) return null;
+  const millisecondsPerStep = times.reduce((sum, time) => sum + time, 0) / TIMED;
+  const fitting = Math.floor(milliseconds / (runs * millisecondsPerStep * MARGIN) / 10) * 10;
+  return { steps: Math.min(wanted, Math.max(FEWEST, fitting)), millisecondsPerStep };
+}

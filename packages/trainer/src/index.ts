@@ -1,0 +1,21 @@
+/**
+ * `@frugaljs/trainer`: training runs and comparisons of optimizers, and the `frugal` command. Nothing that this entry
+ * exports needs Node; what reads and writes files is part of the command.
+ */
+export { type BackendName, backendNames, registerGradients, selectBackend } from './backend.js';
+export { caveat } from './comparison/caveat.js';
+export { type CompareOptions, compare } from './comparison/compare.js';
+export { COMPARISON_DEFAULTS, type ComparisonDefaults } from './comparison/defaults.js';
+export { type JsonObject, type Method, type MethodSpec, optimizerOf, parseMethods } from './comparison/method.js';
+export { comparisonModel } from './comparison/model.js';
+export type { Comparison, ComparisonSettings, RunResult, RunStatus } from './comparison/result.js';
+export { comparisonTable } from './comparison/table.js';
+export { type RunLength, tunedMethod, updateGap } from './comparison/tuning.js';
+export { comparisonReport } from './report/report.js';
+export { evaluate } from './training/evaluate.js';
+export { RunRecord, type Timing } from './training/record.js';
+export { type ScheduleName, type ScheduleOptions, scheduleNames, trainingSchedule } from './training/schedule.js';
+export { SmoothedLoss, smoothed } from './training/smoothed-loss.js';
+export { type Step, type StepsOptions, trainingSteps } from './training/steps.js';
+export { type Evaluation, type TrainingResult, type TrainOptions, train } from './training/train.js';
+export type { GradientConsumer, TrainableModel, TrainingData } from './training/trainable.js';

@@ -1,0 +1,132 @@
+import { formatCount } from '../terminal/units.js';
+import { roundTicks } from './axis.js';
+import { escapeHtml } from './escape.js';
+import { colorClass, markerPath, type Series } from './series.js';
+
+/** The size of a chart in CSS pixels, at which its text has its intended size. */
+export interface ChartSize {
+  readonly width: number;
+  readonly height: number;
+  /** Whether the names of the curves stand at their ends; else a legend must name them. */
+  readonly labels: boolean;
+}
+
+const TOP = 14;
+const BOTTOM = 44;
+const LEFT = 46;
+const LABEL_HEIGHT = 17;
+
+/** The fall of the first steps is cut off at this share of the run, or it would press all else into a line. */
+const CUT = 0.05;
+
+interface Frame {
+  readonly left: number;
+  readonly right: number;
+  readonly top: number;
+  readonly bottom: number;
+  readonly steps: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Loss curves as an SVG element, without text for screen readers: the caller gives its id and title. */
+export function lossChart(series: readonly Series[], steps: number, id: string, size: ChartSize): string {
+  const frame = frameOf(series, steps, size);
+  const x = (step: number): number => frame.left + (step / frame.steps) * (frame.right - frame.left);
+  const y = (loss: number): number =>
+    frame.bottom - ((loss - frame.low) / (frame.high - frame.low)) * (frame.bottom - frame.top);
+
+  const yTicks = roundTicks(frame.low, frame.high, size.height / 70);
+  const decimals = Math.max(0, ...yTicks.map(tick => (String(tick).split('.')[1] ?? '').length));
+  const gridLines = yTicks.map(
+    tick =>
+      `<line class="grid" x1="${frame.left}" x2="${frame.right}" y1="${at(y(tick))}" y2="${at(y(tick))}"/>` +
+      `<text class="tick" x="${frame.left - 8}" y="${at(y(tick) + 4)}" text-anchor="end">${tick.toFixed(decimals)}</text>`,
+  );
+  const xTicks = roundTicks(0, steps, size.width / 130).filter(Number.isInteger);
+  const stepLabels = xTicks.map(
+    tick =>
+      `<text class="tick" x="${at(x(tick))}" y="${frame.bottom + 20}" text-anchor="middle">${formatCount(tick)}</text>`,
+  );
+  const curves = series.map(({ values, index }) => {
+    const points = values.map((value, i) => `${at(x(i + 1))} ${at(y(value))}`).join('L');
+    return `<path class="curve ${colorClass(index)}" data-series="${index}" d="M${points}"/>`;
+  });
+  const middle = (frame.left + frame.right) / 2;
+  return [
+    `<svg id="${id}" class="chart ${size.labels ? 'wide' : 'narrow'}" viewBox="0 0 ${size.width} ${size.height}" `,
+    `role="img" aria-labelledby="chart-title" aria-describedby="chart-text" tabindex="0" `,
+    `data-left="${frame.left}" data-right="${frame.right}" data-steps="${frame.steps}">`,
+    `<clipPath id="${id}-clip"><rect x="${frame.left}" y="${frame.top}" width="${frame.right - frame.left + 6}" `,
+    `height="${frame.bottom - frame.top}"/></clipPath>`,
+    ...gridLines,
+    `<line class="axis" x1="${frame.left}" x2="${frame.right}" y1="${frame.bottom}" y2="${frame.bottom}"/>`,
+    ...stepLabels,
+    `<text class="tick" x="${at(middle)}" y="${frame.bottom + 39}" text-anchor="middle">training step</text>`,
+    `<g clip-path="url(#${id}-clip)">${curves.join('')}</g>`,
+    ...endMarks(series, x, y, frame, size),
+    `<line class="cursor" x1="0" x2="0" y1="${frame.top}" y2="${frame.bottom}" visibility="hidden"/>`,
+    '</svg>',
+  ].join('');
+}
+
+function frameOf(series: readonly Series[], steps: number, { width, height, labels }: ChartSize): Frame {
+  const cut = Math.floor(CUT * steps);
+  let low = Math.min(...series.map(({ values }) => Math.min(...values)));
+  let high = Math.max(...series.map(({ values }) => Math.max(...values.slice(Math.min(cut, values.length - 1)))));
+  if (series.length === 0) [low, high] = [0, 1];
+  const padding = 0.05 * (high - low) || 0.5;
+  const longest = Math.max(0, ...series.map(({ label }) => [...label].length));
+  const right = width - (labels ? Math.min(240, 26 + 7.4 * longest) : 14);
+  return { left: LEFT, right, top: TOP, bottom: height - BOTTOM, steps, low: low - padding, high: high + padding };
+}
+
+/** A marker where each curve ends, and its name beside it, moved apart where names would overlap. */
+function endMarks(
+  series: readonly Series[],
+  x: (step: number) => number,
+  y: (loss: number) => number,
+  frame: Frame,
+  { labels }: ChartSize,
+): string[] {
+  const ends = series
+    .map(({ label, index, values }) => ({ label, index, step: values.length, last: y(values.at(-1)!) }))
+    .filter(({ last }) => last >= frame.top && last <= frame.bottom);
+  const marks = ends.map(
+    ({ index, step, last }) =>
+      `<path class="end ${colorClass(index)}" data-series="${index}" transform="translate(${at(x(step))} ${at(last)})" ` +
+      `d="${markerPath(index)}"/>`,
+  );
+  if (!labels) return marks;
+  const placed = [...ends].sort((a, b) => a.last - b.last);
+  const heights = spread(
+    placed.map(({ last }) => last),
+    frame.top + 6,
+    frame.bottom - 6,
+  );
+  const names = placed.map(
+    ({ label, index, step, last }, i) =>
+      `<path class="leader ${colorClass(index)}" data-series="${index}" ` +
+      `d="M${at(x(step) + 7)} ${at(last)}L${frame.right + 16} ${at(heights[i]!)}"/>` +
+      `<text class="name ${colorClass(index)}" data-series="${index}" x="${frame.right + 20}" y="${at(heights[i]! + 4)}">` +
+      `${escapeHtml(label)}</text>`,
+  );
+  return [...names, ...marks];
+}
+
+/** Sorted heights, moved as little as a pass down and a pass up need to keep a line's height between them. */
+function spread(wanted: readonly number[], top: number, bottom: number): number[] {
+  const heights = [...wanted];
+  for (let i = 0; i < heights.length; i++) {
+    heights[i] = Math.max(heights[i]!, i === 0 ? top : heights[i - 1]! + LABEL_HEIGHT);
+  }
+  for (let i = heights.length - 1; i >= 0; i--) {
+    heights[i] = Math.min(heights[i]!, i === heights.length - 1 ? bottom : heights[i + 1]! - LABEL_HEIGHT);
+  }
+  return heights;
+}
+
+/** A coordinate: a tenth of a pixel is enough. */
+function at(value: number): string {
+  return String(Math.round(value * 10) / 10);
+}

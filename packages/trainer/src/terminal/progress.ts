@@ -1,0 +1,88 @@
+/** Where progress is shown; `process.stderr` is one. */
+export interface ProgressOutput {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(text: string): unknown;
+}
+
+export interface ProgressState {
+  /** What is going on, such as `[2/5] FRUGAL ρ=0.25`. */
+  readonly title: string;
+  readonly done: number;
+  readonly total: number;
+  /** What else to say, most important first; on a narrow terminal the last ones are left out. */
+  readonly details: readonly string[];
+}
+
+const REDRAW_EVERY = 80;
+const LINE_EVERY = 15_000;
+const BAR = 24;
+const NARROWEST_BAR = 8;
+
+/**
+ * Shows how far something is: on a terminal as one line that is drawn over, elsewhere (a file, a pipe, a build log) as
+ * a plain line now and then.
+ */
+export class Progress {
+  readonly #output: ProgressOutput;
+  readonly #live: boolean;
+  readonly #now: () => number;
+  #shownAt = Number.NEGATIVE_INFINITY;
+  #shownTitle = '';
+  #drawn = false;
+
+  /** @param now Milliseconds; only differences count. */
+  constructor(output: ProgressOutput, now: () => number = () => performance.now()) {
+    this.#output = output;
+    this.#live = output.isTTY === true;
+    this.#now = now;
+  }
+
+  /** Shows a state, unless the last one was shown a moment ago. */
+  update(state: ProgressState): void {
+    const now = this.#now();
+    const isNew = state.title !== this.#shownTitle;
+    if (!isNew && now - this.#shownAt < (this.#live ? REDRAW_EVERY : LINE_EVERY)) return;
+    this.#shownAt = now;
+    this.#shownTitle = state.title;
+    if (this.#live) {
+      this.#output.write(`\r${liveLine(state, (this.#output.columns ?? 80) - 1)}\u001b[K`);
+      this.#drawn = true;
+    } else {
+      this.#output.write(`${plainLine(state)}\n`);
+    }
+  }
+
+  /** Writes a line that stays. */
+  print(line: string): void {
+    this.clear();
+    this.#output.write(`${line}\n`);
+  }
+
+  /** Takes the live line away. */
+  clear(): void {
+    if (this.#drawn) this.#output.write('\r\u001b[K');
+    this.#drawn = false;
+  }
+}
+
+function plainLine({ title, done, total, details }: ProgressState): string {
+  return [`${title}: ${done}/${total}`, ...details].join(', ');
+}
+
+/** The line, with the bar as wide as there is room for and as many details as fit. */
+function liveLine({ title, done, total, details }: ProgressState, columns: number): string {
+  const count = `${String(done).padStart(String(total).length)}/${total}`;
+  const shown = [...details];
+  const text = (): string => [count, ...shown].join('  ');
+  const room = (): number => columns - [...title].length - [...text()].length - 4;
+  while (shown.length > 0 && room() < 0) shown.pop();
+  const bar = Math.min(BAR, room());
+  const line = bar < NARROWEST_BAR ? `${title}  ${text()}` : `${title}  ${progressBar(done / total, bar)}  ${text()}`;
+  return [...line].slice(0, columns).join('');
+}
+
+function progressBar(share: number, width: number): string {
+  const filled = Math.round(Math.min(1, share) * width);
+  return '━'.repeat(filled) + '─'.repeat(width - filled);
+}

@@ -1,0 +1,105 @@
+import { InvalidOptionError, requireInteger } from '@frugaljs/core';
+import { dispose, type NamedTensorMap, type Variable, variableGrads } from '@tensorflow/tfjs-core';
+import { registerGradients } from '../backend.js';
+import { pause } from './pause.js';
+import type { GradientConsumer, TrainableModel, TrainingData } from './trainable.js';
+
+export interface StepsOptions<Batch> {
+  readonly model: TrainableModel<Batch>;
+  readonly optimizer: GradientConsumer;
+  readonly data: Pick<TrainingData<Batch>, 'trainBatch'>;
+  /** Updates in all, those before `firstStep` included. */
+  readonly steps: number;
+  /** Updates made before: step k uses the batches k · accumulate … (k + 1) · accumulate - 1. Default 0. */
+  readonly firstStep?: number;
+  /** Batches of one update; the optimizer must be composed with the same number. Default 1. */
+  readonly accumulate?: number;
+  /** Ends the training after the step that is under way. */
+  readonly signal?: AbortSignal;
+}
+
+/** One update. */
+export interface Step {
+  /** Updates made, this one included. */
+  readonly step: number;
+  /** Mean training loss of the step's batches, before the update. */
+  readonly loss: number;
+  /** The learning rate of the update, if the optimizer tells. */
+  readonly learningRate: number | null;
+  /** Wall time of the whole step. */
+  readonly milliseconds: number;
+  /** Wall time in the optimizer alone, until its results are there. */
+  readonly optimizerMilliseconds: number;
+}
+
+/**
+ * Trains, one update per iteration. Between two updates the caller may do what it likes: evaluate, save, stop.
+ *
+ * Which batches a step uses depends on its number alone. Leaves no tensors behind except the optimizer's state.
+ *
+ * @throws InvalidOptionError for numbers outside their domain, or if the optimizer accumulates another number of
+ *   batches than `accumulate`; and whatever the optimizer throws, such as NonFiniteGradientError.
+ */
+export async function* trainingSteps<Batch>(options: StepsOptions<Batch>): AsyncGenerator<Step, void, undefined> {
+  const { model, optimizer, data, firstStep = 0, accumulate = 1, signal } = options;
+  const steps = requireInteger('train.steps', options.steps, 1);
+  requireInteger('train.firstStep', firstStep, 0);
+  requireInteger('train.accumulate', accumulate, 1);
+  await registerGradients();
+  const variables = Object.values(model.parameters());
+  const smallest = variables.reduce((least, variable) => (variable.size < least.size ? variable : least));
+
+  for (let step = firstStep; step < steps; step++) {
+    await pause();
+    if (signal?.aborted) return;
+    const learningRate = rateOf(optimizer);
+    const updates = updatesOf(optimizer);
+    const started = performance.now();
+    let loss = 0;
+    let optimizerMilliseconds = 0;
+    for (let i = 0; i < accumulate; i++) {
+      const { value, grads } = gradientsOf(model, data.trainBatch(step * accumulate + i), variables);
+      try {
+        // Reading the loss also waits for the gradients: they were queued before it is read.
+        loss += (await value.data<'float32'>())[0]! / accumulate;
+        const before = performance.now();
+        optimizer.applyGradients(grads);
+        await smallest.data();
+        optimizerMilliseconds += performance.now() - before;
+      } finally {
+        dispose(grads);
+        value.dispose();
+      }
+    }
+    requireOneUpdate(updates, updatesOf(optimizer), accumulate);
+    yield { step: step + 1, loss, learningRate, milliseconds: performance.now() - started, optimizerMilliseconds };
+  }
+}
+
+function gradientsOf<Batch>(model: TrainableModel<Batch>, batch: Batch, variables: Variable[]) {
+  return variableGrads(() => model.loss(batch), variables) as {
+    value: ReturnType<typeof model.loss>;
+    grads: NamedTensorMap;
+  };
+}
+
+function rateOf(optimizer: GradientConsumer): number | null {
+  const rate = (optimizer as { readonly learningRate?: unknown }).learningRate;
+  return typeof rate === 'number' ? rate : null;
+}
+
+/** Updates made by a composed optimizer; null for another one, or once it has skipped some. */
+function updatesOf(optimizer: GradientConsumer): number | null {
+  const { updates, skippedUpdates } = optimizer as { readonly updates?: unknown; readonly skippedUpdates?: unknown };
+  return typeof updates === 'number' && skippedUpdates === 0 ? updates : null;
+}
+
+function requireOneUpdate(before: number | null, after: number | null, accumulate: number): void {
+  if (before === null || after === null || after === before + 1) return;
+  throw new InvalidOptionError({
+    parameter: 'train.accumulate',
+    found: `${accumulate} batches, in which the optimizer made ${after - before} updates`,
+    expected: 'the number of batches that the optimizer accumulates for one update',
+    advice: 'Give compose (or the recipe) and train the same accumulate.',
+  });
+}

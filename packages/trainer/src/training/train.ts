@@ -1,0 +1,79 @@
+import { requireInteger } from '@frugaljs/core';
+import { evaluate } from './evaluate.js';
+import { RunRecord, type Timing } from './record.js';
+import { type Step, type StepsOptions, trainingSteps } from './steps.js';
+import type { TrainingData } from './trainable.js';
+
+export interface TrainOptions<Batch> extends StepsOptions<Batch> {
+  readonly data: TrainingData<Batch>;
+  /** Evaluate after every so many steps; the last step is always followed by an evaluation. Default: only then. */
+  readonly evaluateEvery?: number;
+  /** Validation batches of an evaluation, at most. Default 32. */
+  readonly validationBatches?: number;
+  /** Called, and waited for, after every step: show, log or save. */
+  readonly onStep?: (step: Step) => void | Promise<void>;
+  /** Called, and waited for, after every evaluation. */
+  readonly onEvaluation?: (evaluation: Evaluation) => void | Promise<void>;
+}
+
+/** The validation loss after a number of steps. */
+export interface Evaluation {
+  readonly step: number;
+  /** Nats per token. */
+  readonly loss: number;
+}
+
+export interface TrainingResult {
+  /** Updates made, those before `firstStep` included. */
+  readonly steps: number;
+  /** Whether the signal ended the run early. */
+  readonly interrupted: boolean;
+  /** Training loss of every step of this call, in nats per token. */
+  readonly losses: readonly number[];
+  readonly evaluations: readonly Evaluation[];
+  /** The validation loss after the last step; null if the run was interrupted. */
+  readonly validationLoss: number | null;
+  /** Milliseconds of a training step. */
+  readonly step: Timing;
+  /** Milliseconds in the optimizer, of a training step. */
+  readonly optimizerStep: Timing;
+}
+
+/** The number of validation batches that training evaluates on unless told otherwise. */
+export const VALIDATION_BATCHES = 32;
+
+/**
+ * Trains a model and evaluates it: {@link trainingSteps} with callbacks.
+ *
+ * @throws InvalidOptionError for an option outside its domain, and whatever the optimizer throws.
+ */
+export async function train<Batch>(options: TrainOptions<Batch>): Promise<TrainingResult> {
+  const { model, data, signal, steps, firstStep = 0, evaluateEvery = Number.POSITIVE_INFINITY } = options;
+  if (evaluateEvery !== Number.POSITIVE_INFINITY) requireInteger('train.evaluateEvery', evaluateEvery, 1);
+  const count = requireInteger('train.validationBatches', options.validationBatches ?? VALIDATION_BATCHES, 1);
+  const batches = data.validationBatches(count);
+  const record = new RunRecord();
+  const evaluations: Evaluation[] = [];
+  let made = firstStep;
+  for await (const step of trainingSteps(options)) {
+    record.add(step);
+    made = step.step;
+    await options.onStep?.(step);
+    if (made % evaluateEvery !== 0 && made !== steps) continue;
+    const loss = await evaluate(model, batches, signal);
+    if (loss === null) break;
+    evaluations.push({ step: made, loss });
+    await options.onEvaluation?.({ step: made, loss });
+  }
+  const last = evaluations.at(-1);
+  const validationLoss = last?.step === steps ? last.loss : null;
+  return {
+    steps: made,
+    interrupted: validationLoss === null,
+    losses: record.losses,
+    evaluations,
+    validationLoss,
+    step: record.step,
+    optimizerStep: record.optimizerStep,
+  };
+}

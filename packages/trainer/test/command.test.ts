@@ -1,0 +1,245 @@
+import type { ChildProcess } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, expect, test } from 'vitest';
+import { runCommand } from '../src/cli/program.js';
+import { frugal, node, smallRun } from './support/command.js';
+
+const { folder, flags, remove } = smallRun();
+afterAll(remove);
+
+const at = (name: string): string => join(folder, name);
+const json = (name: string) => JSON.parse(readFileSync(at(name), 'utf8'));
+const run = (...args: string[]) => frugal(args, { cwd: folder });
+
+/** The command without a process of its own, for what ends before it trains; file names must be absolute. */
+async function inProcess(...args: string[]) {
+  let [stdout, stderr] = ['', ''];
+  const code = await runCommand(args, {
+    stdout: { write: text => (stdout += text) },
+    stderr: { write: text => (stderr += text) },
+  });
+  return { code, stdout, stderr };
+}
+
+/** Presses Ctrl-C once, as soon as the command has shown that training goes on. */
+function interruptAt(pattern: RegExp) {
+  let pressed = false;
+  return (child: ChildProcess, stderr: string): void => {
+    if (pressed || !pattern.test(stderr)) return;
+    pressed = true;
+    child.kill('SIGINT');
+  };
+}
+
+test('compare prints progress and a table, and writes a report and all numbers', async () => {
+  const { code, stdout, stderr } = await run('compare', ...flags, '--steps', '8', '--json', 'deep/compare.json');
+  expect({ code, stderr }).toMatchObject({ code: 0 });
+  expect(stderr).toMatch(/\[1\/5\] AdamW: 1\/8, loss \d\.\d{3}, \d+ s left, [\d,]+ tokens\/s\n/);
+  expect(stderr).toMatch(/\[5\/5\] GaLore: validation loss/);
+  expect(stderr).not.toContain('\r');
+  const rows = stdout.split('\n').filter(line => /^(AdamW|FRUGAL|BAdam|GaLore)/.test(line));
+  expect(rows.length).toBe(5);
+  for (const row of rows) expect(row).toMatch(/\d\.\d{3} +\d+\.\d+ +[\d.]+ k?B +[\d.]+ +[\d.]+$/);
+  expect(stdout).toContain('does not rank them');
+
+  const { runs, settings } = json('deep/compare.json');
+  expect(runs.map((each: { optimizer: string }) => each.optimizer)).toEqual([
+    'AdamW',
+    'FRUGAL ρ=0.25',
+    'FRUGAL ρ=0',
+    'BAdam',
+    'GaLore',
+  ]);
+  for (const { losses, ...numbers } of runs) {
+    for (const name of ['validationLoss', 'perplexity', 'stateBytes', 'msPerOptimizerStep', 'msPerStep']) {
+      expect(numbers[name], name).toBeGreaterThan(0);
+    }
+    expect(losses.length).toBe(8);
+  }
+  expect(settings).toMatchObject({ steps: 8, seed: 1, backend: 'wasm', data: { name: 'lines.txt' } });
+
+  const report = readFileSync(at('frugal-report.html'), 'utf8');
+  expect(report).toContain('FRUGAL ρ=0.25');
+  expect(report).not.toMatch(/https?:/);
+});
+
+test('Ctrl-C ends a comparison after the step under way, with a table and a report of what is done', async () => {
+  const { code, stdout, stderr } = await frugal(
+    ['compare', ...flags, '--steps', '100000', '--report', 'stopped.html', '--json', 'stopped.json'],
+    { cwd: folder, watch: interruptAt(/AdamW: 1\/100000/) },
+  );
+  expect(code).toBe(130);
+  expect(stderr).toContain('Stopping after this step. Press Ctrl-C again to leave at once.');
+  expect(stdout).toMatch(/^AdamW +stopped at step [1-9]/m);
+  expect(readFileSync(at('stopped.html'), 'utf8')).toContain('was interrupted');
+  const { runs, interrupted } = json('stopped.json');
+  expect(interrupted).toBe(true);
+  expect(runs).toHaveLength(1);
+  expect(runs[0].losses.length).toBe(runs[0].steps);
+});
+
+test('a second Ctrl-C leaves at once; two signals of one press count once', async () => {
+  const program = fileURLToPath(new URL('support/hold-on.ts', import.meta.url));
+  const began = performance.now();
+  let stage = 0;
+  const { code, stderr } = await node([program], {
+    cwd: folder,
+    watch: (child, text) => {
+      if (stage === 0 && text.includes('ready')) {
+        stage = 1;
+        child.kill('SIGINT');
+      } else if (stage === 1 && text.includes('Stopping')) {
+        stage = 2;
+        child.kill('SIGINT');
+        setTimeout(() => child.kill('SIGINT'), 400);
+      }
+    },
+  });
+  expect(code).toBe(130);
+  expect(stderr.match(/Stopping/g)).toHaveLength(1);
+  expect(performance.now() - began).toBeLessThan(20_000);
+});
+
+test('train logs every step, evaluates, samples, and does the same again for the same seed', async () => {
+  const args = [...flags, '--steps', '10', '--eval-every', '4', '--optimizer', 'frugal', '--density', '0.5'];
+  const more = [
+    '--update-gap',
+    '3',
+    '--projector',
+    'columns',
+    '--weight-decay',
+    '0.1',
+    '--clip',
+    '1',
+    '--accumulate',
+    '2',
+  ];
+  const rest = ['--schedule', 'linear', '--warmup', '2', '--lr', '0.01', '--sample', '2', '--sample-length', '12'];
+  const train = (name: string) =>
+    run('train', ...args, ...more, ...rest, '--prompt', 'line ', '--json', `${name}.json`, '--log', `${name}.jsonl`);
+  const { code, stdout, stderr } = await train('first');
+  expect({ code, stderr }).toMatchObject({ code: 0 });
+  expect(stderr).toMatch(/step 4: validation loss \d\.\d{3}/);
+  expect(stdout).toMatch(
+    /^Validation loss \d\.\d{3} \(perplexity [\d.]+\), [\d.]+ k?B of optimizer state, .* ms per step/,
+  );
+  expect(stdout).toContain('── sample 2 of 2 ──\nline ');
+
+  const result = json('first.json');
+  expect(result.options).toMatchObject({
+    density: 0.5,
+    projector: 'columns',
+    updateGap: 3,
+    weightDecay: 0.1,
+    clip: { globalNorm: 1 },
+    accumulate: 2,
+  });
+  expect(result.samples).toHaveLength(2);
+  expect(result.evaluations.map(({ step }: { step: number }) => step)).toEqual([4, 8, 10]);
+
+  const log = readFileSync(at('first.jsonl'), 'utf8').trimEnd().split('\n');
+  const events = log.map(line => JSON.parse(line));
+  expect(events.map(({ event }) => event).join(' ')).toBe(
+    'settings step step step step evaluation step step step step evaluation step step evaluation end',
+  );
+  expect(events.filter(({ event }) => event === 'step').map(({ loss }) => loss)).toEqual(result.losses);
+  expect(events[1].learningRate).toBe(0);
+  expect(events[3].learningRate).toBe(0.01);
+
+  await train('second');
+  const { losses, validationLoss, samples } = json('second.json');
+  expect({ losses, validationLoss, samples }).toEqual({
+    losses: result.losses,
+    validationLoss: result.validationLoss,
+    samples: result.samples,
+  });
+});
+
+test('Ctrl-C ends a run after the step under way and says how far it came', async () => {
+  const { code, stdout } = await frugal(['train', ...flags, '--steps', '100000', '--backend', 'cpu'], {
+    cwd: folder,
+    watch: interruptAt(/frugal: 1\/100000/),
+  });
+  expect(code).toBe(130);
+  expect(stdout).toMatch(/^Stopped after step \d+ of 100000, training loss \d\.\d{3}\.\n$/);
+});
+
+test('without a network and a data folder the installed text is used, and one line says so', async () => {
+  mkdirSync(at('empty'));
+  const env = { FRUGAL_DATA: at('empty'), FRUGAL_CACHE: at('empty') };
+  const small = ['--config', 'model.json', '--batch', '4', '--length', '16', '--steps', '2', '--sample', '0'];
+  const { code, stderr } = await frugal(['train', ...small, '--offline'], { cwd: folder, env });
+  expect(code).toBe(0);
+  expect(stderr.split('\n').filter(line => line.startsWith('No text "shakespeare" here'))).toHaveLength(1);
+  expect(stderr).toMatch(/^Text +installed-text/m);
+});
+
+test('mistakes are told in one line, with exit code 1 and before any training', async () => {
+  writeFileSync(at('broken.json'), '{ "hidden_size": ');
+  writeFileSync(at('narrow.json'), JSON.stringify({ ...json('model.json'), vocab_size: 100 }));
+  const mistakes: [args: string[], message: RegExp][] = [
+    [['compare', '--optimizers', 'adamax'], /^frugal: optimizer: expected one of frugal, .*adamW, .*found adamax\.\n$/],
+    [
+      ['compare', '--optimizers', 'frugal:density=2'],
+      /^frugal: .*density: expected a number in \[0, 1\], found 2\.\n$/,
+    ],
+    [['train', '--optimizer', 'adamW', '--density', '0.5'], /^frugal: adamW\.density: expected one of the options/],
+    [['train', '--data', 'nowhere'], /^frugal: data: expected a \.txt or .*shakespeare, wikitext2.*found "nowhere"/],
+    [['train', '--backend', 'webgpu'], /^frugal: backend: .*needs the package @frugaljs\/backend-webgpu/],
+    [['train', '--backend', 'cuda'], /^frugal: backend: expected one of wasm, cpu, found cuda\.\n$/],
+    [['train', ...flags, '--config', 'huge'], /^frugal: config: expected a JSON file, or one of llama_nano/],
+    [['train', ...flags, '--config', at('broken.json')], /^frugal: config: expected a file with JSON/],
+    [['train', ...flags, '--config', at('narrow.json')], /^frugal: config\.vocab_size: expected at least 257/],
+    [['train', ...flags, '--length', '65'], /^frugal: length: expected at most max_position_embeddings = 64/],
+    [['train', ...flags, '--set', 'beta'], /^frugal: set: expected option=value/],
+    [['compare', ...flags, '--json', folder], /^frugal: json: expected a file that can be written/],
+  ];
+  for (const [args, message] of mistakes) {
+    const { code, stdout, stderr } = await inProcess(...args);
+    expect(stderr, args.join(' ')).toMatch(message);
+    expect(stderr, args.join(' ')).not.toMatch(/\n {4}at /);
+    expect({ code, stdout }, args.join(' ')).toEqual({ code: 1, stdout: '' });
+  }
+});
+
+test('a command line that cannot be read has exit code 2', async () => {
+  const lines = [
+    ['compare', '--steps', '0'],
+    ['compare', '--steps', '-3'],
+    ['train', '--steps', '1.5'],
+    ['train', '--lr', 'fast'],
+    ['train', '--density', '1.5'],
+    ['train', '--schedule', 'steep'],
+    ['train', '--stpes', '3'],
+    ['tarin'],
+  ];
+  for (const args of lines) {
+    const { code, stdout, stderr } = await inProcess(...args);
+    expect(stderr, args.join(' ')).toMatch(/^error: .*\n/);
+    expect({ code, stdout }, args.join(' ')).toEqual({ code: 2, stdout: '' });
+  }
+  expect((await inProcess('compare', '--steps', '0')).stderr).toContain('Expected an integer of at least 1.');
+  expect((await inProcess('train', '--stpes', '3')).stderr).toContain('Did you mean --steps?');
+});
+
+test('--debug shows where an error comes from', async () => {
+  const { code, stderr } = await run('train', '--optimizer', 'adamax', '--debug');
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^UnknownNameError: optimizer: .*\n {4}at /);
+});
+
+test('help, version and the list of names', async () => {
+  const help = await inProcess('compare', '--help');
+  const version = await run('--version');
+  const list = await inProcess('list');
+  const names = await inProcess('list', '--json');
+  expect(help).toMatchObject({ code: 0, stderr: '' });
+  expect(help.stdout).toMatch(/--optimizers <list>/);
+  const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  expect(version).toEqual({ code: 0, stderr: '', stdout: `${manifest.version}\n` });
+  expect(list.stdout).toMatch(/^frugal +0\.001$/m);
+  expect(list.stdout).toMatch(/^llama_tiny +2 +128 +467,840$/m);
+  expect(JSON.parse(names.stdout)).toMatchObject({ backends: ['wasm', 'cpu'] });
+});
