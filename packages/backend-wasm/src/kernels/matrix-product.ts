@@ -15,6 +15,8 @@ export interface MatrixView {
  */
 const BLOCK_DEPTH = 256;
 const BLOCK_COLUMNS = 512;
+/** Up to so many rows of the left operand, packing the right one does not pay. */
+const FEW_ROWS = 3;
 const BLOCK_BYTES = BLOCK_DEPTH * BLOCK_COLUMNS * 4;
 
 /**
@@ -32,8 +34,15 @@ export function matrixProduct(
   accumulate: boolean,
 ): void {
   if (rows === 0 || columns === 0) return;
-  if (depth === 0) {
-    if (!accumulate) new Float32Array(heap.memory.buffer, c, rows * columns).fill(0);
+  const fewRows = rows <= FEW_ROWS && b.columnStride === 4;
+  if ((fewRows || depth === 0) && !accumulate) new Float32Array(heap.memory.buffer, c, rows * columns).fill(0);
+  if (depth === 0) return;
+  if (fewRows) {
+    const { addRowProduct } = multiplyProgram.on(heap.memory);
+    for (let i = 0; i < rows; i++) {
+      const aRow = a.offset + i * a.rowStride;
+      addRowProduct(c + 4 * columns * i, aRow, a.columnStride, b.offset, b.rowStride, depth, columns);
+    }
     return;
   }
   const block = heap.scratch(BLOCK_BYTES + spareBytes(BLOCK_DEPTH));

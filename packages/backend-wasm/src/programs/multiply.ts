@@ -4,6 +4,7 @@ import { type Call, integers, type Local, ModuleBuilder } from '../assembly/modu
 import { Program } from '../program.js';
 import { definePack, PANEL_COLUMNS, PANEL_ROW_BYTES } from './pack.js';
 import { defineCopyRow } from './row.js';
+import { defineRowProduct } from './row-product.js';
 
 /** Rows of a tile of the product. 4 × 8 sums, two vectors of `b` and one value of `a` fit in sixteen registers. */
 const TILE_ROWS = 4;
@@ -22,14 +23,16 @@ const VECTORS = PANEL_COLUMNS / 4;
  *   last one filled up with zeros. `to` holds `depth · 8 · ⌈columns / 8⌉` floats.
  * - `multiply(a, aRow, aDepth, depth, panels, c, cRow, rows, columns, accumulate, spare)` computes `c = a·b`, or
  *   `c += a·b`. `spare` are {@link spareBytes} bytes to use.
+ * - `addRowProduct(c, a, aDepth, b, bDepth, depth, columns)` is `c += a·b` for one row, without packing.
  *
  * `aRow`, `aDepth`, `bDepth`, `bColumn`, `cRow` are strides in bytes, so a transposed operand is only another pair of
  * strides; the rows of `c` are contiguous.
  */
-export const multiplyProgram: Program<'pack' | 'multiply'> = new Program('multiply', () => {
+export const multiplyProgram: Program<'pack' | 'multiply' | 'addRowProduct'> = new Program('multiply', () => {
   const module = new ModuleBuilder();
   definePack(module);
   defineMultiply(module, defineTile(module));
+  defineRowProduct(module);
   return module;
 });
 

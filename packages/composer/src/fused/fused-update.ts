@@ -55,9 +55,9 @@ export class FusedUpdate {
       : `${kernels.description}: ${this.plan.describe()}`;
   }
 
-  /** Subspaces change what there is to plan only when they are chosen anew. */
+  /** Subspaces change what there is to plan only when they are chosen anew, be it at a refresh or by restored state. */
   private planFor(kernels: KernelSet): Plan | string {
-    const key = epochsOf(this.bound);
+    const key = choicesOf(this.bound);
     if (key !== this.plannedFor) {
       const split = SplitPlan.of(this.bound, kernels, this.clipValue, this.form);
       this.plan = split === 'a dense projector' ? DensePlan.of(this.bound, kernels, this.clipValue, this.form) : split;
@@ -67,8 +67,10 @@ export class FusedUpdate {
   }
 }
 
-function epochsOf(bound: BoundRule): string {
+function choicesOf(bound: BoundRule): string {
   let key = 'planned';
-  for (let rule: BoundRule | null = bound; rule instanceof BoundSubspace; rule = rule.residual) key += ` ${rule.epoch}`;
+  for (let rule: BoundRule | null = bound; rule instanceof BoundSubspace; rule = rule.residual) {
+    key += ` ${rule.choices}`;
+  }
   return key;
 }

@@ -36,6 +36,7 @@ interface Chosen {
 /** A subspace rule at work: its basis, the rule inside, and the rule on the residual. */
 export class BoundSubspace implements BoundRule {
   private chosen: Chosen | null = null;
+  private choicesMade = 0;
   readonly residual: BoundRule | null;
   private readonly combineSlots: SlotState;
   readonly combineGraph: Graph;
@@ -110,9 +111,9 @@ export class BoundSubspace implements BoundRule {
     return this.site.shape;
   }
 
-  /** The number of the subspace; null before the first step. */
-  get epoch(): number | null {
-    return this.chosen?.epoch ?? null;
+  /** Counts the choices of a subspace; what is planned for one choice does not serve another. */
+  get choices(): number {
+    return this.choicesMade;
   }
 
   /**
@@ -347,6 +348,7 @@ export class BoundSubspace implements BoundRule {
     if (this.chosen?.basis && this.chosen.basis !== next?.basis) disposeAll(this.chosen.basis);
     if (this.chosen?.inner && this.chosen.inner !== next?.inner) this.chosen.inner.dispose();
     this.chosen = next;
+    this.choicesMade += 1;
   }
 }
 
