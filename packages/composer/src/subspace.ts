@@ -5,6 +5,7 @@ import {
   type Projector,
   type Refresh,
   type Rule,
+  requireBoolean,
   requireKnownKeys,
   requireOneOf,
   type SubspaceRule,
@@ -37,12 +38,21 @@ export function subspace(options: SubspaceOptions): SubspaceRule {
   requirePart('subspace.projector', projector, 'fit', 'a projector such as columns({ density: 0.25 })');
   requirePart('subspace.rule', rule, 'type', 'a rule such as adamW()');
   requirePart('subspace.combine', combine, 'apply', 'drop() or residual(signSgd())');
-  const { every } = refresh;
+  requireKnownKeys('subspace.refresh', refresh, ['every', 'stagger']);
+  const { every, stagger = false } = refresh;
   if (every !== Number.POSITIVE_INFINITY && (!Number.isSafeInteger(every) || every < 1)) {
     throw new InvalidOptionError({
       parameter: 'subspace.refresh.every',
       found: every,
       expected: 'an integer of at least 1, or Infinity',
+    });
+  }
+  requireBoolean('subspace.refresh.stagger', stagger);
+  if (stagger && projector.kind === 'blockwise') {
+    throw new InvalidOptionError({
+      parameter: 'subspace.refresh.stagger',
+      found: true,
+      expected: 'false with a block-wise projector, whose blocks change together',
     });
   }
   requireOneOf('subspace.onRefresh', onRefresh, ['reset', 'keep', 'transport']);
@@ -53,7 +63,7 @@ export function subspace(options: SubspaceOptions): SubspaceRule {
       projector: describe(projector),
       rule: describe(rule),
       combine: describe(combine),
-      refresh: { every: Number.isFinite(every) ? every : null },
+      refresh: { every: Number.isFinite(every) ? every : null, ...(stagger ? { stagger } : {}) },
       onRefresh,
     },
     projector,

@@ -1,5 +1,5 @@
-import { expressionRule, warmupCosine } from '@frugaljs/core';
-import { columns, rows } from '@frugaljs/projectors';
+import { expressionRule, type Projector, warmupCosine } from '@frugaljs/core';
+import { columns, rows, svd } from '@frugaljs/projectors';
 import { signSgd } from '@frugaljs/state-free';
 import { adamW, lion } from '@frugaljs/state-full';
 import * as tf from '@tensorflow/tfjs-core';
@@ -244,4 +244,45 @@ test('decay before and after the step, scaled learning rates and frozen groups',
   expect(optimizer.explain()[0]!.rule).toBe('signSgd');
   optimizer.dispose();
   for (const variable of [before, after, scaled, frozen]) variable.dispose();
+});
+
+test('staggered refreshes spread over the interval, and continue so after a restart', async () => {
+  const names = ['s0', 's1', 's2', 's3'];
+  const chosen: string[][] = [];
+  let update = 0;
+  const watch = <P extends Projector>(projector: P): P => ({
+    ...projector,
+    fit: (g, previous, context) => {
+      chosen[update] = [...(chosen[update] ?? []), context.site.name];
+      return projector.fit(g, previous, context);
+    },
+  });
+  const make = () =>
+    compose({
+      learningRate: 0.1,
+      groups: [
+        {
+          use: subspace({
+            projector: watch(svd({ density: 0.5 })),
+            rule: adamW(),
+            refresh: { every: 4, stagger: true },
+          }),
+        },
+      ],
+    });
+  const variables = names.map(name => tf.variable(tf.ones([4, 4]), true, name));
+  const g = Object.fromEntries(names.map((name, i) => [name, tf.randomNormal([4, 4], 0, 1, 'float32', i)]));
+  let optimizer = make();
+  for (; update < 9; update++) {
+    optimizer.applyGradients(g);
+    if (update === 4) {
+      const next = make();
+      await next.setWeights(await optimizer.getWeights());
+      optimizer.dispose();
+      optimizer = next;
+    }
+  }
+  expect(chosen).toEqual([names, ['s3'], ['s2'], ['s1'], ['s0'], ['s3'], ['s2'], ['s1'], ['s0']]);
+  optimizer.dispose();
+  tf.dispose([variables, g]);
 });

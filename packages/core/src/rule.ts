@@ -66,6 +66,11 @@ export interface TensorRule<S extends string = string> extends Described {
 export interface Refresh {
   /** Steps between refreshes (T). `Infinity` keeps the first subspace forever. */
   readonly every: number;
+  /**
+   * Spreads the refreshes of the parameters of a group evenly over the interval, so that no single update pays for all
+   * of them. Then the first subspaces last for different numbers of steps. Default false.
+   */
+  readonly stagger?: boolean;
 }
 
 /**

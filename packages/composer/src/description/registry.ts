@@ -38,14 +38,14 @@ export function ruleFromJson(json: Described): Rule {
     projector: Described;
     rule: Described;
     combine?: Described;
-    refresh?: { every: number | null };
+    refresh?: { every: number | null; stagger?: boolean };
     onRefresh?: 'reset' | 'keep' | 'transport';
   };
   return subspace({
     projector: projectorFromJson(projector),
     rule: ruleFromJson(rule),
     ...(combine === undefined ? {} : { combine: combineFromJson(combine) }),
-    ...(refresh === undefined ? {} : { refresh: { every: refresh.every ?? Number.POSITIVE_INFINITY } }),
+    ...(refresh === undefined ? {} : { refresh: { ...refresh, every: refresh.every ?? Number.POSITIVE_INFINITY } }),
     ...(onRefresh === undefined ? {} : { onRefresh }),
   });
 }

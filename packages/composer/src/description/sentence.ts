@@ -9,8 +9,8 @@ export function sentence(part: Described): string {
   const { kind, options } = part;
   if (kind === 'subspace') {
     const [projector, rule, combine] = [options['projector'], options['rule'], options['combine']].map(sentenceOf);
-    const every = (options['refresh'] as { every: number | null }).every;
-    return `subspace(${projector} → ${rule}; ${combine}; every ${every ?? '∞'}, ${options['onRefresh']})`;
+    const { every, stagger } = options['refresh'] as { every: number | null; stagger?: boolean };
+    return `subspace(${projector} → ${rule}; ${combine}; every ${every ?? '∞'}${stagger ? ' staggered' : ''}, ${options['onRefresh']})`;
   }
   const defaults: Described['options'] = kind === 'residual' ? { scale: 1, tolerance: 1e-6 } : defaultOptions(kind);
   const shown = Object.entries(options).flatMap(([name, value]) => {

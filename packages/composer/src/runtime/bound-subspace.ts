@@ -36,6 +36,7 @@ interface Chosen {
 /** A subspace rule at work: its basis, the rule inside, and the rule on the residual. */
 export class BoundSubspace implements BoundRule {
   private chosen: Chosen | null = null;
+  private offset: number;
   private choicesMade = 0;
   readonly residual: BoundRule | null;
   private readonly combineSlots: SlotState;
@@ -54,6 +55,7 @@ export class BoundSubspace implements BoundRule {
     private readonly bind: Bind,
   ) {
     rule.projector.check?.(site);
+    this.offset = this.offsetOf(site);
     const { combine } = rule;
     this.residual = combine.rule === null ? null : bind(combine.rule, childSite(site, 'residual', site.shape));
     this.combineSlots = new SlotState(combine.state(site.shape), site.shape);
@@ -180,6 +182,8 @@ export class BoundSubspace implements BoundRule {
 
   move(site: Site): void {
     this.site = site;
+    // A cadence that has begun goes on when the group grows.
+    if (this.chosen === null) this.offset = this.offsetOf(site);
     this.residual?.move(childSite(site, 'residual', site.shape));
   }
 
@@ -208,6 +212,7 @@ export class BoundSubspace implements BoundRule {
     if (this.chosen === null) return;
     const { epoch, basis, inner } = this.chosen;
     into.set(joinPath(path, 'epoch'), epoch);
+    if (this.rule.refresh.stagger) into.set(joinPath(path, 'offset'), this.offset);
     if (this.rule.projector.traits.basisFrom === 'gradient') {
       for (const [name, tensor] of Object.entries(basis ?? {})) into.set(joinPath(path, `basis/${name}`), tensor);
     }
@@ -220,8 +225,9 @@ export class BoundSubspace implements BoundRule {
     const occupied = this.occupiedForResidual(context.occupied);
     this.residual?.restore(joinPath(path, 'residual'), from, { occupied });
     if (!from.has(joinPath(path, 'epoch'))) return;
-    const { projector, rule } = this.rule;
+    const { projector, rule, refresh } = this.rule;
     const epoch = from.counter(joinPath(path, 'epoch'));
+    if (refresh.stagger) this.offset = from.counter(joinPath(path, 'offset'));
     const reduced = this.reducedShape(epoch);
     if (reduced === null) {
       this.choose({ epoch, basis: null, inner: null, reduced: null, complete: false });
@@ -249,7 +255,13 @@ export class BoundSubspace implements BoundRule {
   }
 
   private epochAt(update: number): number {
-    return Math.floor(update / this.rule.refresh.every);
+    return Math.floor((update + this.offset) / this.rule.refresh.every);
+  }
+
+  /** Updates by which the refreshes of this parameter are ahead of those of the first one in its group. */
+  private offsetOf({ index, members }: Site): number {
+    const { every, stagger = false } = this.rule.refresh;
+    return stagger && Number.isFinite(every) ? Math.floor((index * every) / members.length) : 0;
   }
 
   /** Shape of the gradient inside, or null when there is nothing inside. */
@@ -318,7 +330,7 @@ export class BoundSubspace implements BoundRule {
     occupied: Occupied | undefined,
   ): Basis {
     const { projector, refresh } = this.rule;
-    const start = epoch === 0 ? 0 : epoch * refresh.every;
+    const start = epoch === 0 ? 0 : Math.max(0, epoch * refresh.every - this.offset);
     const taken = occupied?.kind === projector.kind ? occupied.at(start) : undefined;
     const context = { site: this.site, epoch, ...(taken === undefined ? {} : { occupied: taken }) };
     const g = projector.traits.basisFrom === 'gradient' ? gradient!() : null;
