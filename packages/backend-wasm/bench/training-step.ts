@@ -7,6 +7,7 @@
 import '@tensorflow/tfjs-layers';
 import { dispose, setBackend, type Tensor1D, tensor1d, tidy, variableGrads } from '@tensorflow/tfjs-core';
 import { restoreTfjsKernels } from '../src/index.js';
+import { type Duration, processorTime, timed } from './durations.js';
 import { profileKernels } from './kernel-profile.js';
 import { kernelSets } from './kernel-sets.js';
 import { createLlama, type LlamaSizes } from './llama.js';
@@ -39,18 +40,7 @@ const forwardAndBackward = (): number => {
   return loss;
 };
 
-function timed(step: () => number): number {
-  const start = performance.now();
-  step();
-  return performance.now() - start;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)]!;
-}
-
-const results = kernelSets.map(set => ({ set, loss: 0, forward: [] as number[], both: [] as number[] }));
+const results = kernelSets.map(set => ({ set, loss: 0, forward: [] as Duration[], both: [] as Duration[] }));
 for (let round = 0; round < rounds; round++) {
   // Alternating, so that a slow minute of the machine hits all alike.
   for (const result of results) {
@@ -64,15 +54,15 @@ for (let round = 0; round < rounds; round++) {
   }
 }
 
-const reference = median(results[0]!.both);
+const reference = processorTime(results[0]!.both);
 console.log(`LLaMA ${JSON.stringify(sizes)}, Node ${process.version}, ${rounds * STEPS_PER_ROUND} steps each`);
 console.table(
   results.map(({ set, loss, forward, both }) => ({
     kernels: set.name,
-    'forward, ms': median(forward).toFixed(1),
-    'forward + backward, ms (median)': median(both).toFixed(1),
-    'fastest, ms': Math.min(...both).toFixed(1),
-    speedup: (reference / median(both)).toFixed(1),
+    'forward, CPU ms': processorTime(forward).toFixed(1),
+    'forward + backward, CPU ms': processorTime(both).toFixed(1),
+    'wall, fastest ms': Math.min(...both.map(({ wall }) => wall)).toFixed(1),
+    'speedup, CPU': (reference / processorTime(both)).toFixed(1),
     loss: loss.toFixed(5),
   })),
 );
