@@ -168,6 +168,26 @@ describe.each(['cpu', 'wasm'])('interpret (%s)', backend => {
     });
   });
 
+  test('a number that stands for a tensor is rounded as its entries are', () => {
+    const tracer = new Tracer();
+    const g = tracer.input('g', 'element');
+    const tiny = tracer.scalar('tiny');
+    const chosen = select(tiny.greater(0), tiny.add(1), g);
+    const graph = tracer.graph(
+      { log: g.add(tiny).log(), sum: g.add(tiny).sum(), chosen: chosen.sub(1), difference: g.sub(tiny) },
+      { log: 'element', sum: 'tensor', chosen: 'element', difference: 'element' },
+    );
+    tf.tidy(() => {
+      const filled = interpret(graph, { g: 1 }, { tiny: 1e-9 }, [2]);
+      const dense = interpret(graph, { g: tf.ones([2]) }, { tiny: 1e-9 }, [2]);
+      for (const name of Object.keys(graph.outputs)) {
+        expect(filled[name]!.arraySync()).toEqual(dense[name]!.arraySync());
+      }
+      expect(filled['log']!.arraySync()).toEqual([0, 0]);
+      expect(interpret(graph, { g: 0.1 }, { tiny: 0.1 }, [2])['difference']!.arraySync()).toEqual([0, 0]);
+    });
+  });
+
   test('per-step numbers are computed in float64 and rounded once', () => {
     const tracer = new Tracer();
     const t = tracer.scalar('t');

@@ -117,10 +117,11 @@ function inputValue(name: string, extent: Extent, { inputs, shape, layout }: Run
 }
 
 function evaluateUnary(op: UnaryOperation, x: Operand): Operand {
-  return typeof x === 'number' ? HOST_UNARY[op](Math.fround(x)) : DEVICE_UNARY[op](x);
+  return typeof x === 'number' ? HOST_UNARY[op](x) : DEVICE_UNARY[op](x);
 }
 
 function evaluateBinary(op: BinaryOperation, x: Operand, y: Operand): Operand {
+  // One of two numbers may come from the host, and would be rounded beside a tensor.
   if (typeof x === 'number' && typeof y === 'number') return HOST_BINARY[op](Math.fround(x), Math.fround(y));
   return DEVICE_BINARY[op](onDevice(x), onDevice(y));
 }

@@ -65,6 +65,7 @@ describe('randomKey', () => {
     ['no label and an empty one', [], ['']],
     ['a trailing zero character', ['a'], ['a\0']],
     ['a fraction and the integer with the same upper bits', [0.5], [2 ** 31]],
+    ['a fraction and the integer with the same 64 bits', [0.5], [0x3fe00000 * 2 ** 32]],
     ['two fractions', [0.1], [0.1 + 2 ** -50]],
     ['a negative number and its unsigned word', [-1], [0xffffffff]],
     ['numbers beyond 32 bits', [2 ** 32], [0]],
