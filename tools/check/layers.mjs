@@ -28,7 +28,7 @@ export const layers = {
     external: [tfjs, '@tensorflow/tfjs-node', '@tensorflow/tfjs-node-gpu'],
     node: true,
   },
-  testing: { workspace: ['core'], external: [tfjs, 'fast-check'], node: false },
+  testing: { workspace: ['core'], external: [tfjs, 'fast-check', 'vitest'], node: false },
   checkpoint: { workspace: ['core'], external: [tfjs], node: true },
   llama: { workspace: [], external: [tfjs, '@huggingface/tokenizers'], node: 'node' },
   trainer: {

@@ -1,0 +1,41 @@
+import { getBackend, ready, setBackend } from '@tensorflow/tfjs-core';
+import { beforeAll, describe, it } from 'vitest';
+import type { Law } from './law.js';
+import { explainFailure, type LawResult } from './report.js';
+import { DEFAULT_SEED, type RunOptions, reasonToSkip, runLaw } from './run-laws.js';
+
+export interface DescribeOptions extends RunOptions {
+  /** Runs the suite on each of these tfjs backends, which the test file imports. Default: the current one. */
+  readonly backends?: readonly string[];
+}
+
+/** One vitest suite with one test per law that applies. */
+export function describeSuite<Subject>(
+  name: string,
+  laws: readonly Law<Subject>[],
+  subject: Subject,
+  options: DescribeOptions,
+): void {
+  const { backends, seed = DEFAULT_SEED } = options;
+  const applicable = laws.filter(law => reasonToSkip(law, subject) === null);
+  for (const backend of backends ?? [null]) {
+    const where = backend === null ? '' : ` on ${backend}`;
+    describe(`${name}${where}, seed ${seed}`, () => {
+      if (backend !== null) {
+        beforeAll(async () => {
+          await setBackend(backend);
+          await ready();
+          if (getBackend() !== backend) throw new Error(`The tfjs backend ${backend} did not start.`);
+        });
+      }
+      const results = new Map<string, LawResult>();
+      for (const law of applicable) {
+        it(law.name, () => {
+          const result = runLaw(law, subject, options, results);
+          results.set(law.name, result);
+          if (result.status === 'failed') throw new Error(explainFailure(result, name));
+        });
+      }
+    });
+  }
+}

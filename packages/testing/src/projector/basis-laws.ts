@@ -1,0 +1,253 @@
+import { type Basis, type Projector, randomKey, randomPermutation, type Shape, sizeOf } from '@frugaljs/core';
+import { mul, type Tensor, tensor } from '@tensorflow/tfjs-core';
+import fc from 'fast-check';
+import { type Law, law, require } from '../law.js';
+import { requireClose, requireSame, rounding, scaleOf, show } from '../numerics/closeness.js';
+import { singularValues } from '../numerics/singular-values.js';
+import { maxAbs, norm } from '../numerics/vectors.js';
+import { fitted, type ProjectorSubject, projectOnto, projectorExamples } from './subject.js';
+import { basisNumbers, normalTensor, numbers } from './tensor-numbers.js';
+
+const notFromGradient = ({ traits }: ProjectorSubject): string | null =>
+  traits.basisFrom === 'gradient' ? null : `the basis is from the ${traits.basisFrom}`;
+
+/** Laws of what the basis follows from, and of what it is worth. */
+export const BASIS_LAWS: readonly Law<ProjectorSubject>[] = [
+  law({
+    name: 'same seed, same basis',
+    formula: 'fit is a function of (gradient, previous basis, seed, parameter, epoch), also in a new instance',
+    why: 'A resumed run derives the basis again; hidden counters or generators let it continue in another subspace.',
+    example: projectorExamples,
+    check: (subject: ProjectorSubject, example) => {
+      const { projector, site, epoch, basis, g } = fitted(subject, example);
+      const first = basisNumbers(basis);
+      requireSame('the basis of a second fit', basisNumbers(projector.fit(g, null, { site, epoch })), first);
+      // Other epochs in between leave no trace.
+      projector.fit(g, basis, { site, epoch: epoch + 3 });
+      const fresh = subject.create(example.options, site);
+      requireSame('the basis of a new instance', basisNumbers(fresh.fit(g, null, { site, epoch })), first);
+      requireSame('the basis after other epochs', basisNumbers(projector.fit(g, null, { site, epoch })), first);
+    },
+  }),
+  law({
+    name: 'basis from the seed alone',
+    formula: 'fit(G, previous, …) = fit(null, null, …) unless the basis is fitted to the gradient',
+    why: 'Such a basis is not saved: after loading there is neither the old gradient nor the previous basis.',
+    needs: ['same seed, same basis'],
+    lifted: ({ traits }) => (traits.basisFrom === 'gradient' ? 'the basis is from the gradient' : null),
+    example: projectorExamples,
+    check: (subject: ProjectorSubject, example) => {
+      const { projector, site, epoch, basis, g } = fitted(subject, example);
+      const without = basisNumbers(projector.fit(null, null, { site, epoch }));
+      requireSame('the basis with a gradient', basisNumbers(basis), without);
+      const before = projector.fit(g, null, { site, epoch: epoch + 1 });
+      requireSame('the basis with a previous one', basisNumbers(projector.fit(g, before, { site, epoch })), without);
+    },
+  }),
+  law({
+    name: 'fixed basis',
+    formula: 'basisFrom = fixed ⟹ the same basis and shape in every epoch and for every seed',
+    why: 'State is then kept across refreshes without being carried over.',
+    lifted: ({ traits }) => (traits.basisFrom === 'fixed' ? null : `the basis is from the ${traits.basisFrom}`),
+    example: projectorExamples,
+    check: (subject: ProjectorSubject, example) => {
+      const { projector, site, epoch, basis, reduced } = fitted(subject, example);
+      const elsewhere = { ...site, seed: site.seed + 1 };
+      const later = projector.fit(null, null, { site: elsewhere, epoch: epoch + 1 });
+      requireSame('the shape in the next epoch', projector.reducedShape(elsewhere, epoch + 1) ?? [], reduced);
+      requireSame('the basis in the next epoch', basisNumbers(later), basisNumbers(basis));
+    },
+  }),
+  law({
+    name: 'indices ascend',
+    formula: '0 ≤ j₁ < j₂ < … < j_K < N for the indices of a coordinate projector',
+    why: 'A repeated index is counted twice by up; fused kernels walk the indices once, in order.',
+    lifted: ({ traits }) => (traits.coordinate ? null : 'not a coordinate projector'),
+    example: projectorExamples,
+    check: (subject: ProjectorSubject, example) => {
+      const { basis } = fitted(subject, example);
+      const { indices } = basis as Basis<'indices'>;
+      fc.pre(indices?.dtype === 'int32');
+      const list = numbers(indices);
+      const wrong = list.findIndex((j, i) => j < 0 || (i > 0 && j <= list[i - 1]!));
+      require(wrong < 0, () => `indices [${list}]: number ${wrong} is ${list[wrong]}`);
+    },
+  }),
+  law({
+    name: 'no better subspace (Eckart–Young)',
+    formula: '‖G - ΠG‖² ≤ factor² · Σ_{i>r} σᵢ² for the G it was fitted to, whatever the previous basis was',
+    why: 'The claim of a gradient-fitted subspace; a stale or wrong basis loses the directions that matter.',
+    needs: ['shapes as declared', 'down ∘ up = id'],
+    effort: 2,
+    lifted: ({ optimal }) => (optimal === null ? 'no claim optimal' : null),
+    example: projectorExamples,
+    check: (subject: ProjectorSubject, example) => {
+      const all = fitted(subject, example);
+      const { projector, site, epoch, g, values, reduced } = all;
+      const other = normalTensor(site.shape, example.seed, 'other gradient');
+      const stale = projector.fit(other, null, { site, epoch });
+      const [m, n] = site.shape as [number, number];
+      const scale = scaleOf(values);
+      const sigma = singularValues(values, m, n);
+      const lost = norm(sigma.slice(rankOf(reduced, m, n))) / scale;
+      for (const [start, basis] of [
+        ['', all.basis],
+        [' after another subspace', projector.fit(g, stale, { site, epoch: epoch + 1 })],
+      ] as const) {
+        const kept = numbers(projectOnto({ projector, basis, site }, g));
+        const rest = norm(values.map((x, i) => x - kept[i]!)) / scale;
+        const bound = lost * subject.optimal! + 4 * rounding(Math.max(m, n));
+        require(rest <= bound, () =>
+          `‖G - ΠG‖ / ‖G‖${start} is ${show(rest)}; the best subspace of this size leaves ${show(lost)}`);
+      }
+    },
+  }),
+  law({
+    name: 'scale equivariance',
+    formula: 'Π fitted to cG is Π fitted to G',
+    why: 'Loss scaling and clipping must not choose another subspace.',
+    needs: ['shapes as declared', 'down ∘ up = id'],
+    lifted: notFromGradient,
+    example: projectorExamples,
+    check: (subject: ProjectorSubject, example) => {
+      const all = fitted(subject, example);
+      const { projector, site, epoch, g, values } = all;
+      for (const c of [2, 2 ** -10, -1]) {
+        const basis = projector.fit(mul(g, c), null, { site, epoch });
+        const found = numbers(projectOnto({ projector, basis, site }, g));
+        requireSameLoss(`Π fitted to ${show(c)} G`, found, numbers(projectOnto(all, g)), values, site.shape);
+      }
+    },
+  }),
+  law({
+    name: 'permutation equivariance',
+    formula: 'Π fitted to PGQ, for permutations P and Q, keeps as much of PGQ as Π of G',
+    why: 'The order of neurons is arbitrary and must not decide what is kept.',
+    needs: ['shapes as declared', 'down ∘ up = id'],
+    lifted: ({ permutationEquivariant }) => (permutationEquivariant ? null : 'no claim permutationEquivariant'),
+    example: projectorExamples,
+    check: (subject: ProjectorSubject, example) => {
+      const all = fitted(subject, example);
+      const { projector, site, epoch, values } = all;
+      const [m, n] = site.shape as [number, number];
+      const rows = randomPermutation(randomKey(example.seed, 'rows'), m);
+      const columns = randomPermutation(randomKey(example.seed, 'columns'), n);
+      const permute = (x: ArrayLike<number>): Float32Array =>
+        Float32Array.from({ length: m * n }, (_, i) => x[rows[Math.floor(i / n)]! * n + columns[i % n]!]!);
+      const permuted = permute(values);
+      const g = tensor(permuted, [m, n], 'float32');
+      const basis = projector.fit(g, null, { site, epoch });
+      const found = numbers(projectOnto({ projector, basis, site }, g));
+      requireSameLoss('Π fitted to PGQ', found, permute(numbers(projectOnto(all, all.g))), permuted, [m, n]);
+    },
+  }),
+  law({
+    name: 'restored from the checkpoint',
+    formula: 'a projector made again from its JSON options, with its saved or re-derived basis, gives the same numbers',
+    why: 'A resumed run must go on in the same subspace, bit for bit.',
+    needs: ['shapes as declared', 'same seed, same basis'],
+    example: projectorExamples,
+    check: (subject: ProjectorSubject, example) => {
+      const { projector, site, epoch, reduced, basis, g } = fitted(subject, example);
+      const json: unknown = JSON.parse(JSON.stringify({ kind: projector.kind, options: projector.options }));
+      const described = { kind: projector.kind, options: projector.options };
+      require(JSON.stringify(json) === JSON.stringify(described) && !hasFunctions(projector.options), () =>
+        `options do not survive JSON: ${JSON.stringify(json)}`);
+      const again = remade(subject, example.options, projector, site);
+      const options = JSON.stringify(again.options);
+      require(options === JSON.stringify(projector.options), () =>
+        `made again from ${JSON.stringify(projector.options)} the options are ${options}`);
+      const saved = savedBasis(again, basis, { site, epoch });
+      const x = normalTensor(reduced, example.seed, 'x');
+      requireSame(
+        'down(G) after loading',
+        numbers(again.down(g, saved, site)),
+        numbers(projector.down(g, basis, site)),
+      );
+      requireSame('up(X) after loading', numbers(again.up(x, saved, site)), numbers(projector.up(x, basis, site)));
+    },
+  }),
+  law({
+    name: 'transport',
+    formula:
+      'to the same subspace: no change; to another, degree 1: down_to(up_from(X)); degree 2 keeps X ≥ 0 non-negative',
+    why: 'Momentum must follow the subspace, and second moments must not become negative on the way.',
+    needs: ['shapes as declared', 'down ∘ up = id'],
+    lifted: ({ transports }) => (transports ? null : 'the projector has no transport of its own'),
+    example: projectorExamples,
+    check: (subject: ProjectorSubject, example) => {
+      const all = fitted(subject, example);
+      const { projector, site, epoch, reduced, basis } = all;
+      const transport = projector.transport!.bind(projector);
+      const x = normalTensor(reduced, example.seed, 'x');
+      const tolerance = 4 * rounding(Math.max(...site.shape)) * scaleOf(numbers(x));
+      for (const degree of [1, 2] as const) {
+        const stayed = transport(x, basis, basis, site, degree);
+        requireClose(`transport of degree ${degree} to the same basis`, numbers(stayed), numbers(x), tolerance);
+      }
+      const next = projector.fit(normalTensor(site.shape, example.seed, 'next'), null, { site, epoch: epoch + 1 });
+      const there = numbers(projector.down(projector.up(x, basis, site), next, site));
+      requireClose('transport of degree 1', numbers(transport(x, basis, next, site, 1)), there, tolerance);
+      const squares = mul(x, x);
+      const least = Math.min(...numbers(transport(squares, basis, next, site, 2)));
+      require(least >= 0, () => `transport of degree 2 turns squares into ${show(least)}`);
+    },
+  }),
+];
+
+/** How many singular directions a reduced shape can hold. */
+function rankOf(reduced: Shape, m: number, n: number): number {
+  const [r, c] = reduced as [number, number];
+  if (r === m && c === n) return Math.min(m, n);
+  if (r === m) return c;
+  if (c === n) return r;
+  return Math.min(r, c);
+}
+
+/**
+ * Two subspaces are as good for a gradient when they lose as much of it. Where singular values or coefficients tie they
+ * need not be the same.
+ */
+function requireSameLoss(
+  what: string,
+  found: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  g: Float32Array,
+  shape: Shape,
+): void {
+  const scale = scaleOf(g);
+  const loss = (kept: ArrayLike<number>): number => norm(g.map((x, i) => x - kept[i]!)) / scale;
+  if (maxAbs(g) === 0) return;
+  requireClose(`${what}: ‖G - ΠG‖ / ‖G‖`, [loss(found)], [loss(expected)], 4 * rounding(Math.max(...shape)));
+}
+
+function hasFunctions(value: unknown): boolean {
+  if (typeof value === 'function' || value instanceof Map || value instanceof Set) return true;
+  return typeof value === 'object' && value !== null && Object.values(value).some(hasFunctions);
+}
+
+/** The projector as a configuration file would make it. A factory that takes other options is asked with those drawn. */
+function remade(
+  subject: ProjectorSubject,
+  drawn: unknown,
+  projector: Projector,
+  site: Parameters<Projector['basis']>[0],
+): Projector {
+  const names = Object.keys((drawn ?? {}) as object);
+  const ownOptions = names.every(name => name in projector.options);
+  return subject.create(ownOptions ? JSON.parse(JSON.stringify(projector.options)) : drawn, site);
+}
+
+/** A basis as it comes back: from saved numbers when it is fitted to a gradient, else derived again. */
+function savedBasis(projector: Projector, basis: Basis, context: Parameters<Projector['fit']>[2]): Basis {
+  if (projector.traits.basisFrom !== 'gradient') return projector.fit(null, null, context);
+  const specs = Object.entries(projector.basis(context.site));
+  return Object.fromEntries(
+    specs.map(([name, { shape, dtype }]): [string, Tensor] => {
+      const values = Array.from(numbers(basis[name]!));
+      require(values.length === sizeOf(shape), () =>
+        `basis.${name} has ${values.length} numbers, its spec ${sizeOf(shape)}`);
+      return [name, tensor(values, [...shape], dtype)];
+    }),
+  );
+}

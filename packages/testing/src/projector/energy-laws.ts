@@ -1,0 +1,224 @@
+import { type Basis, type Projector, randomKey, randomUniform, type Site, sizeOf } from '@frugaljs/core';
+import { type Tensor, tensor } from '@tensorflow/tfjs-core';
+import fc, { type Arbitrary } from 'fast-check';
+import { type Objective, type ObjectiveRecipe, objective, objectiveRecipes } from '../arbitraries/objectives.js';
+import { type Law, law, require } from '../law.js';
+import { EPSILON32, show } from '../numerics/closeness.js';
+import { axpy, dot, norm } from '../numerics/vectors.js';
+import { type ProjectorExample, type ProjectorSubject, place, projectorExamples } from './subject.js';
+import { numbers } from './tensor-numbers.js';
+
+const STEPS = 24;
+/** Draws of the noise in the Monte Carlo law. */
+const DRAWS = 400;
+
+interface EnergyExample extends ProjectorExample {
+  readonly objective: ObjectiveRecipe;
+  /** β, the decay of the momentum. */
+  readonly momentum: number;
+  /** αL, the step size relative to 1/L, below 2. */
+  readonly step: number;
+  /** Steps between refreshes. */
+  readonly every: number;
+  readonly onRefresh: 'reset' | 'keep' | 'transport';
+}
+
+function energyExamples(subject: ProjectorSubject): Arbitrary<EnergyExample> {
+  const own = fc.record({
+    objective: objectiveRecipes(),
+    momentum: fc.constantFrom(0, 0.5, 0.9, 0.99),
+    step: fc.constantFrom(1, 0.05, 0.5, 1.5, 1.95),
+    every: fc.integer({ min: 1, max: 6 }),
+    onRefresh: fc.constantFrom('reset' as const, 'keep' as const, 'transport' as const),
+  });
+  return fc.tuple(projectorExamples(subject), own).map(([example, more]) => ({ ...example, ...more }));
+}
+
+const lifted = ({ traits }: ProjectorSubject): string | null =>
+  traits.orthonormal ? null : 'lifted by the trait orthonormal: false';
+
+/**
+ * Laws of momentum in a moving subspace (algorithms E.3 and E.6): with m ← βm̃ + (1-β)P g and
+ * x ← x - α(Pᵀm + (I - PᵀP)g), the energy E = f(x) + c‖m‖², c = αβ/(2(1-β)), never increases for α ≤ 2/L, whatever the
+ * sequence of orthonormal subspaces. They find a broken projector by its consequence.
+ */
+export const ENERGY_LAWS: readonly Law<ProjectorSubject>[] = [
+  law({
+    name: 'energy never increases (E.3)',
+    formula: 'E⁺ ≤ E - α(1 - αL/2)(‖m‖² + ‖g - PᵀPg‖²) - c‖m - m̃‖² for SGDM inside and SGD outside, every α ≤ 2/L',
+    why: 'It is what makes momentum in changing subspaces safe; a basis that is not orthonormal lets the loss grow.',
+    needs: ['shapes as declared', 'down ∘ up = id', 'up is the adjoint of down'],
+    effort: 0.6,
+    lifted,
+    example: energyExamples,
+    check: (subject: ProjectorSubject, example) => {
+      new MomentumRun(subject, example).run();
+    },
+  }),
+  law({
+    name: 'rate of SGDM (E.3)',
+    formula: 'mean ‖∇f‖² ≤ (f⁰ - f*)/(αK) · (1/(1 - αL/2) + 2β/(1-β))',
+    why: 'Whatever the subspaces, all of the gradient must be worked off: nothing is lost between the two parts.',
+    needs: ['shapes as declared', 'down ∘ up = id', 'up is the adjoint of down', 'energy never increases (E.3)'],
+    effort: 0.4,
+    lifted,
+    example: energyExamples,
+    check: (subject: ProjectorSubject, example) => {
+      const run = new MomentumRun(subject, example);
+      const f0 = run.f.value(run.x);
+      const mean = run.run() / STEPS;
+      const { step: s, momentum: b } = example;
+      const bound = ((f0 - run.f.infimum) / (run.alpha * STEPS)) * (1 / (1 - s / 2) + (2 * b) / (1 - b));
+      require(mean <= bound * (1 + 1e-4) + 1e-9, () =>
+        `mean ‖∇f‖² over ${STEPS} steps is ${show(mean)}, at most ${show(bound)} expected`);
+    },
+  }),
+  law({
+    name: 'energy under noise (E.6)',
+    formula: 'E[E⁺] ≤ E - α(1 - αL/2)E(‖m‖² + ‖g_F‖²) - cE‖m - m̃‖² + α(1-β)σ_J² + (Lα²/2)σ_F²',
+    why: 'Training gradients are noisy; the subspace must pass the variance on and not amplify it.',
+    needs: ['energy never increases (E.3)'],
+    effort: 0.12,
+    lifted: subject =>
+      lifted(subject) ?? (subject.traits.basisFrom === 'gradient' ? 'the subspace depends on the noise' : null),
+    example: energyExamples,
+    check: (subject: ProjectorSubject, example) => {
+      const run = new MomentumRun(subject, example);
+      run.run(3);
+      run.requireDriftUnderNoise();
+    },
+  }),
+];
+
+/** SGDM in the subspace and SGD outside, in float64 but for down and up. */
+class MomentumRun {
+  readonly f: Objective;
+  readonly alpha: number;
+  x: Float64Array;
+  private readonly c: number;
+  private readonly projector: Projector;
+  private readonly site: Site;
+  private basis: Basis | null = null;
+  private m: Float64Array = new Float64Array(0);
+  private epoch = -1;
+
+  constructor(
+    subject: ProjectorSubject,
+    private readonly example: EnergyExample,
+  ) {
+    const { projector, site } = place(subject, example);
+    [this.projector, this.site] = [projector, site];
+    this.f = objective(example.objective, sizeOf(site.shape));
+    this.x = this.f.start.slice();
+    this.alpha = example.step / this.f.smoothness;
+    this.c = (this.alpha * example.momentum) / (2 * (1 - example.momentum));
+  }
+
+  /** Runs and checks every step; returns Σ‖∇f‖². */
+  run(steps: number = STEPS): number {
+    const { f, alpha, c, example } = this;
+    let energy = f.value(this.x) + c * dot(this.m, this.m);
+    let squares = 0;
+    for (let k = 0; k < steps; k++) {
+      const g = f.gradient(this.x);
+      squares += dot(g, g);
+      this.refresh(g, k);
+      const before = this.m;
+      const { m, rest, x } = this.step(g);
+      const [change, free] = [axpy(m, -1, before), dot(rest, rest)];
+      const decrease = alpha * (1 - (alpha * f.smoothness) / 2) * (dot(m, m) + free) + c * dot(change, change);
+      const next = f.value(x) + c * dot(m, m);
+      // down and up round in float32: their error enters the first-order term ‹g, step›.
+      const slack =
+        400 * EPSILON32 * Math.sqrt(this.x.length) * (alpha * dot(g, g) + alpha * dot(m, m) + c * dot(before, before)) +
+        1e-12;
+      require(next <= energy - decrease + slack, () =>
+        `step ${k}, αL = ${example.step}, β = ${example.momentum}: E goes from ${show(energy)} to ${show(next)}, at most ${show(energy - decrease)} expected`);
+      [this.x, this.m, energy] = [x, m, next];
+    }
+    return squares;
+  }
+
+  /** One more step from here, many times with other noise: the mean change of the energy is within its bound. */
+  requireDriftUnderNoise(): void {
+    const { f, alpha, c, example } = this;
+    const b = example.momentum;
+    const g = f.gradient(this.x);
+    this.refresh(g, STEPS);
+    const before = this.m;
+    const energy = f.value(this.x) + c * dot(before, before);
+    const sigma = norm(g) / Math.sqrt(g.length) + 0.1;
+    const key = randomKey(example.seed, 'noise');
+    const excess: number[] = [];
+    for (let draw = 0; draw < DRAWS; draw++) {
+      const noise = g.map((_, i) => (randomUniform(key, draw * g.length + i) < 0.5 ? -sigma : sigma));
+      const { m, rest, x, inside } = this.step(axpy(g, 1, noise), noise);
+      const change = axpy(m, -1, before);
+      const clean = axpy(rest, -1, axpy(noise, -1, inside.noise));
+      const next = f.value(x) + c * dot(m, m);
+      const bound =
+        energy - alpha * (1 - (alpha * f.smoothness) / 2) * (dot(m, m) + dot(clean, clean)) - c * dot(change, change);
+      excess.push(next - bound);
+    }
+    const rank = this.m.length;
+    const [inJ, inF] = [rank * sigma ** 2, (g.length - rank) * sigma ** 2];
+    const allowed = alpha * (1 - b) * inJ + ((f.smoothness * alpha ** 2) / 2) * inF;
+    const mean = excess.reduce((sum, x) => sum + x, 0) / DRAWS;
+    const variance = excess.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (DRAWS - 1);
+    // Eight standard errors of a mean of bounded, nearly normal terms: false alarms far below 1e-9.
+    const slack = 8 * Math.sqrt(variance / DRAWS) + 1e-4 * (allowed + energy);
+    require(mean <= allowed + slack, () =>
+      `the energy exceeds its bound without noise by ${show(mean)} on average, ${show(allowed)} ± ${show(slack)} expected`);
+  }
+
+  private step(
+    g: Float64Array,
+    noise?: Float64Array,
+  ): { m: Float64Array; rest: Float64Array; x: Float64Array; inside: { noise: Float64Array } } {
+    const { alpha, example } = this;
+    const low = this.down(g);
+    const m = low.map((y, i) => example.momentum * this.m[i]! + (1 - example.momentum) * y);
+    const rest = axpy(g, -1, this.up(low));
+    const x = axpy(axpy(this.x, -alpha, this.up(m)), -alpha, rest);
+    return { m, rest, x, inside: { noise: noise === undefined ? noNoise : this.up(this.down(noise)) } };
+  }
+
+  /** Moves to the subspace of step k, and the momentum with it. */
+  private refresh(g: Float64Array, k: number): void {
+    const { projector, site, example } = this;
+    const epoch = Math.floor(k / example.every);
+    if (epoch === this.epoch) return;
+    this.epoch = epoch;
+    const reduced = projector.reducedShape(site, epoch);
+    const size = reduced === null ? 0 : sizeOf(reduced);
+    const previous = this.basis;
+    this.basis = size === 0 ? null : projector.fit(this.tensorOf(g), previous, { site, epoch });
+    const comparable = previous !== null && this.basis !== null && this.m.length === size;
+    if (!comparable || example.onRefresh === 'reset') this.m = new Float64Array(size);
+    else if (example.onRefresh === 'transport') this.m = this.down(this.lift(this.m, previous));
+  }
+
+  private tensorOf(g: ArrayLike<number>): Tensor {
+    return tensor(Float32Array.from(g), [...this.site.shape], 'float32');
+  }
+
+  private down(g: ArrayLike<number>): Float64Array {
+    if (this.basis === null) return new Float64Array(0);
+    return Float64Array.from(numbers(this.projector.down(this.tensorOf(g), this.basis, this.site)));
+  }
+
+  private up(y: Float64Array): Float64Array {
+    return this.basis === null ? new Float64Array(this.x.length) : this.lift(y, this.basis);
+  }
+
+  private lift(y: Float64Array, basis: Basis): Float64Array {
+    const low = tensor(Float32Array.from(y), [...this.reducedShape()], 'float32');
+    return Float64Array.from(numbers(this.projector.up(low, basis, this.site)));
+  }
+
+  private reducedShape(): readonly number[] {
+    return this.projector.reducedShape(this.site, this.epoch)!;
+  }
+}
+
+const noNoise = new Float64Array(0);

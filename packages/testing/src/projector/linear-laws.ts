@@ -1,0 +1,173 @@
+import { matrixView, sizeOf } from '@frugaljs/core';
+import { add, mul, sub, type Tensor } from '@tensorflow/tfjs-core';
+import fc from 'fast-check';
+import { type Law, law, require } from '../law.js';
+import { requireAtMost, requireClose, requireSame, rounding, scaleOf, show } from '../numerics/closeness.js';
+import { dot, norm } from '../numerics/vectors.js';
+import { type Fitted, fitted, type ProjectorSubject, projectOnto, projectorExamples } from './subject.js';
+import { normalTensor, numbers } from './tensor-numbers.js';
+
+const notOrthonormal = ({ traits }: ProjectorSubject): string | null =>
+  traits.orthonormal ? null : 'lifted by the trait orthonormal: false';
+
+/** Relative rounding error of one trip through a projector at this parameter. */
+function error({ site }: Fitted): number {
+  const [m, n] = matrixView(site.shape);
+  return rounding(Math.max(m, n));
+}
+
+/** Laws of down, up and Π = up ∘ down as linear maps. */
+export const LINEAR_LAWS: readonly Law<ProjectorSubject>[] = [
+  law({
+    name: 'linearity',
+    formula: 'down(aG + bH) = a down(G) + b down(H), and likewise up',
+    why: 'Accumulated and averaged gradients must give the accumulated and averaged result; momentum is a sum of them.',
+    needs: ['shapes as declared'],
+    example: projectorExamples,
+    check: (subject: ProjectorSubject, example) => {
+      const all = fitted(subject, example);
+      const { projector, basis, site, reduced } = all;
+      const [a, b] = [0.5, -3];
+      const checkMap = (name: string, map: (x: Tensor) => Tensor, x: Tensor, y: Tensor): void => {
+        const expected = numbers(add(mul(map(x), a), mul(map(y), b)));
+        const found = numbers(map(add(mul(x, a), mul(y, b))));
+        requireClose(`${name}(½G - 3H)`, found, expected, 4 * error(all) * scaleOf(numbers(x), numbers(y)));
+      };
+      const scale = 2 ** example.matrix.exponent;
+      const h = mul(normalTensor(site.shape, example.seed, 'h'), scale);
+      checkMap('down', x => projector.down(x, basis, site), all.g, h);
+      const [x, y] = [normalTensor(reduced, example.seed, 'x'), normalTensor(reduced, example.seed, 'y')];
+      checkMap('up', z => projector.up(z, basis, site), x, y);
+    },
+  }),
+  law({
+    name: 'down ∘ up = id',
+    formula: 'down(up(X)) = X',
+    why: 'up must be the right inverse of down, or a step in the subspace is scaled, rotated or counted twice.',
+    needs: ['shapes as declared'],
+    lifted: notOrthonormal,
+    example: projectorExamples,
+    check: (subject: ProjectorSubject, example) => {
+      const all = fitted(subject, example);
+      const { projector, basis, site, reduced } = all;
+      const x = normalTensor(reduced, example.seed, 'x');
+      const back = projector.down(projector.up(x, basis, site), basis, site);
+      requireClose('down(up(X))', numbers(back), numbers(x), error(all) * scaleOf(numbers(x)));
+    },
+  }),
+  law({
+    name: 'Π² = Π',
+    formula: 'up(down(up(down(G)))) = up(down(G))',
+    why: 'What is in the subspace must stay in it, so that the residual of the residual is the residual.',
+    needs: ['shapes as declared', 'down ∘ up = id'],
+    lifted: notOrthonormal,
+    example: projectorExamples,
+    check: (subject: ProjectorSubject, example) => {
+      const all = fitted(subject, example);
+      const once = projectOnto(all, all.g);
+      const twice = projectOnto(all, once);
+      requireClose('Π(ΠG)', numbers(twice), numbers(once), error(all) * scaleOf(all.values));
+    },
+  }),
+  law({
+    name: 'up is the adjoint of down',
+    formula: '‹up(X), G› = ‹X, down(G)›',
+    why: 'Only then is the step in the subspace the gradient of the loss along it.',
+    needs: ['shapes as declared', 'down ∘ up = id'],
+    lifted: notOrthonormal,
+    example: projectorExamples,
+    check: (subject: ProjectorSubject, example) => {
+      const all = fitted(subject, example);
+      const { projector, basis, site, reduced, g, values } = all;
+      const x = normalTensor(reduced, example.seed, 'x');
+      const outside = dot(numbers(projector.up(x, basis, site)), values);
+      const inside = dot(numbers(x), numbers(projector.down(g, basis, site)));
+      const scale = scaleOf(numbers(x)) * scaleOf(values);
+      requireClose('‹up(X), G›', [outside], [inside], error(all) * scale);
+    },
+  }),
+  law({
+    name: 'Π = Πᵀ',
+    formula: '‹ΠG, H› = ‹G, ΠH›',
+    why: 'An oblique projection mixes the residual into the subspace; descent is then no longer certain.',
+    needs: ['shapes as declared', 'up is the adjoint of down'],
+    lifted: notOrthonormal,
+    example: projectorExamples,
+    check: (subject: ProjectorSubject, example) => {
+      const all = fitted(subject, example);
+      const h = normalTensor(all.site.shape, example.seed, 'h');
+      const left = dot(numbers(projectOnto(all, all.g)), numbers(h));
+      const right = dot(all.values, numbers(projectOnto(all, h)));
+      requireClose('‹ΠG, H›', [left], [right], error(all) * scaleOf(all.values) * scaleOf(numbers(h)));
+    },
+  }),
+  law({
+    name: 'isometry and contraction',
+    formula: '‖up(X)‖ = ‖X‖, ‖down(G)‖ ≤ ‖G‖',
+    why: 'Learning rates and clipping mean the same inside and outside only when lengths are kept.',
+    needs: ['shapes as declared', 'down ∘ up = id'],
+    lifted: notOrthonormal,
+    example: projectorExamples,
+    check: (subject: ProjectorSubject, example) => {
+      const all = fitted(subject, example);
+      const { projector, basis, site, reduced, g, values } = all;
+      const x = normalTensor(reduced, example.seed, 'x');
+      const lifted = norm(numbers(projector.up(x, basis, site)));
+      requireClose('‖up(X)‖', [lifted], [norm(numbers(x))], error(all) * norm(numbers(x)));
+      const low = norm(numbers(projector.down(g, basis, site)));
+      requireAtMost('‖down(G)‖', low, norm(values), error(all) * norm(values));
+    },
+  }),
+  law({
+    name: 'Pythagoras',
+    formula: '‖G‖² = ‖down(G)‖² + ‖G - ΠG‖²',
+    why: 'State-full and state-free parts must share the gradient out without overlap.',
+    needs: ['shapes as declared', 'down ∘ up = id', 'up is the adjoint of down'],
+    lifted: notOrthonormal,
+    example: projectorExamples,
+    check: (subject: ProjectorSubject, example) => {
+      const all = fitted(subject, example);
+      const { projector, basis, site, g, values } = all;
+      const scale = scaleOf(values);
+      const low = norm(numbers(projector.down(g, basis, site))) / scale;
+      const rest = norm(numbers(sub(g, projectOnto(all, g)))) / scale;
+      const whole = norm(values) / scale;
+      requireClose('(‖down(G)‖² + ‖G - ΠG‖²) / ‖G‖²', [low ** 2 + rest ** 2], [whole ** 2], 4 * error(all));
+    },
+  }),
+  law({
+    name: 'coordinates are kept or dropped',
+    formula: 'every entry of ΠG is that of G, or 0, to the last bit; as many are kept as down returns',
+    why: 'A coordinate projector promises an exact residual, and sign-based rules step on every rounding error in it.',
+    needs: ['shapes as declared', 'down ∘ up = id'],
+    lifted: ({ traits }) => (traits.coordinate ? null : 'not a coordinate projector'),
+    example: projectorExamples,
+    check: (subject: ProjectorSubject, example) => {
+      const all = fitted(subject, example);
+      const kept = numbers(projectOnto(all, all.g));
+      all.values.forEach((x, i) => {
+        require(kept[i] === 0 || kept[i] === x, () =>
+          `entry ${i} of ΠG is ${show(kept[i]!)}, neither 0 nor that of G, ${show(x)}`);
+      });
+      const ones = numbers(projectOnto(all, add(mul(all.g, 0), 1)));
+      const count = dot(ones, ones);
+      require(count === sizeOf(all.reduced), () =>
+        `${count} coordinates are kept, down returns ${sizeOf(all.reduced)} numbers`);
+    },
+  }),
+  law({
+    name: 'the whole space is the identity',
+    formula: 'size of down(G) = size of G ⟹ ΠG = G',
+    why: 'With density 1 a hybrid must be its state-full rule; the composition then leaves the residual out.',
+    needs: ['shapes as declared', 'down ∘ up = id'],
+    lifted: notOrthonormal,
+    example: projectorExamples,
+    check: (subject: ProjectorSubject, example) => {
+      const all = fitted(subject, example);
+      fc.pre(sizeOf(all.reduced) === sizeOf(all.site.shape));
+      const whole = numbers(projectOnto(all, all.g));
+      if (subject.traits.coordinate) requireSame('ΠG', whole, all.values);
+      else requireClose('ΠG', whole, all.values, error(all) * scaleOf(all.values));
+    },
+  }),
+];

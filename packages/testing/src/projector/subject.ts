@@ -1,0 +1,179 @@
+import {
+  type Basis,
+  FrugalError,
+  type Projector,
+  type ProjectorTraits,
+  type Shape,
+  type Site,
+  type SiteMember,
+  sizeOf,
+  soleSite,
+} from '@frugaljs/core';
+import { type Tensor, tensor } from '@tensorflow/tfjs-core';
+import fc, { type Arbitrary } from 'fast-check';
+import { densities } from '../arbitraries/densities.js';
+import { type MatrixOptions, type MatrixRecipe, matrixRecipes, matrixValues } from '../arbitraries/matrices.js';
+import { type Parameters, shapes } from '../arbitraries/shapes.js';
+import type { RunOptions } from '../run-laws.js';
+
+/** What a factory of projectors promises beyond the traits of what it makes. */
+export interface ProjectorClaims<Options> {
+  /** Parameters it works on. Default `matrix`. It may still refuse one with a `FrugalError` from `check`. */
+  readonly parameters?: Parameters;
+  /** Options to draw. Default: `{ density }`. */
+  readonly options?: Arbitrary<Options>;
+  /**
+   * The subspace is drawn at random: another seed or epoch gives another one, and on average every direction is kept
+   * alike. Default: true for a basis from the seed. Set it to false where the user or a fixed order decides.
+   */
+  readonly random?: boolean;
+  /**
+   * No subspace of this size keeps more of the gradient it was fitted to (Eckart–Young): the residual is at most this
+   * factor times the smallest possible. 1 for an exact decomposition. Default: no such claim.
+   */
+  readonly optimal?: number;
+  /**
+   * Permuting rows or columns of the gradient permutes its projection: true for singular vectors, false for a basis
+   * fixed in advance. Default false.
+   */
+  readonly permutationEquivariant?: boolean;
+  /** Scales and kinds of the gradients. Default: all kinds, from 2⁻⁴⁰ to 2⁴⁰. */
+  readonly matrices?: MatrixOptions;
+}
+
+export interface ProjectorLawOptions<Options> extends ProjectorClaims<Options>, RunOptions {
+  /** How reports call it. Default: the kind. */
+  readonly name?: string;
+}
+
+export type ProjectorFactory<Options> = (options: Options, site: Site) => Projector;
+
+/** A factory under test. */
+export interface ProjectorSubject {
+  readonly create: ProjectorFactory<unknown>;
+  readonly options: Arbitrary<unknown>;
+  readonly parameters: Parameters;
+  readonly random: boolean;
+  readonly optimal: number | null;
+  readonly permutationEquivariant: boolean;
+  readonly matrices: MatrixOptions;
+  /** Of a projector made with the first options drawn; traits do not depend on options. */
+  readonly traits: ProjectorTraits;
+  readonly kind: string;
+  /** Names of the options drawn. */
+  readonly optionNames: readonly string[];
+  /** Whether the projector has its own way to carry state. */
+  readonly transports: boolean;
+}
+
+export function projectorSubject<Options>(
+  factory: ProjectorFactory<Options>,
+  claims: ProjectorClaims<Options> = {},
+): ProjectorSubject {
+  const options = (claims.options ?? fc.record({ density: densities() })) as Arbitrary<unknown>;
+  const create = factory as ProjectorFactory<unknown>;
+  const drawn = fc.sample(options, { seed: 1, numRuns: 20 });
+  const sample = create(drawn[0], soleSite('parameter', [4, 6]));
+  return {
+    create,
+    options,
+    parameters: claims.parameters ?? 'matrix',
+    random: claims.random ?? sample.traits.basisFrom === 'seed',
+    optimal: claims.optimal ?? null,
+    permutationEquivariant: claims.permutationEquivariant ?? false,
+    matrices: claims.matrices ?? {},
+    traits: sample.traits,
+    kind: sample.kind,
+    optionNames: [...new Set(drawn.flatMap(chosen => Object.keys((chosen ?? {}) as object)))],
+    transports: sample.transport !== undefined,
+  };
+}
+
+/** What one run of a law draws. The shape comes first, so that it shrinks first. */
+export interface ProjectorExample {
+  readonly shape: Shape;
+  readonly options: unknown;
+  readonly matrix: MatrixRecipe;
+  readonly epoch: number;
+  readonly seed: number;
+  /** Parameters of the group before and after this one. */
+  readonly before: number;
+  readonly after: number;
+}
+
+export function projectorExamples(subject: ProjectorSubject): Arbitrary<ProjectorExample> {
+  return fc.record({
+    shape: shapes({ parameters: subject.parameters }),
+    options: subject.options,
+    matrix: matrixRecipes(subject.matrices),
+    epoch: fc.integer({ min: 0, max: 6 }),
+    seed: fc.nat({ max: 99999 }),
+    before: fc.integer({ min: 0, max: 4 }),
+    after: fc.integer({ min: 0, max: 4 }),
+  });
+}
+
+/** The group of a parameter with neighbors of one layer each. */
+export function siteOf({
+  shape,
+  seed,
+  before,
+  after,
+}: Pick<ProjectorExample, 'shape' | 'seed' | 'before' | 'after'>): Site {
+  const neighbor = (_: unknown, i: number): SiteMember => ({ name: `layers.${i}.weight`, shape: [3, 3] });
+  const members = [
+    ...Array.from({ length: before }, neighbor),
+    { name: 'parameter', shape },
+    ...Array.from({ length: after }, (_, i) => neighbor(_, before + i)),
+  ];
+  return { name: 'parameter', shape, seed, path: '', members, index: before };
+}
+
+/** A projector that accepts its site. */
+export interface Placed {
+  readonly projector: Projector;
+  readonly site: Site;
+  readonly epoch: number;
+}
+
+/** Makes the projector; passes over the example when the projector refuses the parameter. */
+export function place(subject: ProjectorSubject, example: ProjectorExample): Placed {
+  const site = siteOf(example);
+  try {
+    const projector = subject.create(example.options, site);
+    projector.check?.(site);
+    return { projector, site, epoch: example.epoch };
+  } catch (error) {
+    if (error instanceof FrugalError) fc.pre(false);
+    throw error;
+  }
+}
+
+/** A projector fitted to a gradient. */
+export interface Fitted extends Placed {
+  readonly reduced: Shape;
+  readonly g: Tensor;
+  /** The entries of g. */
+  readonly values: Float32Array;
+  readonly basis: Basis;
+}
+
+/** Fits the projector; passes over the example when nothing of the parameter is in the subspace. */
+export function fitted(subject: ProjectorSubject, example: ProjectorExample): Fitted {
+  const placed = place(subject, example);
+  const { projector, site, epoch } = placed;
+  const reduced = projector.reducedShape(site, epoch);
+  if (reduced === null || sizeOf(reduced) === 0) fc.pre(false);
+  const values = matrixValues(site.shape, example.matrix);
+  const g = tensor(values, [...site.shape], 'float32');
+  const basis = projector.fit(g, null, { site, epoch });
+  return { ...placed, reduced: reduced!, g, values, basis };
+}
+
+/** Π x = up(down(x)). */
+export function projectOnto(
+  { projector, basis, site }: Pick<Fitted, 'projector' | 'basis' | 'site'>,
+  x: Tensor,
+): Tensor {
+  return projector.up(projector.down(x, basis, site), basis, site);
+}

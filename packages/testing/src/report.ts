@@ -1,0 +1,57 @@
+/** What became of one law. */
+export interface LawResult {
+  readonly law: string;
+  readonly formula: string;
+  readonly why: string;
+  readonly status: 'passed' | 'failed' | 'skipped';
+  /** Examples on which the law was tried; for a broken law, including the one that broke it. */
+  readonly runs: number;
+  /** Seed of the examples; with it and the same number of runs everything repeats. */
+  readonly seed: number;
+  /** Why the law was skipped. */
+  readonly reason?: string;
+  /** What was found, on the smallest example. */
+  readonly message?: string;
+  /** The smallest example that breaks the law. */
+  readonly counterexample?: unknown;
+  /** Steps that shrinking took. */
+  readonly shrinks?: number;
+}
+
+/** What became of all laws of a suite. */
+export interface Report {
+  /** Which suite, and of what. */
+  readonly subject: string;
+  readonly backend: string;
+  readonly seed: number;
+  readonly results: readonly LawResult[];
+  /** True when no law is broken. */
+  readonly passed: boolean;
+}
+
+/** A broken law as text: which, on what, and how to see it again. */
+export function explainFailure(result: LawResult, subject: string): string {
+  return [
+    `${subject} breaks the law "${result.law}": ${result.formula}`,
+    `  ${result.message}`,
+    ...(result.counterexample === undefined ? [] : [`  smallest case: ${JSON.stringify(result.counterexample)}`]),
+    `  why it matters: ${result.why}`,
+    `  found in run ${result.runs}; repeat with { seed: ${result.seed} }`,
+  ].join('\n');
+}
+
+/** A report as text: a line per law, then the broken ones in full. */
+export function formatReport(report: Report): string {
+  const marks = { passed: 'ok  ', failed: 'FAIL', skipped: '-   ' } as const;
+  const lines = report.results.map(result => {
+    const detail = result.status === 'skipped' ? result.reason : `${result.runs} runs`;
+    return `  ${marks[result.status]}  ${result.law} (${detail})`;
+  });
+  const failures = report.results.filter(({ status }) => status === 'failed');
+  const verdict = failures.length === 0 ? 'all laws hold' : `${failures.length} broken`;
+  return [
+    `${report.subject} on ${report.backend}, seed ${report.seed}: ${verdict}`,
+    ...lines,
+    ...failures.map(failure => `\n${explainFailure(failure, report.subject)}`),
+  ].join('\n');
+}

@@ -1,0 +1,110 @@
+import { getBackend, memory, tidy } from '@tensorflow/tfjs-core';
+import fc from 'fast-check';
+import { BrokenLaw, type Law } from './law.js';
+import type { LawResult, Report } from './report.js';
+import { smallerShapes } from './smaller-shapes.js';
+
+export interface RunOptions {
+  /** Seed of all examples. Default 1, so that a suite draws the same examples every time it runs. */
+  readonly seed?: number;
+  /** Examples per law. Default 25. */
+  readonly numRuns?: number;
+}
+
+export const DEFAULT_SEED = 1;
+export const DEFAULT_RUNS = 25;
+
+/** Tries laws in their order. A law is left out when one that it needs is broken. */
+export function runLaws<Subject>(
+  name: string,
+  laws: readonly Law<Subject>[],
+  subject: Subject,
+  options: RunOptions = {},
+): Report {
+  const results = new Map<string, LawResult>();
+  for (const law of laws) results.set(law.name, runLaw(law, subject, options, results));
+  const all = [...results.values()];
+  return {
+    subject: name,
+    backend: getBackend(),
+    seed: options.seed ?? DEFAULT_SEED,
+    results: all,
+    passed: all.every(({ status }) => status !== 'failed'),
+  };
+}
+
+/** Tries one law. `before` holds the results of the laws that came before it. */
+export function runLaw<Subject>(
+  law: Law<Subject>,
+  subject: Subject,
+  { seed = DEFAULT_SEED, numRuns = DEFAULT_RUNS }: RunOptions = {},
+  before: ReadonlyMap<string, LawResult> = new Map(),
+): LawResult {
+  const about = { law: law.name, formula: law.formula, why: law.why, seed };
+  const reason = reasonToSkip(law, subject, before);
+  if (reason !== null) return { ...about, status: 'skipped', runs: 0, reason };
+  const { effort = 1 } = law;
+  const details = fc.check(
+    fc.property(law.example(subject), example => tryExample(law, subject, example)),
+    { seed, numRuns: effort === 'once' ? 1 : Math.max(1, Math.round(numRuns * effort)), maxSkipsPerRun: 40 },
+  );
+  if (!details.failed) return { ...about, status: 'passed', runs: details.numRuns };
+  if (details.counterexample === null) {
+    const drawn = details.numRuns + details.numSkips;
+    const only = `no example to which it applies in ${drawn} drawn`;
+    return details.numRuns > 0
+      ? { ...about, status: 'passed', runs: details.numRuns }
+      : { ...about, status: 'skipped', runs: 0, reason: only };
+  }
+  const shrunk = { example: details.counterexample[0], error: details.errorInstance };
+  const { example, error } = toSmallestShape(law, subject, shrunk);
+  const message = error instanceof BrokenLaw ? error.message : `it throws ${String(error)}`;
+  return {
+    ...about,
+    status: 'failed',
+    runs: details.numRuns,
+    message,
+    counterexample: example,
+    shrinks: details.numShrinks,
+  };
+}
+
+/** Why a law says nothing about the subject. */
+export function reasonToSkip<Subject>(
+  law: Law<Subject>,
+  subject: Subject,
+  before: ReadonlyMap<string, LawResult> = new Map(),
+): string | null {
+  const lifted = law.lifted?.(subject) ?? null;
+  if (lifted !== null) return lifted;
+  const broken = law.needs?.find(name => before.get(name)?.status === 'failed');
+  return broken === undefined ? null : `it follows from "${broken}", which is broken`;
+}
+
+/** Checks one example; whatever it does, no tensor outlives it. */
+function tryExample<Subject>(law: Law<Subject>, subject: Subject, example: unknown): void {
+  const { numTensors } = memory();
+  tidy(() => law.check(subject, example));
+  const left = memory().numTensors - numTensors;
+  if (left !== 0) throw new BrokenLaw(`${left} tensors outlive tf.tidy; tf.keep or tf.variable must not be used here`);
+}
+
+interface Failure {
+  readonly example: unknown;
+  readonly error: unknown;
+}
+
+/**
+ * Shrinking moves one part of an example at a time and may stop at a shape that no single move makes smaller. This tries
+ * every smaller shape, smallest first, and so ends at the smallest that fails with the same other parts.
+ */
+function toSmallestShape<Subject>(law: Law<Subject>, subject: Subject, failure: Failure): Failure {
+  for (const example of smallerShapes(failure.example)) {
+    try {
+      tryExample(law, subject, example);
+    } catch (error) {
+      if (!fc.PreconditionFailure.isFailure(error)) return { example, error };
+    }
+  }
+  return failure;
+}
