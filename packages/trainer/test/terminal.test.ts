@@ -5,6 +5,7 @@ import { comparisonTable } from '../src/comparison/table.js';
 import { Progress, type ProgressState } from '../src/terminal/progress.js';
 import { textTable } from '../src/terminal/text-table.js';
 import { formatBytes, formatDuration, formatMilliseconds } from '../src/terminal/units.js';
+import { wrap } from '../src/terminal/wrap.js';
 import { RunRecord } from '../src/training/record.js';
 import { smoothed } from '../src/training/smoothed-loss.js';
 import { runResult } from './support/comparison.js';
@@ -50,6 +51,11 @@ test('columns of a table line up', () => {
       ['right', 'left'],
     ).split('\n'),
   ).toEqual([' a   b', '───────', ' 1   x', '22   yy']);
+});
+
+test('prose is broken between words', () => {
+  expect(wrap('a run of some steps', 8)).toBe('a run of\nsome\nsteps');
+  expect(wrap('incomprehensibilities', 8)).toBe('incomprehensibilities');
 });
 
 test('the comparison table has a row for every run, with a reason where there is no result', () => {

@@ -37,7 +37,7 @@ test('labels name the method and what was chosen about it', () => {
     'FRUGAL ρ=0',
     'FRUGAL-svd ρ=0.25',
     'GaLore (rank 8)',
-    'BAdam (learningRate 0.5)',
+    'BAdam (lr 0.5)',
   ]);
 });
 

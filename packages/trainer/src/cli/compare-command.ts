@@ -20,6 +20,9 @@ interface CompareFlags {
   readonly json?: string;
 }
 
+/** Characters of a line of prose: about as wide as the table. */
+const LINE = 104;
+
 /** `frugal compare`: the same model and text with several optimizers. */
 export function compareCommand(streams: Streams, finished: (exitCode: number) => void): Command {
   const { optimizers, steps, batch, length, seed, data, minutes } = COMPARISON_DEFAULTS;
@@ -63,6 +66,7 @@ async function run(flags: CompareFlags, streams: Streams): Promise<number> {
     { requireWritable, writeJson },
     { EXIT },
     { formatDuration },
+    { wrap },
   ] = await Promise.all([
     import('./run-comparison.js'),
     import('../comparison/table.js'),
@@ -70,13 +74,14 @@ async function run(flags: CompareFlags, streams: Streams): Promise<number> {
     import('./output-file.js'),
     import('./failure.js'),
     import('../terminal/units.js'),
+    import('../terminal/wrap.js'),
   ]);
   const reportFile = flags.report === false ? null : requireWritable('report', flags.report);
   const jsonFile = flags.json === undefined ? null : requireWritable('json', flags.json);
   const comparison = await runComparison(flags, streams.stderr, began);
   if (comparison === null || comparison.runs.length === 0) return EXIT.interrupted;
 
-  streams.stdout.write(`\n${comparisonTable(comparison)}\n\n${caveat(comparison.settings)}\n`);
+  streams.stdout.write(`\n${comparisonTable(comparison)}\n\n${wrap(caveat(comparison.settings), LINE)}\n`);
   if (jsonFile !== null) writeJson(jsonFile, comparison);
   if (reportFile !== null) {
     const { comparisonReport } = await import('../report/report.js');

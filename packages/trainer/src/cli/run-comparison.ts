@@ -106,6 +106,7 @@ function runAll(plan: Plan, { batch, length, seed, backend }: ComparisonRequest,
 
   const pace = new ComparisonPace({ runs: methods.length, steps, tokensPerStep: batch * length });
   const place = (run: number): string => `[${run + 1}/${methods.length}]`;
+  const titleWidth = Math.max(...methods.map(({ label }) => [...`${place(0)} ${label}`].length));
   let ended = 0;
   return compare({
     config,
@@ -119,7 +120,7 @@ function runAll(plan: Plan, { batch, length, seed, backend }: ComparisonRequest,
     onStep: (method, step) => {
       pace.add(ended, step);
       const title = `${place(ended)} ${method.label}`;
-      progress.update({ title, done: step.step, total: steps, details: pace.details() });
+      progress.update({ title, titleWidth, done: step.step, total: steps, details: pace.details() });
     },
     onRunEnd: run => progress.print(`${place(ended++)} ${run.optimizer}: ${outcome(run, pace.runSeconds())}`),
   });

@@ -98,6 +98,9 @@ function labelOf(known: string, { title }: Tuning, options: JsonObject, given: J
   const base = isFrugal ? `${title}${projector} ρ=${options['density']}` : title;
   const extra = Object.entries(given).filter(([key]) => !(isFrugal && key === 'density'));
   if (extra.length === 0) return base;
-  const shown = extra.map(([key, value]) => `${key} ${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  const shown = extra.map(([key, value]) => {
+    const name = key === 'learningRate' ? 'lr' : key;
+    return `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`;
+  });
   return `${base} (${shown.join(', ')})`;
 }

@@ -15,9 +15,11 @@ const TOP = 14;
 const BOTTOM = 44;
 const LEFT = 46;
 const LABEL_HEIGHT = 17;
+const LONGEST_LABEL = 36;
+const CHARACTER_WIDTH = 7.4;
 
 /** The fall of the first steps is cut off at this share of the run, or it would press all else into a line. */
-const CUT = 0.05;
+const CUT = 0.12;
 
 interface Frame {
   readonly left: number;
@@ -76,8 +78,8 @@ function frameOf(series: readonly Series[], steps: number, { width, height, labe
   let high = Math.max(...series.map(({ values }) => Math.max(...values.slice(Math.min(cut, values.length - 1)))));
   if (series.length === 0) [low, high] = [0, 1];
   const padding = 0.05 * (high - low) || 0.5;
-  const longest = Math.max(0, ...series.map(({ label }) => [...label].length));
-  const right = width - (labels ? Math.min(240, 26 + 7.4 * longest) : 14);
+  const longest = Math.max(0, ...series.map(({ label }) => [...shortened(label)].length));
+  const right = width - (labels ? 26 + CHARACTER_WIDTH * longest : 14);
   return { left: LEFT, right, top: TOP, bottom: height - BOTTOM, steps, low: low - padding, high: high + padding };
 }
 
@@ -109,7 +111,7 @@ function endMarks(
       `<path class="leader ${colorClass(index)}" data-series="${index}" ` +
       `d="M${at(x(step) + 7)} ${at(last)}L${frame.right + 16} ${at(heights[i]!)}"/>` +
       `<text class="name ${colorClass(index)}" data-series="${index}" x="${frame.right + 20}" y="${at(heights[i]! + 4)}">` +
-      `${escapeHtml(label)}</text>`,
+      `${escapeHtml(shortened(label))}</text>`,
   );
   return [...names, ...marks];
 }
@@ -124,6 +126,11 @@ function spread(wanted: readonly number[], top: number, bottom: number): number[
     heights[i] = Math.min(heights[i]!, i === heights.length - 1 ? bottom : heights[i + 1]! - LABEL_HEIGHT);
   }
   return heights;
+}
+
+function shortened(label: string): string {
+  const characters = [...label];
+  return characters.length <= LONGEST_LABEL ? label : `${characters.slice(0, LONGEST_LABEL - 1).join('')}…`;
 }
 
 /** A coordinate: a tenth of a pixel is enough. */

@@ -56,7 +56,7 @@ table { border-collapse: collapse; }
 .state { width: 27%; } .state .value { display: block; }
 .bar { display: block; height: 6px; border-radius: 3px; background: var(--bar); margin-top: 3px; overflow: hidden; }
 .bar span { display: block; height: 100%; border-radius: 3px; background: var(--color); }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: 6px 22px; margin: 12px 0 0; font-size: .95rem; }
+dl { display: grid; grid-template-columns: fit-content(240px) 1fr; gap: 6px 22px; margin: 12px 0 0; font-size: .95rem; }
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 code { font: .9em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 footer { color: var(--soft); font-size: .85rem; margin-top: 28px; }
@@ -68,7 +68,7 @@ footer { color: var(--soft); font-size: .85rem; margin-top: 28px; }
   .results thead { display: none; }
   .results tr { border-top: 1px solid var(--rule); padding: 10px 0; } .results tbody tr:first-child { border-top: 0; }
   .results th, .results td { border: 0; padding: 2px 0; width: auto; }
-  .results td { display: flex; justify-content: space-between; gap: 12px; }
+  .results td { display: flex; justify-content: space-between; gap: 2px 12px; }
   .results td::before { content: attr(data-title); color: var(--soft); }
   .results td.state { flex-wrap: wrap; } .results .bar { flex-basis: 100%; margin-bottom: 4px; }
   dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: 8px; }

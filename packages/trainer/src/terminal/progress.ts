@@ -8,6 +8,8 @@ export interface ProgressOutput {
 export interface ProgressState {
   /** What is going on, such as `[2/5] FRUGAL ρ=0.25`. */
   readonly title: string;
+  /** Keeps what follows the title in its place when titles of other lengths come. */
+  readonly titleWidth?: number;
   readonly done: number;
   readonly total: number;
   /** What else to say, most important first; on a narrow terminal the last ones are left out. */
@@ -71,7 +73,8 @@ function plainLine({ title, done, total, details }: ProgressState): string {
 }
 
 /** The line, with the bar as wide as there is room for and as many details as fit. */
-function liveLine({ title, done, total, details }: ProgressState, columns: number): string {
+function liveLine({ title: name, titleWidth = 0, done, total, details }: ProgressState, columns: number): string {
+  const title = name + ' '.repeat(Math.max(0, titleWidth - [...name].length));
   const count = `${String(done).padStart(String(total).length)}/${total}`;
   const shown = [...details];
   const text = (): string => [count, ...shown].join('  ');
