@@ -286,3 +286,31 @@ test('staggered refreshes spread over the interval, and continue so after a rest
   optimizer.dispose();
   tf.dispose([variables, g]);
 });
+
+test('loaded state waits for a variable that is frozen at first', async () => {
+  const values = new Map<string, Float32Array>();
+  for (const interrupted of [false, true]) {
+    const [a, b] = ['wait.a', 'wait.b'].map(name => tf.variable(tf.ones([3, 2]), true, name)) as [
+      tf.Variable,
+      tf.Variable,
+    ];
+    const both = { [a.name]: tf.fill([3, 2], 0.5), [b.name]: tf.fill([3, 2], -2) };
+    let optimizer = recipe('frugal', { density: 0.5, updateGap: 3, projectable: { minRank: 2 } });
+    for (let i = 0; i < 4; i++) optimizer.applyGradients(both);
+    if (interrupted) {
+      const next = recipe('frugal', { density: 0.5, updateGap: 3, projectable: { minRank: 2 } });
+      await next.setWeights(await optimizer.getWeights());
+      optimizer.dispose();
+      optimizer = next;
+    }
+    optimizer.applyGradients({ [a.name]: both[a.name]! });
+    for (let i = 0; i < 3; i++) optimizer.applyGradients(both);
+    for (const variable of [a, b]) {
+      const found = variable.dataSync().slice() as Float32Array;
+      if (interrupted) expect(found).toEqual(values.get(variable.name));
+      values.set(variable.name, found);
+    }
+    optimizer.dispose();
+    tf.dispose([a, b, both]);
+  }
+});

@@ -6,20 +6,19 @@ import {
   Optimizer,
   type Scalar,
   serialization,
-  type Tensor,
+  Tensor,
   type Variable,
 } from '@tensorflow/tfjs-core';
-import { type SavedState, StateReader } from '../runtime/saved-state.js';
+import type { SavedState } from '../runtime/saved-state.js';
 import { GradientAccumulator } from './accumulator.js';
-import { type Assigned, assign } from './assignment.js';
 import { compositionFromJson, compositionToJson } from './composition-json.js';
 import { type Explanation, explain } from './explain.js';
 import { examineGradients } from './gradient-health.js';
 import { type Gradients, type NamedTensor, readGradients, type VariableGradient } from './gradients.js';
 import { type MemoryReport, memoryReport } from './memory-report.js';
 import type { ComposeOptions, NamedShape } from './options.js';
-import { fromNamedTensors, matchSavedNames, OWN, type SavedStates, toNamedTensors } from './saved-weights.js';
-import { TrainedParameter } from './trained-parameter.js';
+import { disposeStates, fromNamedTensors, OWN, type SavedStates, toNamedTensors } from './saved-weights.js';
+import { TrainedParameters } from './trained-parameters.js';
 import { requireLearningRate, validateOptions } from './validate-options.js';
 
 /**
@@ -37,11 +36,7 @@ export class ComposedOptimizer extends Optimizer {
   private readonly options: ComposeOptions;
   private rate: number | Schedule;
   private readonly accumulator: GradientAccumulator;
-  private readonly trained = new Map<string, TrainedParameter>();
-  private assigned: ReadonlyMap<string, Assigned> = new Map();
-  private readonly claimed = new Map<string, Variable>();
-  /** Names under which state was saved, of variables that have another name since: seeds follow these. */
-  private readonly savedNames = new Map<string, string>();
+  private readonly parameters: TrainedParameters;
   private pending: SavedStates | null = null;
   private handedOut: Tensor[] = [];
   private disposed = false;
@@ -51,6 +46,7 @@ export class ComposedOptimizer extends Optimizer {
     validateOptions(options);
     this.options = { ...options, groups: options.groups.map(group => ({ ...group })) };
     this.rate = options.learningRate;
+    this.parameters = new TrainedParameters(this.options, this);
     this.accumulator = new GradientAccumulator(options.accumulate ?? 1);
     this.iterations_ = 0;
   }
@@ -82,7 +78,7 @@ export class ComposedOptimizer extends Optimizer {
   override applyGradients(gradients: NamedTensorMap | NamedTensor[] | Gradients): void {
     this.requireLive();
     const { onMissingGradient = 'throw', onNonFinite = 'throw', accumulate = 1 } = this.options;
-    const read = readGradients(gradients as Gradients, onMissingGradient, name => this.claimed.has(name));
+    const read = readGradients(gradients as Gradients, onMissingGradient, name => this.parameters.knows(name));
     const entries = this.adopt(read);
     if (accumulate === 1) {
       this.update(entries);
@@ -129,9 +125,11 @@ export class ComposedOptimizer extends Optimizer {
   }
 
   /** The expression, the kernel that runs it and the bytes of state, per variable. */
-  explain(parameters: readonly NamedShape[] | Readonly<Record<string, NamedShape>> = this.variables()): Explanation {
+  explain(
+    parameters: readonly NamedShape[] | Readonly<Record<string, NamedShape>> = this.parameters.variables(),
+  ): Explanation {
     const kernels = this.kernels();
-    return explain(this.memoryReport(parameters), name => this.trained.get(name)?.describe(kernels));
+    return explain(this.memoryReport(parameters), name => this.parameters.describe(name, kernels));
   }
 
   /** The composition as JSON, for `fromJson` and configuration files. */
@@ -169,12 +167,9 @@ export class ComposedOptimizer extends Optimizer {
         ['accumulated', this.accumulator.count],
       ]),
     );
-    for (const [name, parameter] of this.trained) {
-      const state: SavedState = new Map();
-      parameter.bound.save('', state);
+    this.parameters.save(states, (name, state) => {
       if (sums.has(name)) state.set('accumulator', sums.get(name)!);
-      if (state.size > 0) states.set(this.savedNames.get(name) ?? name, state);
-    }
+    });
     return toNamedTensors(states, this.handedOut);
   }
 
@@ -194,20 +189,17 @@ export class ComposedOptimizer extends Optimizer {
       });
     }
     if (this.pending !== null) disposeStates(this.pending);
-    for (const parameter of this.trained.values()) parameter.bound.reset();
+    this.parameters.reset();
     this.accumulator.reset();
     [this.iterations_, this.skippedUpdates, this.accumulator.count] = counters as [number, number, number];
     this.pending = states;
-    if (this.claimed.size > 0) this.restorePending([...this.claimed.values()]);
+    this.restorePending();
   }
 
   /** Frees all state; the variables can then be trained by another optimizer. */
   override dispose(): void {
     if (this.disposed) return;
-    for (const parameter of this.trained.values()) parameter.bound.dispose();
-    for (const variable of this.claimed.values()) TrainedParameter.release(variable, this);
-    this.trained.clear();
-    this.claimed.clear();
+    this.parameters.dispose();
     this.accumulator.reset();
     this.disposeHandedOut();
     if (this.pending !== null) disposeStates(this.pending);
@@ -217,7 +209,7 @@ export class ComposedOptimizer extends Optimizer {
 
   private update(entries: readonly VariableGradient[]): void {
     const { clip = {}, onNonFinite = 'throw' } = this.options;
-    const gradients = entries.filter(({ name }) => this.trained.has(name));
+    const gradients = entries.filter(({ name }) => this.parameters.get(name) !== undefined);
     const kernels = this.kernels();
     const { finite, factor } = examineGradients(gradients, clip, onNonFinite, kernels);
     if (!finite) {
@@ -227,82 +219,34 @@ export class ComposedOptimizer extends Optimizer {
     const context = { rate: this.learningRate, update: this.updates, factor, kernels };
     const stepped = new Set<string>();
     for (const { name, variable, gradient } of gradients) {
-      this.trained.get(name)!.step(variable, gradient, context);
+      this.parameters.get(name)!.step(variable, gradient, context);
       stepped.add(name);
     }
-    for (const [name, parameter] of this.trained) {
+    for (const [name, parameter] of this.parameters.all()) {
       if (!stepped.has(name)) parameter.bound.release(this.updates);
     }
     this.incrementIterations();
   }
 
-  /** Binds variables that appear for the first time; returns the entries that are trained. */
+  /** Takes in variables that appear for the first time; returns the entries that are trained. */
   private adopt(entries: readonly VariableGradient[]): readonly VariableGradient[] {
-    for (const { variable } of entries) TrainedParameter.requireUnclaimed(variable, this);
-    const isNew = entries.some(({ name }) => !this.assigned.has(name));
-    if (isNew) this.assignNew(entries);
-    for (const { name, variable } of entries) {
-      if (this.claimed.get(name) === variable) continue;
-      this.claimed.set(name, variable);
-      TrainedParameter.claim(variable, this);
-    }
-    if (isNew && this.pending !== null) this.restorePending(entries.map(({ variable }) => variable));
-    return entries.filter(({ name }) => this.trained.has(name));
+    if (this.parameters.adopt(entries)) this.restorePending();
+    return entries.filter(({ name }) => this.parameters.get(name) !== undefined);
   }
 
-  private assignNew(entries: readonly VariableGradient[]): void {
-    const parameters = entries.map(({ variable }) => variable);
-    const { groups, seed = 0 } = this.options;
-    const assigned = assign(groups, parameters, seed, this.assigned);
-    const made = new Map<string, TrainedParameter>();
-    for (const [name, place] of assigned) {
-      const group = groups[place.group]!;
-      if (!group.frozen && !this.trained.has(name))
-        made.set(name, new TrainedParameter(place, group, this.options.clip?.value));
-    }
-    this.assigned = assigned;
-    for (const [name, parameter] of made) this.trained.set(name, parameter);
-    this.moveAll();
-  }
-
-  /** Tells every rule where it is now. */
-  private moveAll(): void {
-    for (const [name, parameter] of this.trained) {
-      const { site } = this.assigned.get(name)!;
-      parameter.bound.move({ ...site, name: this.savedNames.get(name) ?? name });
-    }
-  }
-
-  /** Hands saved state to those of the variables that have none yet; the rest waits for variables still to come. */
-  private restorePending(variables: readonly Variable[]): void {
-    const pending = this.pending!;
-    const waiting = variables.filter(({ name }) => this.trained.has(name));
-    const sources = matchSavedNames(waiting, pending);
-    for (const [name, source] of sources) this.savedNames.set(name, source);
-    this.moveAll();
-    for (const variable of waiting) {
-      const source = sources.get(variable.name);
-      if (source === undefined) continue;
-      const entries = new Map(pending.get(source)!);
+  /** Hands loaded state to the variables met so far; the rest waits for variables still to come. */
+  private restorePending(): void {
+    const { pending } = this;
+    if (pending === null || this.parameters.variables().length === 0) return;
+    this.parameters.restore(pending, (variable, entries) => {
       const sum = entries.get('accumulator');
-      if (sum !== undefined && typeof sum !== 'number' && !(sum instanceof Int32Array)) {
-        this.accumulator.restore(variable, sum);
-        entries.delete('accumulator');
-      }
-      const reader = new StateReader(variable.name, entries);
-      this.trained.get(variable.name)!.bound.restore('', reader, {});
-      reader.finish();
-    }
-    disposeStates(pending);
-    this.pending = null;
+      if (sum instanceof Tensor) this.accumulator.restore(variable, sum);
+      entries.delete('accumulator');
+    });
   }
 
   private kernels(): KernelSet | null {
     return this.options.kernels === 'reference' ? null : kernelsFor(getBackend());
-  }
-
-  private variables(): Variable[] {
-    return [...this.claimed.values()];
   }
 
   private disposeHandedOut(): void {
@@ -337,12 +281,4 @@ serialization.registerClass(ComposedOptimizer as unknown as serialization.Serial
 function listOf(parameters: readonly NamedShape[] | Readonly<Record<string, NamedShape>>): readonly NamedShape[] {
   if (Array.isArray(parameters)) return parameters;
   return Object.entries(parameters).map(([name, { shape }]) => ({ name, shape }));
-}
-
-function disposeStates(states: SavedStates): void {
-  for (const entries of states.values()) {
-    for (const entry of entries.values()) {
-      if (typeof entry !== 'number' && !(entry instanceof Int32Array)) entry.dispose();
-    }
-  }
 }

@@ -2,6 +2,7 @@ import { InvalidStateError, sameShape } from '@frugaljs/core';
 import { keep, scalar, type Tensor, tensor1d } from '@tensorflow/tfjs-core';
 import type { SavedEntry, SavedState } from '../runtime/saved-state.js';
 import type { NamedTensor } from './gradients.js';
+import type { NamedShape } from './options.js';
 
 /** Between a variable's name and the path of its state; variable names hold slashes of their own. */
 const SEPARATOR = '::';
@@ -47,6 +48,15 @@ export async function fromNamedTensors(weights: readonly NamedTensor[]): Promise
   return states;
 }
 
+/** Frees the tensors of saved states. */
+export function disposeStates(states: SavedStates): void {
+  for (const entries of states.values()) {
+    for (const entry of entries.values()) {
+      if (typeof entry !== 'number' && !(entry instanceof Int32Array)) entry.dispose();
+    }
+  }
+}
+
 async function entryOf(tensor: Tensor): Promise<SavedEntry> {
   if (tensor.dtype !== 'int32') return keep(tensor.clone());
   const integers = Int32Array.from(await tensor.data());
@@ -55,46 +65,43 @@ async function entryOf(tensor: Tensor): Promise<SavedEntry> {
 
 /**
  * Finds, for variables in training, the names under which their state was saved. Loading a model beside a live one
- * renames its variables (`kernel` becomes `kernel_1`), so a name is looked for as it is, then without its number, and
- * if neither is there for all of them, by position when there are as many and all slots of equal shape agree.
+ * renames its variables (`kernel` becomes `kernel_1`), so a name is looked for as it is, then without its number if only
+ * one fits, and then, if there are as many names left as variables and all slots fit, by position. State that belongs to
+ * no variable may wait for one to come; variables without state start afresh; but not both at once.
+ *
+ * @throws InvalidStateError when state and variables are left over that do not fit each other.
  */
-export function matchSavedNames(
-  variables: readonly { readonly name: string; readonly shape: readonly number[] }[],
-  saved: SavedStates,
-): Map<string, string> {
-  const savedNames = [...saved.keys()].filter(name => name !== OWN);
-  const exact = new Map(variables.filter(({ name }) => saved.has(name)).map(({ name }) => [name, name]));
-  if (exact.size === savedNames.length) return exact;
-
-  const withoutNumber = new Map<string, string[]>();
-  for (const name of savedNames) {
-    if (exact.has(name)) continue;
+export function matchSavedNames(variables: readonly NamedShape[], saved: SavedStates): Map<string, string> {
+  const matched = new Map(variables.filter(({ name }) => saved.has(name)).map(({ name }) => [name, name]));
+  const left = (): { variables: NamedShape[]; names: string[] } => {
+    const used = new Set(matched.values());
+    return {
+      variables: variables.filter(({ name }) => !matched.has(name)),
+      names: [...saved.keys()].filter(name => name !== OWN && !used.has(name)),
+    };
+  };
+  const byName = left();
+  for (const { name } of byName.variables) {
     const stem = stemOf(name);
-    withoutNumber.set(stem, [...(withoutNumber.get(stem) ?? []), name]);
+    const candidates = byName.names.filter(candidate => stemOf(candidate) === stem);
+    const rivals = byName.variables.filter(rival => stemOf(rival.name) === stem);
+    if (candidates.length === 1 && rivals.length === 1) matched.set(name, candidates[0]!);
   }
-  const byStem = new Map(exact);
-  for (const { name } of variables) {
-    const candidates = withoutNumber.get(stemOf(name)) ?? [];
-    const rivals = variables.filter(other => !exact.has(other.name) && stemOf(other.name) === stemOf(name));
-    if (!exact.has(name) && candidates.length === 1 && rivals.length === 1) byStem.set(name, candidates[0]!);
-  }
-  if (byStem.size === savedNames.length) return byStem;
-
-  const fits = (variable: { readonly shape: readonly number[] }, name: string): boolean =>
-    [...saved.get(name)!.entries()].every(
-      ([path, entry]) =>
-        path.includes('/') ||
-        typeof entry === 'number' ||
-        entry instanceof Int32Array ||
-        mayBelong(entry.shape, variable.shape),
-    );
-  if (variables.length === savedNames.length && variables.every((variable, i) => fits(variable, savedNames[i]!))) {
-    return new Map(variables.map(({ name }, i) => [name, savedNames[i]!]));
+  const rest = left();
+  if (rest.variables.length === 0 || rest.names.length === 0) return matched;
+  if (
+    rest.variables.length === rest.names.length &&
+    rest.variables.every((variable, i) => mayBelong(saved.get(rest.names[i]!)!, variable))
+  ) {
+    rest.variables.forEach(({ name }, i) => {
+      matched.set(name, rest.names[i]!);
+    });
+    return matched;
   }
   throw new InvalidStateError({
     parameter: 'setWeights',
-    found: `state of ${savedNames.join(', ')}`,
-    expected: `state of ${variables.map(({ name }) => name).join(', ')}`,
+    found: `state of ${rest.names.join(', ')}`,
+    expected: `state of ${rest.variables.map(({ name }) => name).join(', ')}`,
     advice: 'Give the variables the names they had when the state was saved.',
   });
 }
@@ -103,7 +110,10 @@ function stemOf(name: string): string {
   return name.replace(/_\d+(?=$|\/)/g, '');
 }
 
-/** A slot has the shape of its variable, one value per row or column, or one in all. */
-function mayBelong(slot: readonly number[], variable: readonly number[]): boolean {
-  return sameShape(slot, variable) || slot.length === 0 || (slot.length === 2 && slot.includes(1));
+/** A slot outside a subspace has the shape of its variable, one value per row or column, or one in all. */
+function mayBelong(state: ReadonlyMap<string, SavedEntry>, { shape }: NamedShape): boolean {
+  return [...state].every(([path, entry]) => {
+    if (path.includes('/') || typeof entry === 'number' || entry instanceof Int32Array) return true;
+    return sameShape(entry.shape, shape) || entry.rank === 0 || (entry.rank === 2 && entry.shape.includes(1));
+  });
 }

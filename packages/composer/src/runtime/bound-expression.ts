@@ -1,6 +1,7 @@
 import { type ExpressionRule, type Graph, interpret, type Shape, type Site, traceRule } from '@frugaljs/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import type { BoundRule, PlannedTensor, RestoreContext, StepContext } from './bound-rule.js';
+import type { BoundRule, RestoreContext, StepContext } from './bound-rule.js';
+import type { PlannedTensor } from './planned-tensor.js';
 import type { SavedState, StateReader } from './saved-state.js';
 import { type Carry, type CoordinateMove, SlotState } from './slot-state.js';
 

@@ -1,5 +1,6 @@
 import type { Site } from '@frugaljs/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
+import type { PlannedTensor } from './planned-tensor.js';
 import type { SavedState, StateReader } from './saved-state.js';
 import type { Carry, CoordinateMove } from './slot-state.js';
 
@@ -18,13 +19,6 @@ export interface Occupied {
   readonly kind: string;
   /** Ascending indices covered after the given number of updates. */
   at(update: number): Int32Array;
-}
-
-/** One tensor of a rule's state, before it exists. */
-export interface PlannedTensor {
-  readonly path: string;
-  readonly shape: readonly number[];
-  readonly role: 'slot' | 'basis';
 }
 
 /** A rule at work on one parameter: the rule, where it is, and its state. */

@@ -14,8 +14,9 @@ import {
 } from '@frugaljs/core';
 import { keep, type Tensor, tidy } from '@tensorflow/tfjs-core';
 import { BoundExpression } from './bound-expression.js';
-import type { BoundRule, Occupied, PlannedTensor, RestoreContext, StepContext } from './bound-rule.js';
+import type { BoundRule, Occupied, RestoreContext, StepContext } from './bound-rule.js';
 import { CoordinateAges } from './coordinate-ages.js';
+import type { PlannedTensor } from './planned-tensor.js';
 import { EXACT_RESIDUAL, TOLERANT_RESIDUAL } from './residual-graph.js';
 import { joinPath, type SavedState, type StateReader } from './saved-state.js';
 import { type Carry, type CoordinateMove, SlotState } from './slot-state.js';

@@ -1,6 +1,7 @@
 import { ShapeMismatchError, type Site, sameShape, slotShape, type TensorRule } from '@frugaljs/core';
 import { fill, type Tensor } from '@tensorflow/tfjs-core';
-import type { BoundRule, PlannedTensor, StepContext } from './bound-rule.js';
+import type { BoundRule, StepContext } from './bound-rule.js';
+import type { PlannedTensor } from './planned-tensor.js';
 import type { SavedState, StateReader } from './saved-state.js';
 import { type Carry, SlotState } from './slot-state.js';
 

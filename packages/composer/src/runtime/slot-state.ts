@@ -1,7 +1,7 @@
 import { type Extent, type Shape, type SlotSpec, slotShape } from '@frugaljs/core';
 import { add, fill, keep, mean, mul, reshape, type Tensor, tidy, zeros } from '@tensorflow/tfjs-core';
-import type { PlannedTensor } from './bound-rule.js';
 import { CoordinateAges, type Scaled } from './coordinate-ages.js';
+import type { PlannedTensor } from './planned-tensor.js';
 import { joinPath, type SavedState, type StateReader } from './saved-state.js';
 
 /** Carries one element-wise tensor of state to the new coordinates of a subspace. */
