@@ -1,0 +1,20 @@
+import { env, getBackend, ready, setBackend } from '@tensorflow/tfjs-core';
+
+const LOADERS = {
+  cpu: () => Promise.all([import('@tensorflow/tfjs-backend-cpu'), import('@frugaljs/backend-wasm/cpu')]),
+  wasm: () => import('@frugaljs/backend-wasm'),
+} as const;
+
+/** The backends a replay can run on, each with the project's own kernels. */
+export type BackendName = keyof typeof LOADERS;
+
+export const BACKEND_NAMES: readonly BackendName[] = Object.keys(LOADERS) as BackendName[];
+
+export async function startBackend(name: BackendName): Promise<void> {
+  // Without this the cpu backend advertises tfjs-node on standard error.
+  env().set('PROD', true);
+  await LOADERS[name]();
+  await setBackend(name);
+  await ready();
+  if (getBackend() !== name) throw new Error(`the backend ${name} did not start`);
+}

@@ -1,0 +1,216 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { startBackend } from './backend.js';
+import { relativeError } from './relative-error.js';
+import { replayCase } from './replay.js';
+import { frugalClass } from './simulation/frugal.js';
+import { galoreClass } from './simulation/galore.js';
+import { type Problem, simulate } from './simulation/run.js';
+import { readTrajectories, type TrajectoryCase } from './trajectory-file.js';
+
+beforeAll(() => startBackend('cpu'));
+
+function trajectoryOf(official: string, config: object = {}, shape: readonly number[] = [4, 3]): TrajectoryCase {
+  const [codeBase, name] = official.split(' ') as [string, string];
+  const problem: Problem = {
+    official,
+    config: config as Problem['config'],
+    params: ['w0', 'w1'].map(parameter => ({ name: parameter, shape, projectable: true })),
+    steps: 3,
+    seed: 1,
+    missing: 0,
+  };
+  const simulated = codeBase === 'FRUGAL' ? frugalClass(name) : galoreClass(name as 'AdamW');
+  return simulate(problem, simulated).trajectory;
+}
+
+async function reasonOf(value: unknown): Promise<string> {
+  const { passed, reason } = await replayCase(value, { recordedBases: false, kernels: 'auto' });
+  expect(passed).toBe(false);
+  return reason ?? '(no reason)';
+}
+
+describe('a config that the official class does not take fails by name', () => {
+  const changes: readonly [string, object, RegExp][] = [
+    ['FRUGAL CoordAdamW', { densty: 0.5 }, /FRUGAL CoordAdamW: config\.densty: expected only arguments of .*density/],
+    ['FRUGAL CoordAdamW', { proj_side: 'std' }, /config\.proj_side: expected only arguments of FRUGAL CoordAdamW/],
+    ['FRUGAL CoordAdamW', { coord_choice: 'diagonal' }, /config\.coord_choice: .*columns, rows, randk, found diagonal/],
+    ['FRUGAL CoordAdamW', { density: 1.5 }, /config\.density: expected a number in \[0, 1\], found 1\.5/],
+    ['FRUGAL CoordAdamW', { update_gap: 0 }, /config\.update_gap: expected an integer of at least 1, found 0/],
+    ['FRUGAL CoordAdamW', { inactive_update_rule: 'same' }, /config\.inactive_update_rule: .*no, sgd, sign_sgd/],
+    ['FRUGAL CoordAdamW', { reset_statistics: 1 }, /config\.reset_statistics: expected true or false, found 1/],
+    ['FRUGAL CoordAdamW', { betas: [0.9] }, /config\.betas: expected a list of two numbers/],
+    ['FRUGAL CoordAdamW', { betas: [0.9, 1] }, /config\.betas\[1\]: expected a number in \[0, 1\)/],
+    ['FRUGAL CoordAdamW', { lr: '0.1' }, /config\.lr: expected a number/],
+    ['FRUGAL CoordLion', { eps: 1e-8 }, /config\.eps: expected only arguments of FRUGAL CoordLion/],
+    ['FRUGAL BlockSGD', { nesterov: true }, /config\.nesterov: expected false without momentum/],
+    ['FRUGAL BlockSGD', { nesterov: true, momentum: 0.9, dampening: 0.1 }, /config\.nesterov: .*dampening/],
+    ['FRUGAL BlockAdamW', { block_order: 'mirror', density: 0.5 }, /even number of blocks for order mirror/],
+    ['FRUGAL Adafactor', {}, /unsupported class FRUGAL Adafactor/],
+    ['FRUGAL CoordCoordAdamW', {}, /unsupported class FRUGAL CoordCoordAdamW/],
+    ['GaLore AdamW8bit', {}, /unsupported class GaLore AdamW8bit/],
+    ['Fira AdamW', {}, /unsupported code base in "Fira AdamW"/],
+    ['GaLore AdamW', { rank: 2 }, /config\.update_proj_gap: expected a value/],
+    ['GaLore AdamW', { scale: 1 }, /config\.scale: expected only arguments/],
+    ['GaLore AdamW', { dim: 3 }, /config\.dim: expected at most 2/],
+    ['GaLore AdamW', { proj_quant: true }, /config\.proj_quant: expected false/],
+    ['GaLore Adafactor', { lr: 0.1 }, /config\.lr: expected a number without relative_step, and none with it/],
+    ['GaLore Adafactor', { relative_step: false }, /config\.lr: expected a number without relative_step/],
+    [
+      'GaLore Adafactor',
+      { relative_step: false, lr: 0.1, warmup_init: true },
+      /config\.warmup_init: expected false without relative_step/,
+    ],
+  ];
+  test.each(changes)('%s %j', async (official, config, message) => {
+    const sound = trajectoryOf('FRUGAL BlockAdamW');
+    expect(await reasonOf({ ...sound, official, config })).toMatch(message);
+  });
+});
+
+describe('a recording that does not fit its config fails', () => {
+  const recorded = (official: string, config: object, change: (subspaces: never[]) => unknown): TrajectoryCase => {
+    const copy = JSON.parse(JSON.stringify(trajectoryOf(official, config)));
+    for (const step of copy.steps) step.subspace = change(step.subspace);
+    return copy;
+  };
+  const none = (): null[] => [null, null];
+
+  test('random subspaces that are not on record', async () => {
+    for (const [name, config] of [
+      ['CoordAdamW', {}],
+      ['BlockAdamW', { block_order: 'random' }],
+      ['GaloreAdamW', { proj_type: 'random' }],
+    ] as const) {
+      expect(await reasonOf(recorded(`FRUGAL ${name}`, config, none))).toMatch(
+        /(expected \{ (indices|basis) \}|a flag)/,
+      );
+    }
+  });
+
+  test('singular vectors without a record: fine unless state is kept, whose signs then are anybody’s guess', async () => {
+    const fresh = recorded('FRUGAL GaloreAdamW', { density: 0.5, update_gap: 2 }, none);
+    expect(await replayCase(fresh, { recordedBases: false, kernels: 'auto' })).toMatchObject({ passed: true });
+    const kept = recorded('FRUGAL GaloreAdamW', { density: 0.5, update_gap: 2, reset_statistics: false }, none);
+    expect(await reasonOf(kept)).toMatch(/expected \{ basis \}, found null/);
+  });
+
+  test('a subspace of a class that has none', async () => {
+    const projected = trajectoryOf('FRUGAL BlockAdamW');
+    for (const official of ['FRUGAL AdamW', 'GaLore AdamW']) {
+      const reason = await reasonOf({ ...projected, official });
+      expect(reason).toMatch(new RegExp(`steps\\[0\\]\\.subspace: expected null, because this ${official} does not`));
+    }
+  });
+
+  test('a subspace that changes between refreshes', async () => {
+    const copy = JSON.parse(JSON.stringify(trajectoryOf('FRUGAL CoordAdamW', { density: 0.4 })));
+    copy.steps[1].subspace[0].indices = [(copy.steps[0].subspace[0].indices[0] + 1) % 3];
+    expect(await reasonOf(copy)).toMatch(/steps\[1\]\.subspace of "w0": expected the subspace of step 0/);
+  });
+
+  test('blocks in another order than the library takes them', async () => {
+    const config = { block_order: 'ascending', density: 0.5 };
+    const reversed = recorded('FRUGAL BlockAdamW', config, subspaces => [...subspaces].reverse());
+    expect(await reasonOf(reversed)).toMatch(/block "w0" in epoch 0: expected not active, as recorded, found active/);
+  });
+
+  test('a missing gradient where the official code would fail', async () => {
+    const copy = JSON.parse(JSON.stringify(trajectoryOf('FRUGAL CoordAdamW', { update_gap: 2 })));
+    copy.steps[2].grads[1] = null;
+    expect(await reasonOf(copy)).toMatch(/steps\[2\]\.grads of "w1": expected a gradient, because the subspace/);
+  });
+
+  test('a parameter that the official projector cannot take', async () => {
+    for (const official of ['FRUGAL CoordAdamW', 'FRUGAL GaloreAdamW']) {
+      const cube = { ...trajectoryOf('FRUGAL AdamW', {}, [2, 3, 2]), official };
+      expect(await reasonOf(cube)).toMatch(/projectable parameter "w0": expected a matrix/);
+    }
+  });
+});
+
+describe('a broken file', () => {
+  const sound = (): ReturnType<typeof JSON.parse> => JSON.parse(JSON.stringify(trajectoryOf('FRUGAL BlockAdamW')));
+
+  test.each([
+    ['not JSON', '{', /file: expected JSON/],
+    [
+      'another format',
+      '{"format":"x/2","layout":"row-major","cases":[]}',
+      /format: expected optimizer-trajectories\/1/,
+    ],
+    ['another layout', '{"format":"optimizer-trajectories/1","layout":"by column","cases":[]}', /layout: .*row-major/],
+    ['no cases', '{"format":"optimizer-trajectories/1","layout":"row-major"}', /file: expected the key cases/],
+    ['unknown key', '{"format":"optimizer-trajectories/1","layout":"row-major","cases":[],"lr":1}', /only the keys/],
+  ])('%s', (_, text, message) => {
+    expect(() => readTrajectories(text)).toThrow(message);
+  });
+
+  const spoiled: readonly [string, (copy: ReturnType<typeof sound>) => unknown, RegExp][] = [
+    ['null', () => null, /case: expected an object, found null/],
+    ['no steps', copy => ({ ...copy, steps: [] }), /steps: expected a list that is not empty/],
+    ['unknown key', copy => ({ ...copy, schedule: 'cosine' }), /case: expected only the keys .*found "schedule"/],
+    [
+      'two parameters of one name',
+      copy => {
+        copy.params[1].name = 'w0';
+      },
+      /params: expected different names/,
+    ],
+    [
+      'short gradient',
+      copy => {
+        copy.steps[1].grads[0].pop();
+      },
+      /steps\[1\]\.grads\[0\]: expected 12 numbers/,
+    ],
+    [
+      'no result',
+      copy => {
+        copy.steps[1].params[0] = null;
+      },
+      /steps\[1\]\.params\[0\]: expected 12 numbers/,
+    ],
+    [
+      'NaN',
+      copy => {
+        copy.steps[0].params[1][3] = 'NaN';
+      },
+      /steps\[0\]\.params\[1\]: expected 12 numbers/,
+    ],
+    [
+      'one subspace',
+      copy => {
+        copy.steps[0].subspace.pop();
+      },
+      /steps\[0\]\.subspace: expected one entry for each/,
+    ],
+    [
+      'odd subspace',
+      copy => {
+        copy.steps[0].subspace[0] = { rank: 2 };
+      },
+      /\{ indices \}, \{ basis/,
+    ],
+    [
+      'subspace nobody has',
+      copy => {
+        copy.params[0].projectable = false;
+      },
+      /expected null, because w0 is not/,
+    ],
+  ];
+  test.each(spoiled)('%s', async (_, spoil, message) => {
+    const copy = sound();
+    expect(await reasonOf(spoil(copy) === undefined ? copy : spoil(sound()))).toMatch(message);
+  });
+});
+
+test('relative error', () => {
+  expect(relativeError([1, 2], [1, 2])).toBe(0);
+  expect(relativeError([0, 0], [0, 0])).toBe(0);
+  expect(relativeError([0, 1e-30], [0, 0])).toBe(Number.POSITIVE_INFINITY);
+  expect(relativeError([Number.NaN, 1], [1, 1])).toBe(Number.POSITIVE_INFINITY);
+  expect(relativeError([1.5, -4], [1, -4])).toBeCloseTo(0.5);
+  // Near 0 the error is relative to a tenth of the largest entry.
+  expect(relativeError([0.001, 10], [0, 10])).toBeCloseTo(0.001);
+});

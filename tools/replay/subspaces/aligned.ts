@@ -1,0 +1,35 @@
+import type { Projector } from '@frugaljs/core';
+import { mul, type Tensor, type Tensor2D, tensor2d, tidy } from '@tensorflow/tfjs-core';
+import type { RecordedFactors } from './recording.js';
+
+/**
+ * A projector whose basis vectors get the signs of recorded ones and are otherwise its own. Singular vectors are defined
+ * up to their sign only, and state that survives a refresh keeps its coordinates but not their meaning.
+ */
+export function alignedTo(projector: Projector, recordedAt: (epoch: number) => RecordedFactors): Projector {
+  return {
+    ...projector,
+    kind: 'aligned',
+    options: { projector: { kind: projector.kind, options: projector.options } },
+    fit: (g, previous, context) => {
+      const recorded = recordedAt(context.epoch);
+      const fitted = projector.fit(g, previous, context);
+      return Object.fromEntries(
+        Object.entries(fitted).map(([name, factor]) => {
+          const turned = withSignsOf(factor as Tensor2D, recorded[name as 'left' | 'right']!);
+          factor.dispose();
+          return [name, turned];
+        }),
+      );
+    },
+  };
+}
+
+/** Multiplies every column by ±1 so that its inner product with the recorded column is not negative. */
+function withSignsOf(factor: Tensor2D, recorded: readonly (readonly number[])[]): Tensor {
+  const values = factor.arraySync();
+  const signs = values[0]!.map((_, j) =>
+    values.reduce((sum, row, i) => sum + row[j]! * recorded[i]![j]!, 0) < 0 ? -1 : 1,
+  );
+  return tidy(() => mul(factor, tensor2d([signs])));
+}

@@ -1,0 +1,109 @@
+import { type Shape, sameShape } from '@frugaljs/core';
+import { type RecordedSubspace, type TrajectoryCase, TrajectoryFormatError } from '../trajectory-file.js';
+
+/** The factors of a recorded basis, each as a list of rows: left is m × r, right is n × r. */
+export interface RecordedFactors {
+  readonly left?: readonly (readonly number[])[];
+  readonly right?: readonly (readonly number[])[];
+}
+
+/** The subspaces of one parameter that a file holds, by epoch. */
+export class Recording {
+  private readonly byEpoch: readonly RecordedSubspace[];
+
+  /**
+   * @param epochOfStep The epoch that every step belongs to by the official rules.
+   * @throws TrajectoryFormatError when the recorded subspace changes within an epoch.
+   */
+  constructor(
+    { steps }: TrajectoryCase,
+    index: number,
+    private readonly name: string,
+    private readonly epochOfStep: readonly number[],
+  ) {
+    const byEpoch: RecordedSubspace[] = [];
+    epochOfStep.forEach((epoch, k) => {
+      if (epoch < 0) return;
+      const recorded = steps[k]!.subspace[index]!;
+      if (byEpoch.length <= epoch) byEpoch[epoch] = recorded;
+      else if (JSON.stringify(recorded) !== JSON.stringify(byEpoch[epoch])) {
+        throw new TrajectoryFormatError(
+          `steps[${k}].subspace of "${name}"`,
+          `the subspace of step ${epochOfStep.indexOf(epoch)}, because there is no refresh between the two`,
+          recorded,
+        );
+      }
+    });
+    this.byEpoch = byEpoch;
+  }
+
+  get epochs(): number {
+    return this.byEpoch.length;
+  }
+
+  /** The recorded flags of a block; `null` where none is on record. */
+  activeAt(epoch: number): boolean | null {
+    const recorded = this.at(epoch);
+    if (recorded === null) return null;
+    return 'active' in recorded ? recorded.active : this.refuse(epoch, '{ active }');
+  }
+
+  indicesAt(epoch: number, count: number): readonly number[] {
+    const recorded = this.at(epoch);
+    if (recorded === null || !('indices' in recorded)) return this.refuse(epoch, '{ indices }');
+    if (recorded.indices.length === count) return recorded.indices;
+    return this.refuse(epoch, `${count} indices, which is what the density makes of this parameter`);
+  }
+
+  /** @param shapes Shapes of the recorded matrices: of the left one, the right one, or both. */
+  factorsAt(epoch: number, side: 'left' | 'right' | 'full', shapes: readonly Shape[]): RecordedFactors {
+    const recorded = this.at(epoch);
+    if (recorded === null || !('basis' in recorded)) return this.refuse(epoch, '{ basis }');
+    const { basis } = recorded;
+    if (basis.length !== shapes.length || !basis.every(({ shape }, i) => sameShape(shape, shapes[i]!))) {
+      return this.refuse(epoch, `matrices of shape ${shapes.map(shape => `[${shape}]`).join(' and ')}`);
+    }
+    return {
+      ...(side === 'right' ? {} : { left: rowsOf(basis[0]!) }),
+      ...(side === 'left' ? {} : { right: columnsOf(basis.at(-1)!) }),
+    };
+  }
+
+  private at(epoch: number): RecordedSubspace {
+    return this.byEpoch[epoch] ?? null;
+  }
+
+  private refuse(epoch: number, expected: string): never {
+    const where = `steps[${this.epochOfStep.indexOf(epoch)}].subspace of "${this.name}"`;
+    throw new TrajectoryFormatError(where, expected, this.at(epoch));
+  }
+}
+
+/**
+ * For classes that have no subspaces.
+ *
+ * @throws TrajectoryFormatError when one is on record all the same.
+ */
+export function requireNoSubspaces({ official, steps }: TrajectoryCase): void {
+  for (const [k, { subspace }] of steps.entries()) {
+    const recorded = subspace.find(entry => entry !== null);
+    if (recorded === undefined) continue;
+    throw new TrajectoryFormatError(
+      `steps[${k}].subspace`,
+      `null, because this ${official} does not project`,
+      recorded,
+    );
+  }
+}
+
+type Matrix = { readonly shape: Shape; readonly data: readonly number[] };
+
+function rowsOf({ shape, data }: Matrix): number[][] {
+  const [rows, columns] = [shape[0]!, shape[1]!];
+  return Array.from({ length: rows }, (_, i) => data.slice(i * columns, (i + 1) * columns));
+}
+
+function columnsOf({ shape, data }: Matrix): number[][] {
+  const [rows, columns] = [shape[0]!, shape[1]!];
+  return Array.from({ length: columns }, (_, j) => Array.from({ length: rows }, (_, i) => data[i * columns + j]!));
+}
