@@ -27,8 +27,13 @@ export {
   type Profile,
 } from './arbitraries/objectives.js';
 export { degenerateShapes, type Parameters, type ShapeOptions, shapes } from './arbitraries/shapes.js';
+export { checkCombine } from './combine/check-combine.js';
+export { COMBINE_LAWS } from './combine/laws.js';
+export type { CombineClaims, CombineFactory, CombineLawOptions } from './combine/subject.js';
 export { BrokenLaw, type Law } from './law.js';
 export { checkProjector, PROJECTOR_LAWS } from './projector/check-projector.js';
 export type { ProjectorClaims, ProjectorFactory, ProjectorLawOptions } from './projector/subject.js';
 export { explainFailure, formatReport, type LawResult, type Report } from './report.js';
+export { checkRule, RULE_LAWS } from './rule/check-rule.js';
+export type { Recursion, RuleClaims, RuleFactory, RuleLawOptions } from './rule/subject.js';
 export { DEFAULT_RUNS, DEFAULT_SEED, type RunOptions } from './run-laws.js';

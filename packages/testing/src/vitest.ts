@@ -1,6 +1,10 @@
+import { COMBINE_LAWS } from './combine/laws.js';
+import { type CombineFactory, type CombineLawOptions, combineSubject } from './combine/subject.js';
 import { type DescribeOptions, describeSuite } from './describe-suite.js';
 import { PROJECTOR_LAWS } from './projector/check-projector.js';
 import { type ProjectorFactory, type ProjectorLawOptions, projectorSubject } from './projector/subject.js';
+import { RULE_LAWS } from './rule/check-rule.js';
+import { type RuleFactory, type RuleLawOptions, ruleSubject } from './rule/subject.js';
 
 export type { DescribeOptions } from './describe-suite.js';
 
@@ -11,4 +15,22 @@ export function describeProjectorLaws<Options = { readonly density: number }>(
 ): void {
   const subject = projectorSubject(factory, options);
   describeSuite(options.name ?? `laws of projector ${subject.kind}`, PROJECTOR_LAWS, subject, options);
+}
+
+/** A vitest suite of the laws of rules; see {@link checkRule} for the same without vitest. */
+export function describeRuleLaws<Options = Readonly<Record<string, never>>>(
+  factory: RuleFactory<Options>,
+  options: RuleLawOptions<Options> & DescribeOptions = {},
+): void {
+  const subject = ruleSubject(factory, options);
+  describeSuite(options.name ?? `laws of rule ${subject.kind}`, RULE_LAWS, subject, options);
+}
+
+/** A vitest suite of the laws of combines; see {@link checkCombine} for the same without vitest. */
+export function describeCombineLaws<Options = Readonly<Record<string, never>>>(
+  factory: CombineFactory<Options>,
+  options: CombineLawOptions<Options> & DescribeOptions = {},
+): void {
+  const subject = combineSubject(factory, options);
+  describeSuite(options.name ?? `laws of combine ${subject.kind}`, COMBINE_LAWS, subject, options);
 }

@@ -1,0 +1,178 @@
+import { matrixView, randomKey, randomNormals, randomUniform, type Shape, sizeOf } from '@frugaljs/core';
+import { matMul, sub, type Tensor2D, tensor2d, transpose } from '@tensorflow/tfjs-core';
+import fc from 'fast-check';
+import { type Law, law, require } from '../law.js';
+import { EPSILON32, requireAtMost, requireClose, requireFinite, requireSame } from '../numerics/closeness.js';
+import { orthonormalRows } from '../numerics/orthonormal.js';
+import { farthest, maxAbs, scaled } from '../numerics/vectors.js';
+import { RuleRun } from '../rule/rule-run.js';
+import { CombineRun, type CombineSubject, combineExamples } from './subject.js';
+
+const CLOSE = 32 * EPSILON32;
+
+const normals = (shape: Shape, seed: number, label: string): Float32Array =>
+  randomNormals(randomKey(seed, label), sizeOf(shape));
+
+/**
+ * Every law of combines, in the order in which they are tried. A combine is symbolic, so it can neither change its inputs
+ * nor leak; there are no laws for that.
+ */
+export const COMBINE_LAWS: readonly Law<CombineSubject>[] = [
+  law({
+    name: 'state as declared',
+    formula: 'apply returns a direction and the next value of every slot of state(), all finite',
+    why: 'Memory is planned and checkpoints are read by this declaration.',
+    example: combineExamples,
+    check: (subject: CombineSubject, { shape, options, seed }) => {
+      const run = new CombineRun(subject.create(options), shape);
+      for (let t = 0; t < 3; t++) {
+        const g = normals(shape, seed, `g${t}`);
+        const lifted = normals(shape, seed, `lifted${t}`);
+        const direction = run.apply({ g, lifted, residual: g, residualDirection: g.map(Math.sign) });
+        requireFinite(`the direction of step ${t + 1}`, direction);
+      }
+    },
+  }),
+  law({
+    name: 'described by its options',
+    formula: 'options survive JSON, name the rule of the residual, and make an equal combine',
+    why: 'Configuration files and checkpoints hold nothing else.',
+    example: combineExamples,
+    check: (subject: CombineSubject, { options }) => {
+      const combine = subject.create(options);
+      const text = JSON.stringify(combine.options);
+      const again = subject.create(options);
+      require(JSON.stringify(again.options) === text, () =>
+        `made twice, the options are ${text} and ${JSON.stringify(again.options)}`);
+      require(combine.rule === null || text.includes(`"${combine.rule.kind}"`), () =>
+        `the options ${text} do not name the rule of the residual, ${combine.rule!.kind}`);
+    },
+  }),
+  law({
+    name: 'nothing in, nothing out',
+    formula: 'apply(0) = 0',
+    why: 'A parameter without a gradient must not move.',
+    needs: ['state as declared'],
+    example: combineExamples,
+    check: (subject: CombineSubject, { shape, options }) => {
+      const zero = new Float32Array(sizeOf(shape));
+      const run = new CombineRun(subject.create(options), shape);
+      for (let t = 0; t < 2; t++) {
+        const direction = run.apply({ g: zero, lifted: zero, residual: zero, residualDirection: zero });
+        requireSame('the direction', direction, zero);
+      }
+    },
+  }),
+  law({
+    name: 'a complete subspace is the rule (I1)',
+    formula: 'residual = 0 ⟹ direction = up(d)',
+    why: 'With density 1 a hybrid must be its state-full rule.',
+    needs: ['state as declared'],
+    example: combineExamples,
+    check: (subject: CombineSubject, { shape, options, seed }) => {
+      const zero = new Float32Array(sizeOf(shape));
+      const run = new CombineRun(subject.create(options), shape);
+      for (let t = 0; t < 2; t++) {
+        const lifted = normals(shape, seed, `lifted${t}`);
+        const direction = run.apply({
+          g: normals(shape, seed, `g${t}`),
+          lifted,
+          residual: zero,
+          residualDirection: zero,
+        });
+        requireSame('the direction', direction, lifted);
+      }
+    },
+  }),
+  law({
+    name: 'an empty subspace is the residual’s rule (I2)',
+    formula: 'up(d) = 0 ⟹ direction = scale · (direction of the residual’s rule)',
+    why: 'With density 0 a hybrid must be its state-free rule, at the scaled rate.',
+    needs: ['state as declared'],
+    lifted: ({ claims }) => (claims.scale === undefined ? 'no claim scale' : null),
+    example: combineExamples,
+    check: (subject: CombineSubject, { shape, options, seed }) => {
+      const zero = new Float32Array(sizeOf(shape));
+      const g = normals(shape, seed, 'g');
+      const found = normals(shape, seed, 'direction');
+      const run = new CombineRun(subject.create(options), shape);
+      const direction = run.apply({ g, lifted: zero, residual: g, residualDirection: found });
+      const expected = scaled(found, subject.claims.scale!(options));
+      requireClose('the direction', direction, expected, CLOSE * maxAbs(expected));
+    },
+  }),
+  law({
+    name: 'parts do not mix (I14)',
+    formula: 'where only the subspace has entries, direction = up(d)',
+    why: 'The residual must not reach into the coordinates of the subspace, or they are stepped on twice.',
+    needs: ['a complete subspace is the rule (I1)'],
+    lifted: ({ claims }) => (claims.mixesParts ? 'lifted by the claim mixesParts' : null),
+    example: combineExamples,
+    check: (subject: CombineSubject, { shape, options, seed }) => {
+      const coin = randomKey(seed, 'inside');
+      const g = normals(shape, seed, 'g');
+      const inside = g.map((_, i) => (randomUniform(coin, i) < 0.5 ? 1 : 0));
+      const lifted = normals(shape, seed, 'lifted').map((x, i) => x * inside[i]!);
+      const residual = g.map((x, i) => x * (1 - inside[i]!));
+      const run = new CombineRun(subject.create(options), shape);
+      const direction = run.apply({ g, lifted, residual, residualDirection: residual.map(Math.sign) });
+      requireSame(
+        'the direction inside',
+        direction.map((x, i) => x * inside[i]!),
+        lifted,
+      );
+    },
+  }),
+  law({
+    name: 'odd',
+    formula: 'apply(-inputs) = -apply(inputs)',
+    why: 'A combine that prefers a sign drifts.',
+    needs: ['state as declared'],
+    lifted: ({ claims }) => (claims.odd === false ? 'lifted by the claim odd: false' : null),
+    example: combineExamples,
+    check: (subject: CombineSubject, { shape, options, seed }) => {
+      const combine = subject.create(options);
+      const [g, lifted] = [normals(shape, seed, 'g'), normals(shape, seed, 'lifted')];
+      const values = { g, lifted, residual: g, residualDirection: normals(shape, seed, 'direction') };
+      const mirrored = Object.fromEntries(Object.entries(values).map(([name, x]) => [name, x.map(y => -y)]));
+      const straight = new CombineRun(combine, shape).apply(values);
+      const other = new CombineRun(combine, shape).apply(mirrored as unknown as typeof values);
+      requireSame('-apply(-inputs)', scaled(other, -1), straight);
+    },
+  }),
+  law({
+    name: 'rounding noise takes no step (P4)',
+    formula: 'G in a dense subspace ⟹ direction ≈ up(d), although G - ΠG is rounding noise and not 0',
+    why: 'The sign of noise is a full step: without a tolerance, a residual of 1e-7 moves most weights by the learning rate.',
+    needs: ['a complete subspace is the rule (I1)'],
+    lifted: ({ sample }) =>
+      sample.rule === null || sample.rule.type === 'subspace' ? 'no plain rule on the residual' : null,
+    example: combineExamples,
+    check: (subject: CombineSubject, { shape, options, seed }) => {
+      const combine = subject.create(options);
+      const { rule } = combine;
+      const [m, n] = matrixView(shape);
+      if (rule === null || rule.type === 'subspace' || n < 2) fc.pre(false);
+      const rank = Math.max(1, n - 1);
+      const rows = orthonormalRows(rank, n, randomKey(seed, 'basis'));
+      const basis = tensor2d(
+        rows.map(row => Array.from(row)),
+        [rank, n],
+        'float32',
+      );
+      const low = tensor2d(randomNormals(randomKey(seed, 'low'), m * rank), [m, rank]);
+      const g = matMul(low, basis);
+      const lifted = matMul(matMul(g, transpose(basis) as Tensor2D), basis);
+      const noise = sub(g, lifted).dataSync<'float32'>();
+      const values = g.dataSync<'float32'>();
+      // As a composition prepares the residual of a dense projector.
+      const floor = combine.tolerance * maxAbs(values);
+      const residual = noise.map(x => (Math.abs(x) <= floor ? 0 : x));
+      const { direction: residualDirection } = new RuleRun(rule as never, shape).step(residual);
+      const up = lifted.dataSync<'float32'>();
+      const direction = new CombineRun(combine, shape).apply({ g: values, lifted: up, residual, residualDirection });
+      const moved = farthest(direction, up).distance;
+      requireAtMost('the largest step on a residual that is rounding noise', moved, 0, 1e-3 * Math.max(1, maxAbs(up)));
+    },
+  }),
+];

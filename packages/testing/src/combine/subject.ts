@@ -1,0 +1,103 @@
+import { type Combine, interpret, type Shape, slotShape, traceCombine } from '@frugaljs/core';
+import { tensor, tidy } from '@tensorflow/tfjs-core';
+import fc, { type Arbitrary } from 'fast-check';
+import { type Parameters, shapes } from '../arbitraries/shapes.js';
+import type { RunOptions } from '../run-laws.js';
+
+/** What a factory of combines promises. */
+export interface CombineClaims<Options> {
+  /** Parameters it works on. Default `any`. */
+  readonly parameters?: Parameters;
+  /** Options to draw. Default: `{}` only. */
+  readonly options?: Arbitrary<Options>;
+  /** The direction is lifted + scale · (direction of the residual's rule). 0 for a combine that drops the residual. */
+  readonly scale?: (options: Options) => number;
+  /** The residual changes the direction also where only the subspace has entries. Default false. */
+  readonly mixesParts?: boolean;
+  /** apply(-inputs) = -apply(inputs). Default true. */
+  readonly odd?: boolean;
+}
+
+export interface CombineLawOptions<Options> extends CombineClaims<Options>, RunOptions {
+  /** How reports call it. Default: the kind. */
+  readonly name?: string;
+}
+
+export type CombineFactory<Options> = (options: Options) => Combine;
+
+/** A factory of combines under test. */
+export interface CombineSubject {
+  readonly create: (options: unknown) => Combine;
+  readonly claims: CombineClaims<unknown>;
+  readonly options: Arbitrary<unknown>;
+  readonly kind: string;
+  /** The first combine drawn. */
+  readonly sample: Combine;
+}
+
+export function combineSubject<Options>(
+  factory: CombineFactory<Options>,
+  claims: CombineClaims<Options> = {},
+): CombineSubject {
+  const options = (claims.options ?? fc.constant({})) as Arbitrary<unknown>;
+  const create = factory as (options: unknown) => Combine;
+  const sample = create(fc.sample(options, { seed: 1, numRuns: 1 })[0]);
+  return { create, claims: claims as CombineClaims<unknown>, options, kind: sample.kind, sample };
+}
+
+export interface CombineExample {
+  readonly shape: Shape;
+  readonly options: unknown;
+  readonly seed: number;
+}
+
+export function combineExamples({ claims, options }: CombineSubject): Arbitrary<CombineExample> {
+  return fc.record({
+    shape: shapes({ parameters: claims.parameters ?? 'any', largest: 6 }),
+    options,
+    seed: fc.nat({ max: 9999 }),
+  });
+}
+
+/** The four values that a combine reads, in the full space. */
+export interface CombineValues {
+  readonly g: Float32Array;
+  readonly lifted: Float32Array;
+  readonly residual: Float32Array;
+  readonly residualDirection: Float32Array;
+}
+
+/** Steps a combine by hand. */
+export class CombineRun {
+  private slots: Record<string, Float32Array>;
+
+  constructor(
+    private readonly combine: Combine,
+    private readonly shape: Shape,
+  ) {
+    this.slots = Object.fromEntries(
+      Object.entries(combine.state(shape)).map(([name, { extent, initial = 0 }]) => [
+        name,
+        new Float32Array(slotShape(extent, shape).reduce((a, b) => a * b, 1)).fill(initial),
+      ]),
+    );
+  }
+
+  apply(values: CombineValues): Float32Array {
+    const { combine, shape } = this;
+    const specs = combine.state(shape);
+    return tidy(() => {
+      const inputs = Object.fromEntries([
+        ...Object.entries(values).map(([name, x]) => [name, tensor(x, [...shape], 'float32')]),
+        ...Object.entries(this.slots).map(([name, x]) => [
+          name,
+          tensor(x, [...slotShape(specs[name]!.extent, shape)], 'float32'),
+        ]),
+      ]);
+      const outputs = interpret(traceCombine(combine, shape), inputs, {}, shape);
+      const { direction, ...next } = outputs;
+      this.slots = Object.fromEntries(Object.entries(next).map(([name, x]) => [name, x.dataSync<'float32'>().slice()]));
+      return direction!.dataSync<'float32'>().slice();
+    });
+  }
+}

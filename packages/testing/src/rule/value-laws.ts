@@ -1,0 +1,268 @@
+import { matrixView, randomKey, randomNormals, randomPermutation, type Shape, sizeOf } from '@frugaljs/core';
+import fc from 'fast-check';
+import { matrixValues } from '../arbitraries/matrices.js';
+import { type Law, law, require } from '../law.js';
+import { EPSILON32, requireAtMost, requireClose, requireSame, show } from '../numerics/closeness.js';
+import { singularValues } from '../numerics/singular-values.js';
+import { maxAbs, norm, scaled } from '../numerics/vectors.js';
+import { directionsOf, RuleRun } from './rule-run.js';
+import { prepared, type RuleSubject, ruleExamples, SMALLEST } from './subject.js';
+
+/** A few roundings, relative to the numbers compared. */
+const CLOSE = 64 * EPSILON32;
+
+const unlessClaimed =
+  (claim: keyof RuleSubject['claims']) =>
+  ({ claims }: RuleSubject): string | null =>
+    claims[claim] === undefined ? `no claim ${claim}` : null;
+
+/** Laws of the values a rule returns. */
+export const RULE_VALUE_LAWS: readonly Law<RuleSubject>[] = [
+  law({
+    name: 'zero stays zero',
+    formula: 'G = 0 from the start ⟹ d = 0',
+    why: 'sign(0) must be 0: rows of unused embeddings and padding would otherwise take full steps.',
+    needs: ['state as declared'],
+    example: ruleExamples,
+    check: (subject: RuleSubject, example) => {
+      const { rule, shape } = prepared(subject, example);
+      const zeros = new Float32Array(sizeOf(shape));
+      directionsOf(rule, shape, [zeros, zeros]).forEach((d, t) => {
+        requireSame(`direction ${t + 1} of a zero gradient`, d, zeros);
+      });
+    },
+  }),
+  law({
+    name: 'untouched state does not drift',
+    formula:
+      'Gᵢ = 0 in every step ⟹ element-wise slots at i keep their initial value, and dᵢ = 0 unless entries are mixed',
+    why: 'State of coordinates that are never used must not move them when they are used at last.',
+    needs: ['state as declared'],
+    example: ruleExamples,
+    check: (subject: RuleSubject, example) => {
+      const { rule, shape, stream } = prepared(subject, example);
+      fc.pre(sizeOf(shape) > 1);
+      const run = new RuleRun(rule, shape);
+      for (const g of stream) {
+        const { direction, slots } = run.step(g.map((x, i) => (i === 1 ? 0 : x)));
+        for (const [name, { extent, initial = 0 }] of Object.entries(run.specs)) {
+          if (extent !== 'element') continue;
+          // Rules may add a floor such as 1e-30 to squares.
+          requireClose(`slot ${name} of an entry without gradient`, [slots[name]![1]!], [initial], 1e-25);
+        }
+        if (!subject.claims.mixesEntries) {
+          requireSame('the direction of an entry without gradient', [direction[1]!], [0]);
+        }
+      }
+    },
+  }),
+  law({
+    name: 'odd',
+    formula: 'd(-G) = -d(G)',
+    why: 'A rule that prefers a sign drifts; reductions to signSGD and SGD would fail.',
+    needs: ['deterministic'],
+    lifted: ({ claims }) => (claims.odd === false ? 'lifted by the claim odd: false' : null),
+    example: ruleExamples,
+    check: (subject: RuleSubject, example) => {
+      const { rule, shape, stream } = prepared(subject, example);
+      const mirrored = directionsOf(
+        rule,
+        shape,
+        stream.map(g => g.map(x => -x)),
+      );
+      directionsOf(rule, shape, stream).forEach((d, t) => {
+        requireSame(`-d(-G) at step ${t + 1}`, scaled(mirrored[t]!, -1), d);
+      });
+    },
+  }),
+  law({
+    name: 'permutation equivariance',
+    formula: 'permuting rows and columns (or entries) of every G permutes d',
+    why: 'The order of neurons is arbitrary; an index that is off shows here.',
+    needs: ['deterministic'],
+    lifted: ({ claims }) => (claims.permutations === 'none' ? 'lifted by the claim permutations: none' : null),
+    example: subject => fc.tuple(ruleExamples(subject), fc.nat({ max: 999 })).map(([e, seed]) => ({ ...e, seed })),
+    check: (subject: RuleSubject, example) => {
+      const { rule, shape, stream } = prepared(subject, example);
+      const order =
+        subject.claims.permutations === 'entries'
+          ? randomPermutation(randomKey(example.seed), sizeOf(shape))
+          : rowAndColumnOrder(shape, example.seed);
+      const permute = (x: Float32Array): Float32Array => Float32Array.from(order, i => x[i]!);
+      const permuted = directionsOf(rule, shape, stream.map(permute));
+      // A matrix rule may step far where columns are almost parallel; only its size is known then.
+      const allowed = subject.claims.mixesEntries ? 1e-2 : CLOSE;
+      directionsOf(rule, shape, stream).forEach((d, t) => {
+        requireClose(`d of permuted G at step ${t + 1}`, permuted[t]!, permute(d), allowed * maxAbs(d));
+      });
+    },
+  }),
+  law({
+    name: 'scale invariance',
+    formula: 'd(cG) = d(G) for c > 0 in every step',
+    why: 'Such a rule needs no clipping and no loss scaling; an ε in the wrong place breaks it.',
+    needs: ['deterministic'],
+    lifted: unlessClaimed('scaleInvariant'),
+    example: subject => fc.tuple(ruleExamples(subject), fc.constantFrom(-8, 1, 8)).map(([e, by]) => ({ ...e, by })),
+    check: (subject: RuleSubject, example) => {
+      fc.pre(subject.claims.scaleInvariant!(example.options));
+      const { rule, shape, stream } = prepared(subject, example);
+      const other = directionsOf(
+        rule,
+        shape,
+        stream.map(g => g.map(x => x * 2 ** example.by)),
+      );
+      directionsOf(rule, shape, stream).forEach((d, t) => {
+        requireClose(`d(cG), c = 2^${example.by}, at step ${t + 1}`, other[t]!, d, CLOSE * maxAbs(d));
+      });
+    },
+  }),
+  law({
+    name: 'step bound (A2, E.7)',
+    formula: '|dᵢ| ≤ bound(t), whatever the gradients',
+    why: 'The learning rate then bounds how far a weight can move; a wrong bias correction breaks the bound.',
+    needs: ['deterministic'],
+    lifted: unlessClaimed('bound'),
+    example: subject => ruleExamples(subject, 12),
+    check: (subject: RuleSubject, example) => {
+      const { rule, shape, stream } = prepared(subject, example);
+      directionsOf(rule, shape, stream).forEach((d, t) => {
+        const bound = subject.claims.bound!(t + 1, example.options);
+        requireAtMost(`the largest |dᵢ| at step ${t + 1}`, maxAbs(d), bound, CLOSE * bound);
+      });
+    },
+  }),
+  law({
+    name: 'only these values',
+    formula: 'every dᵢ is one of the claimed values, such as -1, 0, 1',
+    why: 'Sign-based rules promise steps of one size.',
+    needs: ['state as declared'],
+    lifted: unlessClaimed('values'),
+    example: ruleExamples,
+    check: (subject: RuleSubject, example) => {
+      const { rule, shape, stream } = prepared(subject, example);
+      const values = subject.claims.values!;
+      for (const d of directionsOf(rule, shape, stream)) {
+        const at = d.findIndex(x => !values.includes(x));
+        require(at < 0, () => `entry ${at} of the direction is ${show(d[at]!)}, none of ${values.join(', ')}`);
+      }
+    },
+  }),
+  law({
+    name: 'first step',
+    formula: 'd₁ is the claimed function of g, also for g near ε',
+    why: 'It shows bias correction, initial state and the place of ε at once; after every reset it is taken again.',
+    needs: ['state as declared'],
+    lifted: unlessClaimed('firstStep'),
+    example: subject =>
+      fc.tuple(ruleExamples(subject, 1), fc.constantFrom(0, -27, -13, 10)).map(([e, by]) => ({ ...e, by })),
+    check: (subject: RuleSubject, example) => {
+      const { rule, shape, stream } = prepared(subject, example);
+      const scale = 2 ** example.by;
+      const g = stream[0]!.map(x => (Math.abs(x * scale) < SMALLEST ? 0 : x * scale));
+      const [d] = directionsOf(rule, shape, [g]);
+      g.forEach((x, i) => {
+        const expected = subject.claims.firstStep!(x, example.options);
+        const what = `the first direction for g = ${show(x)} with ${JSON.stringify(example.options)}`;
+        requireClose(what, [d![i]!], [expected], CLOSE * Math.abs(expected) + 1e-30);
+      });
+    },
+  }),
+  law({
+    name: 'the recursion',
+    formula: 'd and state follow the rule written down in plain numbers, entry by entry',
+    why: 'The published formula is the definition; order of updates and every coefficient are checked against it.',
+    needs: ['state as declared'],
+    lifted: unlessClaimed('recursion'),
+    example: subject => ruleExamples(subject, 8),
+    check: (subject: RuleSubject, example) => {
+      const { rule, shape, stream } = prepared(subject, example);
+      const { initial, step } = subject.claims.recursion!(example.options);
+      const states = Array.from({ length: sizeOf(shape) }, () => initial);
+      const largest = new Float64Array(sizeOf(shape));
+      directionsOf(rule, shape, stream).forEach((d, t) => {
+        d.forEach((found, i) => {
+          const next = step(stream[t]![i]!, states[i]!, t + 1);
+          states[i] = next.state;
+          largest[i] = Math.max(largest[i]!, Math.abs(next.direction), Math.abs(stream[t]![i]!));
+          // Where terms cancel, the error is that of the terms; a sign of such a sum may be either.
+          const doubtful = subject.claims.values !== undefined && cancels(stream, i, t);
+          if (doubtful) return;
+          const slack = CLOSE * (subject.claims.bound || subject.claims.values ? 1 : largest[i]!);
+          requireClose(`d at step ${t + 1} for g = ${show(stream[t]![i]!)}`, [found], [next.direction], slack);
+        });
+      });
+    },
+  }),
+  law({
+    name: 'norm of the direction',
+    formula: '‖d‖ is the claimed norm, or at most that',
+    why: 'Normalizing rules promise how far one step goes.',
+    needs: ['state as declared'],
+    lifted: unlessClaimed('norm'),
+    example: ruleExamples,
+    check: (subject: RuleSubject, example) => {
+      const { rule, shape, stream } = prepared(subject, example);
+      const { of, exact } = subject.claims.norm!;
+      const expected = of(shape, example.options);
+      stream.forEach((g, t) => {
+        const size = norm(directionsOf(rule, shape, [g])[0]!);
+        if (exact && g.every(x => x !== 0)) requireClose(`‖d‖ at step ${t + 1}`, [size], [expected], CLOSE * expected);
+        else requireAtMost(`‖d‖ at step ${t + 1}`, size, expected, CLOSE * expected);
+      });
+    },
+  }),
+  law({
+    name: 'spectral norm of the direction',
+    formula: 'the largest singular value of d is at most the claimed one',
+    why: 'Orthogonalizing rules promise it; wrong iteration coefficients break it.',
+    needs: ['state as declared'],
+    lifted: unlessClaimed('spectralNorm'),
+    example: ruleExamples,
+    check: (subject: RuleSubject, example) => {
+      const { rule, shape, stream } = prepared(subject, example);
+      const bound = subject.claims.spectralNorm!(shape, example.options);
+      directionsOf(rule, shape, stream).forEach((d, t) => {
+        const largest = singularValues(d, ...matrixView(shape))[0] ?? 0;
+        requireAtMost(`‖d‖₂ at step ${t + 1}`, largest, bound, CLOSE * bound);
+      });
+    },
+  }),
+  law({
+    name: 'exact for rank one',
+    formula: '|G| = c uvᵀ ⟹ a factored second moment is the full one: the matrix steps like the vector of its entries',
+    why: 'R Cᵀ / mean(R) reconstructs a rank-one V exactly; a mean over the wrong axis does not.',
+    needs: ['state as declared'],
+    lifted: unlessClaimed('rankOneExact'),
+    example: subject => fc.tuple(ruleExamples(subject), fc.nat({ max: 999 })).map(([e, seed]) => ({ ...e, seed })),
+    check: (subject: RuleSubject, example) => {
+      const { rule, shape } = prepared(subject, example);
+      fc.pre(shape.length === 2);
+      const [m, n] = shape as [number, number];
+      const u = randomNormals(randomKey(example.seed, 'u'), m);
+      const v = randomNormals(randomKey(example.seed, 'v'), n);
+      const stream = example.gradients.map((recipe, t) => {
+        const signs = matrixValues(shape, { kind: 'normal', exponent: 0, seed: recipe.seed + t });
+        return signs.map((x, i) => (t + 1) * Math.sign(x) * Math.abs(u[Math.floor(i / n)]! * v[i % n]!));
+      });
+      const asVector = directionsOf(rule, [m * n], stream);
+      directionsOf(rule, shape, stream).forEach((d, t) => {
+        requireClose(`d of the matrix at step ${t + 1}`, d, asVector[t]!, 4 * CLOSE * maxAbs(asVector[t]!));
+      });
+    },
+  }),
+];
+
+/** Positions in the order in which permuted rows and columns list them. */
+function rowAndColumnOrder(shape: Shape, seed: number): Int32Array {
+  const [m, n] = matrixView(shape);
+  const rows = randomPermutation(randomKey(seed, 'rows'), m);
+  const columns = randomPermutation(randomKey(seed, 'columns'), n);
+  return Int32Array.from({ length: m * n }, (_, i) => rows[Math.floor(i / n)]! * n + columns[i % n]!);
+}
+
+/** True when past and present gradients of an entry have both signs, so that a weighted sum of them may be near 0. */
+function cancels(stream: readonly Float32Array[], i: number, t: number): boolean {
+  const signs = stream.slice(0, t + 1).map(g => Math.sign(g[i]!));
+  return signs.includes(1) && signs.includes(-1);
+}

@@ -1,0 +1,33 @@
+import { drop, residual } from '@frugaljs/composer';
+import type { Combine } from '@frugaljs/core';
+import { sgd, signSgd } from '@frugaljs/state-free';
+import { lion } from '@frugaljs/state-full';
+import type { CombineClaims } from '@frugaljs/testing';
+import fc from 'fast-check';
+
+const RULES = { signSgd, sgd, lion };
+
+interface Residual {
+  readonly rule: keyof typeof RULES;
+  readonly scale: number;
+}
+
+/** What `residual` claims. */
+export const RESIDUAL_CLAIMS: CombineClaims<Residual> = {
+  options: fc.record({
+    rule: fc.constantFrom('signSgd' as const, 'sgd' as const, 'lion' as const),
+    scale: fc.constantFrom(1, 0.25, 0),
+  }),
+  scale: ({ scale }) => scale,
+};
+
+/** The combines of the composer package. */
+export const BUILT_IN_COMBINES: Readonly<
+  Record<string, { factory(options: never): Combine; readonly claims: CombineClaims<never> }>
+> = {
+  drop: { factory: () => drop(), claims: { scale: () => 0 } },
+  residual: {
+    factory: ({ rule, scale }: Residual) => residual(RULES[rule](), { scale }),
+    claims: RESIDUAL_CLAIMS as unknown as CombineClaims<never>,
+  },
+};

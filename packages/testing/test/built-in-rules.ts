@@ -1,0 +1,162 @@
+import { type Rule, sizeOf } from '@frugaljs/core';
+import { normalizedSgd, sgd, signSgd, sinkGd } from '@frugaljs/state-free';
+import {
+  adafactor,
+  adaLayer,
+  adamMini,
+  adamW,
+  factoredAdamW,
+  lion,
+  muon,
+  oneSidedAdafactor,
+  rmsprop,
+  sgdm,
+} from '@frugaljs/state-full';
+import type { Recursion, RuleClaims } from '@frugaljs/testing';
+import fc from 'fast-check';
+
+/** A built-in rule and what it claims. */
+export interface BuiltInRule {
+  readonly kind: string;
+  factory(options: never): Rule;
+  readonly claims: RuleClaims<never>;
+}
+
+function builtIn<Options>(
+  kind: string,
+  factory: (options: Options) => Rule,
+  claims: RuleClaims<Options> = {},
+): BuiltInRule {
+  return { kind, factory: factory as BuiltInRule['factory'], claims: claims as unknown as RuleClaims<never> };
+}
+
+export interface Adam {
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  readonly epsilonPlacement: 'afterCorrection' | 'beforeCorrection';
+}
+
+const epsilon = fc.constantFrom(1e-8, 0, 1e-6);
+const betas = { beta1: fc.constantFrom(0.9, 0, 0.5), beta2: fc.constantFrom(0.999, 0.95) };
+const adamOptions: fc.Arbitrary<Adam> = fc.record({
+  ...betas,
+  epsilon,
+  epsilonPlacement: fc.constantFrom('afterCorrection' as const, 'beforeCorrection' as const),
+});
+
+/** Adam in plain numbers (Kingma and Ba, Algorithm 1). */
+export function adamRecursion({ beta1, beta2, epsilon: e, epsilonPlacement }: Adam): Recursion {
+  return {
+    initial: [0, 0],
+    step: (g, [m, v], t) => {
+      const nextM = beta1 * m! + (1 - beta1) * g;
+      const nextV = beta2 * v! + (1 - beta2) * g * g;
+      const [c1, c2] = [1 - beta1 ** t, Math.sqrt(1 - beta2 ** t)];
+      const root = epsilonPlacement === 'afterCorrection' ? Math.sqrt(nextV) / c2 + e : (Math.sqrt(nextV) + e) / c2;
+      return { direction: nextM === 0 ? 0 : nextM / c1 / root, state: [nextM, nextV] };
+    },
+  };
+}
+
+/** The bound of algorithms A2. */
+export function adamBound(t: number, { beta1, beta2 }: Adam): number {
+  const q = beta1 ** 2 / beta2;
+  return (
+    (((1 - beta1) / Math.sqrt(1 - beta2)) * Math.sqrt((1 - q ** t) / (1 - q)) * Math.sqrt(1 - beta2 ** t)) /
+    (1 - beta1 ** t)
+  );
+}
+
+/** What AdamW claims. */
+export const ADAM_CLAIMS: RuleClaims<Adam> = {
+  options: adamOptions,
+  permutations: 'entries',
+  scaleInvariant: options => options.epsilon === 0,
+  bound: adamBound,
+  firstStep: (g, { epsilon: e, epsilonPlacement, beta2 }) => {
+    const effective = epsilonPlacement === 'afterCorrection' ? e : e / Math.sqrt(1 - beta2);
+    return g === 0 ? 0 : g / (Math.abs(g) + effective);
+  },
+  recursion: adamRecursion,
+};
+
+const lionOptions = fc.record({ beta1: fc.constantFrom(0.9, 0, 0.5), beta2: fc.constantFrom(0.99, 0.5) });
+
+/** What Lion claims. */
+export const LION_CLAIMS: RuleClaims<{ beta1: number; beta2: number }> = {
+  options: lionOptions,
+  permutations: 'entries',
+  values: [-1, 0, 1],
+  bound: () => 1,
+  scaleInvariant: () => true,
+  firstStep: Math.sign,
+  recursion: ({ beta1, beta2 }) => ({
+    initial: [0],
+    step: (g, [m]) => ({
+      direction: Math.sign(beta1 * m! + (1 - beta1) * g),
+      state: [beta2 * m! + (1 - beta2) * g],
+    }),
+  }),
+};
+
+interface Momentum {
+  readonly momentum: number;
+  readonly convention: 'pytorch' | 'ema';
+  readonly nesterov: boolean;
+}
+
+/** Every rule of the two packages, with the options it is tried with. */
+export const BUILT_IN_RULES: readonly BuiltInRule[] = [
+  builtIn('adamW', adamW, ADAM_CLAIMS),
+  builtIn('lion', lion, LION_CLAIMS),
+  builtIn('sgdm', sgdm, {
+    options: fc.record({
+      momentum: fc.constantFrom(0.9, 0, 0.5),
+      convention: fc.constantFrom('pytorch' as const, 'ema' as const),
+      nesterov: fc.constant(false),
+    }) as fc.Arbitrary<Momentum>,
+    permutations: 'entries',
+    recursion: ({ momentum, convention }) => ({
+      initial: [0],
+      step: (g, [m]) => {
+        const next = momentum * m! + (convention === 'ema' ? 1 - momentum : 1) * g;
+        return { direction: next, state: [next] };
+      },
+    }),
+  }),
+  builtIn('adaLayer', adaLayer, { options: fc.record({ per: fc.constantFrom('tensor', 'row', 'column') }) as never }),
+  builtIn('adafactor', adafactor, {
+    options: fc.record({ beta1: fc.constantFrom(null, 0.9) }),
+    rankOneExact: true,
+  }),
+  builtIn('factoredAdamW', factoredAdamW, { rankOneExact: true }),
+  builtIn('oneSidedAdafactor', oneSidedAdafactor),
+  builtIn('rmsprop', rmsprop, { permutations: 'entries' }),
+  builtIn('adamMini', adamMini, { parameters: 'at least 2 axes' }),
+  builtIn('muon', muon, {
+    parameters: 'matrix',
+    mixesEntries: true,
+    permutations: 'none',
+    spectralNorm: shape => 1.21 * Math.sqrt(Math.max(1, Math.max(...shape) / Math.min(...shape))),
+  }),
+  builtIn('signSgd', signSgd, {
+    permutations: 'entries',
+    values: [-1, 0, 1],
+    scaleInvariant: () => true,
+    firstStep: Math.sign,
+    recursion: () => ({ initial: [], step: g => ({ direction: Math.sign(g), state: [] }) }),
+    descent: 'sign',
+  }),
+  builtIn('sgd', sgd, {
+    permutations: 'entries',
+    firstStep: g => g,
+    recursion: () => ({ initial: [], step: g => ({ direction: g, state: [] }) }),
+    descent: 'gradient',
+  }),
+  builtIn('normalizedSgd', normalizedSgd, { norm: { of: () => 1, exact: false } }),
+  builtIn('sinkGd', sinkGd, {
+    norm: { of: shape => Math.sqrt(sizeOf(shape)), exact: true },
+    scaleInvariant: () => true,
+  }),
+];
