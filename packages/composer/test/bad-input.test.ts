@@ -1,5 +1,5 @@
 import { FrugalError } from '@frugaljs/core';
-import { rows, svd } from '@frugaljs/projectors';
+import { blockwise, rows, svd } from '@frugaljs/projectors';
 import { signSgd } from '@frugaljs/state-free';
 import { adamW } from '@frugaljs/state-full';
 import * as tf from '@tensorflow/tfjs-core';
@@ -199,4 +199,26 @@ describe('options', () => {
     expect(action).toThrow(FrugalError);
     expect(action).toThrow(message);
   });
+});
+
+test('a variable that is skipped for want of a gradient counts in its group all the same', () => {
+  const [a, b] = ['skipped.a', 'skipped.b'].map(name => tf.variable(tf.ones([2, 2]), true, name)) as [
+    tf.Variable,
+    tf.Variable,
+  ];
+  const blocks = subspace({
+    projector: blockwise({ density: 0.5, order: 'ascending' }),
+    rule: adamW(),
+    refresh: { every: 100 },
+  });
+  const optimizer = compose({ learningRate: 1, onMissingGradient: 'skip', groups: [{ use: blocks }] });
+  const g = tf.ones([2, 2]);
+  optimizer.applyGradients({ [a.name]: null as unknown as tf.Tensor, [b.name]: g });
+  // Two blocks, of which the first is active: the second does not move.
+  expect([...b.dataSync()]).toEqual([1, 1, 1, 1]);
+  optimizer.applyGradients({ [a.name]: g, [b.name]: g });
+  expect(a.dataSync()[0]).toBeCloseTo(0, 5);
+  expect([...b.dataSync()]).toEqual([1, 1, 1, 1]);
+  optimizer.dispose();
+  tf.dispose([a, b, g]);
 });

@@ -15,7 +15,10 @@ export interface BasisSpec {
 export interface ProjectorTraits {
   /** down has orthonormal rows, so up = downᵀ and up∘down is an orthogonal projection. */
   readonly orthonormal: boolean;
-  /** The subspace is spanned by coordinates: down gathers, up scatters, and the residual is exact. */
+  /**
+   * The subspace is spanned by coordinates: down gathers them in ascending order, up scatters, and the residual is exact.
+   * Where not everything is in it, the basis has their int32 `indices`: rows, columns or flat entries.
+   */
   readonly coordinate: boolean;
   /**
    * What the basis follows from. `seed`: a pure function of (seed, parameter, epoch), re-derived on load and never

@@ -14,7 +14,13 @@ import { GradientAccumulator } from './accumulator.js';
 import { compositionFromJson, compositionToJson } from './composition-json.js';
 import { type Explanation, explain } from './explain.js';
 import { examineGradients } from './gradient-health.js';
-import { type Gradients, type NamedTensor, readGradients, type VariableGradient } from './gradients.js';
+import {
+  type Gradients,
+  type NamedTensor,
+  type ReadGradients,
+  readGradients,
+  type VariableGradient,
+} from './gradients.js';
 import { type MemoryReport, memoryReport } from './memory-report.js';
 import type { ComposeOptions, NamedShape } from './options.js';
 import { disposeStates, fromNamedTensors, OWN, type SavedStates, toNamedTensors } from './saved-weights.js';
@@ -229,8 +235,8 @@ export class ComposedOptimizer extends Optimizer {
   }
 
   /** Takes in variables that appear for the first time; returns the entries that are trained. */
-  private adopt(entries: readonly VariableGradient[]): readonly VariableGradient[] {
-    if (this.parameters.adopt(entries)) this.restorePending();
+  private adopt({ variables, entries }: ReadGradients): readonly VariableGradient[] {
+    if (this.parameters.adopt(variables)) this.restorePending();
     return entries.filter(({ name }) => this.parameters.get(name) !== undefined);
   }
 

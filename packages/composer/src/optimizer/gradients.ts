@@ -17,6 +17,12 @@ export interface VariableGradient {
   readonly gradient: Tensor;
 }
 
+/** The trainable variables of a set of gradients, and those of them that have one. */
+export interface ReadGradients {
+  readonly variables: readonly Variable[];
+  readonly entries: readonly VariableGradient[];
+}
+
 /**
  * Looks up the variables of a set of gradients and checks each pair; changes nothing.
  *
@@ -27,14 +33,21 @@ export function readGradients(
   gradients: Gradients,
   onMissing: 'throw' | 'skip',
   isKnown: (name: string) => boolean,
-): VariableGradient[] {
+): ReadGradients {
   const pairs: readonly (readonly [string, Tensor | null | undefined])[] = Array.isArray(gradients)
     ? (gradients as readonly NamedTensor[]).map(({ name, tensor }) => [name, tensor] as const)
     : Object.entries(gradients as Readonly<Record<string, Tensor | null | undefined>>);
-  return pairs.flatMap(([name, gradient]) => {
+  const variables: Variable[] = [];
+  const entries: VariableGradient[] = [];
+  for (const [name, gradient] of pairs) {
     const variable = findVariable(name, isKnown(name));
-    if (gradient === null || gradient === undefined) {
-      if (!variable.trainable || onMissing === 'skip') return [];
+    const isMissing = gradient === null || gradient === undefined;
+    if (isMissing && !variable.trainable) continue;
+    variables.push(variable);
+    if (!isMissing) {
+      requireFit(name, variable, gradient);
+      entries.push({ name, variable, gradient });
+    } else if (onMissing === 'throw') {
       throw new MissingGradientError({
         parameter: `gradient of "${name}"`,
         found: String(gradient),
@@ -42,9 +55,8 @@ export function readGradients(
         advice: 'Leave the variable out, set trainable to false, or compose with onMissingGradient: "skip".',
       });
     }
-    requireFit(name, variable, gradient);
-    return [{ name, variable, gradient }];
-  });
+  }
+  return { variables, entries };
 }
 
 function findVariable(name: string, known: boolean): Variable {

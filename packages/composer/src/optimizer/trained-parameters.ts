@@ -2,7 +2,6 @@ import { type KernelSet, ShapeMismatchError, sameShape } from '@frugaljs/core';
 import type { Variable } from '@tensorflow/tfjs-core';
 import { type SavedState, StateReader } from '../runtime/saved-state.js';
 import { type Assigned, assign } from './assignment.js';
-import type { VariableGradient } from './gradients.js';
 import type { ComposeOptions } from './options.js';
 import { disposeStates, matchSavedNames, type SavedStates } from './saved-weights.js';
 import { TrainedParameter } from './trained-parameter.js';
@@ -43,16 +42,16 @@ export class TrainedParameters {
    *
    * @returns True when some were new.
    */
-  adopt(entries: readonly VariableGradient[]): boolean {
-    for (const { name, variable } of entries) {
+  adopt(variables: readonly Variable[]): boolean {
+    for (const variable of variables) {
       TrainedParameter.requireUnclaimed(variable, this.optimizer);
-      this.requireSameShape(name, variable);
+      this.requireSameShape(variable);
     }
-    const isNew = entries.some(({ name }) => !this.assigned.has(name));
-    if (isNew) this.assignAll(entries.map(({ variable }) => variable));
-    for (const { name, variable } of entries) {
-      if (this.claimed.get(name) === variable) continue;
-      this.claimed.set(name, variable);
+    const isNew = variables.some(({ name }) => !this.assigned.has(name));
+    if (isNew) this.assignAll(variables);
+    for (const variable of variables) {
+      if (this.claimed.get(variable.name) === variable) continue;
+      this.claimed.set(variable.name, variable);
       TrainedParameter.claim(variable, this.optimizer);
     }
     return isNew;
@@ -143,12 +142,12 @@ export class TrainedParameters {
   }
 
   /** A variable may be made anew under its name and goes on with the state of the old one, if that still fits. */
-  private requireSameShape(name: string, variable: Variable): void {
+  private requireSameShape({ name, shape }: Variable): void {
     const known = this.assigned.get(name);
-    if (known === undefined || sameShape(known.site.shape, variable.shape)) return;
+    if (known === undefined || sameShape(known.site.shape, shape)) return;
     throw new ShapeMismatchError({
       parameter: `variable "${name}"`,
-      found: `shape [${variable.shape}]`,
+      found: `shape [${shape}]`,
       expected: `shape [${known.site.shape}], which the variable of this name had in earlier updates`,
       advice: 'Give the variable another name, or compose a new optimizer.',
     });
