@@ -1,0 +1,55 @@
+import { UnknownNameError } from '@frugaljs/core';
+
+/** The tfjs backends whose limits are known. */
+export type PlannedBackend = 'wasm' | 'cpu' | 'webgpu' | 'tensorflow';
+
+/** What a backend can hold and how it updates parameters. */
+export interface BackendLimits {
+  /** All tensors together, in bytes; null where the machine is the limit. */
+  readonly totalBytes: number | null;
+  /** A single tensor, in bytes; null where the machine is the limit. */
+  readonly tensorBytes: number | null;
+  /** What the limits are called in messages. */
+  readonly total: string;
+  readonly tensor: string;
+  /** Whether updates run as fused kernels, in place, or as tfjs operations, which make copies. */
+  readonly fused: boolean;
+}
+
+const GIB = 2 ** 30;
+const MIB = 2 ** 20;
+const NONE = { totalBytes: null, tensorBytes: null, total: 'memory', tensor: 'tensor', fused: false };
+
+/**
+ * - wasm: one heap of at most 4 GiB, of which a sixteenth is set aside for tfjs's own data and for gaps between tensors
+ *   of different sizes.
+ * - webgpu: a tensor is one storage binding, of 128 MiB unless the adapter offers more (`maxStorageBufferBindingSize`).
+ */
+const LIMITS: Readonly<Record<PlannedBackend, BackendLimits>> = {
+  wasm: {
+    ...NONE,
+    totalBytes: 4 * GIB - (4 * GIB) / 16,
+    total: "wasm's heap of 4 GiB, less a sixteenth for gaps",
+    fused: true,
+  },
+  cpu: { ...NONE, fused: true },
+  webgpu: { ...NONE, tensorBytes: 128 * MIB, tensor: "WebGPU's limit of a storage buffer binding" },
+  tensorflow: NONE,
+};
+
+/** The names {@link backendLimits} knows. */
+export const plannedBackends: readonly PlannedBackend[] = Object.keys(LIMITS) as PlannedBackend[];
+
+/**
+ * The limits of a backend.
+ *
+ * @param tensorBytes The largest tensor, where it is known: on webgpu the adapter's `maxStorageBufferBindingSize`.
+ * @throws UnknownNameError for a backend whose limits are not known.
+ */
+export function backendLimits(name: string, tensorBytes?: number): BackendLimits {
+  if (!Object.hasOwn(LIMITS, name)) {
+    throw new UnknownNameError({ parameter: 'backend', found: name, expected: `one of ${plannedBackends.join(', ')}` });
+  }
+  const limits = LIMITS[name as PlannedBackend];
+  return tensorBytes === undefined ? limits : { ...limits, tensorBytes };
+}

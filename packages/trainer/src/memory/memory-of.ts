@@ -1,0 +1,130 @@
+import { type ComposedOptimizer, type NamedShape, projectorFromJson } from '@frugaljs/composer';
+import { InvalidOptionError, type Json, sizeOf } from '@frugaljs/core';
+import { type LlamaConfig, parameterSpecs } from '@frugaljs/llama';
+import type { BackendLimits } from './backend-limits.js';
+import { llamaStepMemory, type StepMemory, type Workload } from './llama-activations.js';
+import { stateOverTime } from './state-over-time.js';
+
+/** A model: a LLaMA by its configuration, with a batch to train on, or any other by its variables. */
+export type PlannedModel = LlamaModel | OtherModel;
+
+export interface LlamaModel extends Workload {
+  readonly config: LlamaConfig;
+  /** Parameters that are not trained (`trainable` is false): they have neither gradient nor state. */
+  readonly frozen?: RegExp;
+}
+
+export interface OtherModel {
+  /** Variables, or names and shapes. */
+  readonly variables: readonly NamedShape[];
+  /** What a training step holds at its fullest besides parameters, gradients and state. Default 0. */
+  readonly activationBytes?: number;
+  /** Parameters that are not trained (`trainable` is false): they have neither gradient nor state. */
+  readonly frozen?: RegExp;
+}
+
+/** Bytes of a training run, all of float32. */
+export interface MemoryEstimate {
+  readonly parameterBytes: number;
+  readonly gradientBytes: number;
+  /** Optimizer state: moments, subspaces and accumulated gradients. */
+  readonly stateBytes: number;
+  readonly slotBytes: number;
+  readonly basisBytes: number;
+  readonly accumulatorBytes: number;
+  /** Everything else at the fullest moment: activations, their gradients, temporaries. */
+  readonly activationBytes: number;
+  /** Everything, at the fullest moment. */
+  readonly peakBytes: number;
+  /** When that is. */
+  readonly fullest: 'forward' | 'backward' | 'update';
+  readonly largestTensor: { readonly name: string; readonly bytes: number };
+}
+
+/** The names and shapes of a model's parameters. */
+export function variablesOf(model: PlannedModel): readonly NamedShape[] {
+  if ('config' in model) return parameterSpecs(model.config);
+  if (model.variables.length === 0) {
+    throw new InvalidOptionError({ parameter: 'variables', found: [], expected: 'at least one variable' });
+  }
+  return model.variables;
+}
+
+/**
+ * What training takes, before anything is built.
+ *
+ * State is what the optimizer's own `memoryReport` says, at the update where it is most. The fullest moment is one of
+ * three: the end of the forward pass (parameters, state and activations), the backward pass (these, what it leaves behind
+ * and all gradients), and the update (parameters, state, gradients and the temporaries of the update).
+ *
+ * Fused updates of coordinate subspaces take one parameter's new index beside its old one; of dense subspaces up to four
+ * times the largest projected parameter. Updates by tfjs operations take a copy of all gradients, or six of the largest.
+ */
+export function memoryOf(
+  model: PlannedModel,
+  optimizer: ComposedOptimizer,
+  { fused }: Pick<BackendLimits, 'fused'> = { fused: true },
+): MemoryEstimate {
+  const all = variablesOf(model);
+  const { frozen } = model;
+  const trained = frozen === undefined ? all : all.filter(({ name }) => !frozen.test(name));
+  const bytes = ({ shape }: NamedShape): number => 4 * sizeOf(shape);
+  const total = (list: readonly NamedShape[]): number => list.reduce((sum, each) => sum + bytes(each), 0);
+  const parameterBytes = total(all);
+  const gradientBytes = total(trained);
+  const state = stateOverTime(optimizer, trained);
+  const step = stepOf(model);
+
+  const largestTrained = Math.max(0, ...trained.map(bytes));
+  const dense = hasDenseProjector(optimizer.toJSON());
+  const workspace = fused
+    ? dense
+      ? 4 * state.largestProjectedBytes
+      : state.largestBasisBytes
+    : Math.max(gradientBytes, 6 * largestTrained);
+
+  const standing = parameterBytes + step.tableBytes;
+  const moments = {
+    forward: standing + state.stateBytes + step.forwardBytes,
+    backward: standing + state.stateBytes + gradientBytes + step.backwardBytes,
+    update: standing + state.changingBytes + gradientBytes + workspace,
+  };
+  const fullest = (Object.keys(moments) as (keyof typeof moments)[]).reduce((a, b) =>
+    moments[b] > moments[a] ? b : a,
+  );
+  const { stateBytes, slotBytes, basisBytes, accumulatorBytes } = state;
+  const peakBytes = moments[fullest];
+  return {
+    parameterBytes,
+    gradientBytes,
+    stateBytes,
+    slotBytes,
+    basisBytes,
+    accumulatorBytes,
+    activationBytes: peakBytes - parameterBytes - gradientBytes - stateBytes,
+    peakBytes,
+    fullest,
+    largestTensor: all
+      .map(variable => ({ name: variable.name, bytes: bytes(variable) }))
+      .reduce((most, each) => (each.bytes > most.bytes ? each : most), step.largest),
+  };
+}
+
+function stepOf(model: PlannedModel): StepMemory {
+  if ('config' in model) return llamaStepMemory(model.config, model);
+  const bytes = model.activationBytes ?? 0;
+  if (!Number.isFinite(bytes) || bytes < 0) {
+    throw new InvalidOptionError({ parameter: 'activationBytes', found: bytes, expected: 'a number of at least 0' });
+  }
+  return { tableBytes: 0, forwardBytes: bytes, backwardBytes: bytes, largest: { name: 'none', bytes: 0 } };
+}
+
+/** Whether a composition has, at any depth, a projector that mixes coordinates and therefore multiplies matrices. */
+function hasDenseProjector(json: Json | undefined): boolean {
+  if (typeof json !== 'object' || json === null) return false;
+  const { kind, options } = json as { kind?: Json; options?: { projector?: { kind: string; options: never } } };
+  if (kind === 'subspace' && options?.projector !== undefined) {
+    if (!projectorFromJson(options.projector).traits.coordinate) return true;
+  }
+  return Object.values(json).some(value => hasDenseProjector(value));
+}
