@@ -29,7 +29,7 @@ export const layers = {
     node: true,
   },
   testing: { workspace: ['core'], external: [tfjs, 'fast-check', 'vitest'], node: false },
-  checkpoint: { workspace: ['core'], external: [tfjs], node: true },
+  checkpoint: { workspace: ['core'], external: [tfjs], node: 'node' },
   llama: { workspace: [], external: [tfjs, '@huggingface/tokenizers'], node: 'node' },
   trainer: {
     workspace: ['core', 'linalg', ...primitives, 'composer', ...backends, 'testing', 'checkpoint', 'llama'],

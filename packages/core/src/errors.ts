@@ -11,7 +11,11 @@ export type ErrorCode =
   | 'disposed'
   | 'shared-variable'
   | 'invalid-state'
-  | 'not-serializable';
+  | 'not-serializable'
+  | 'invalid-checkpoint'
+  | 'checkpoint-version'
+  | 'checkpoint-mismatch'
+  | 'checkpoint-storage';
 
 /** The parts of an error message: what is wrong, what was found, what was expected and what to do. */
 export interface Complaint {

@@ -1,0 +1,215 @@
+import { requireInteger } from '@frugaljs/core';
+import { CheckpointStorageError, CheckpointVersionError, InvalidCheckpointError } from '../errors.js';
+import type { CheckpointStore } from '../store/store.js';
+import type { Manifest } from './manifest.js';
+import { superfluous } from './retention.js';
+import { SavedCheckpoint } from './saved-checkpoint.js';
+import { type Snapshot, type TrainingState, takeSnapshot } from './snapshot.js';
+import { writeCheckpoint } from './write-checkpoint.js';
+
+export interface CheckpointsOptions {
+  readonly store: CheckpointStore;
+  /** How many of the latest checkpoints to keep. Default 3. */
+  readonly keepLast?: number;
+  /** How many of those with the lowest metric to keep besides. Default 1. */
+  readonly keepBest?: number;
+  /** Receives what is worth a line but no error. Default `console.warn`. */
+  readonly onWarning?: (message: string) => void;
+}
+
+export interface SaveOptions {
+  /**
+   * What to do while an earlier checkpoint is still being written: `skip` this one (default), so that training never
+   * waits for the disk, or `wait`.
+   */
+  readonly whileBusy?: 'skip' | 'wait';
+  /**
+   * True (default): copy all tensors to the host, then write while training goes on. False: write tensor by tensor,
+   * without a copy of the whole; `save` resolves when the checkpoint is on disk.
+   */
+  readonly copy?: boolean;
+}
+
+/** A save under way. */
+export interface Saving {
+  readonly step: number;
+  /** Resolves with the name of the checkpoint once it is durable; rejects as the store does. */
+  readonly done: Promise<string>;
+}
+
+/** Saves, lists, finds and thins out the checkpoints of a store. */
+export class Checkpoints {
+  readonly store: CheckpointStore;
+  readonly #keepLast: number;
+  readonly #keepBest: number;
+  readonly #warn: (message: string) => void;
+  readonly #manifests = new Map<string, Manifest>();
+  /** Saves under way or waiting, and the end of the last of them. */
+  #saves = 0;
+  #last: Promise<void> = Promise.resolve();
+  #failure: { readonly error: unknown } | null = null;
+
+  constructor({ store, keepLast = 3, keepBest = 1, onWarning = console.warn }: CheckpointsOptions) {
+    this.store = store;
+    this.#keepLast = requireInteger('checkpoints.keepLast', keepLast, 1);
+    this.#keepBest = requireInteger('checkpoints.keepBest', keepBest, 0);
+    this.#warn = onWarning;
+  }
+
+  /**
+   * Makes sure that the store can be written; worth doing before hours of training.
+   *
+   * @throws CheckpointStorageError if it cannot.
+   */
+  async prepare(): Promise<void> {
+    await this.store.prepare();
+  }
+
+  /**
+   * Saves a checkpoint. Resolves when the tensors are copied out of the backend, so that training can go on while the
+   * checkpoint is written. The state must not change before that.
+   *
+   * @returns Null if it was skipped because an earlier one is still being written.
+   * @throws What made an earlier write fail that nobody has heard of yet: CheckpointStorageError when the disk is full.
+   * @throws InvalidOptionError or NotSerializableError for a state that cannot be saved.
+   */
+  async save(state: TrainingState, { whileBusy = 'skip', copy = true }: SaveOptions = {}): Promise<Saving | null> {
+    if (this.#saves > 0 && whileBusy === 'skip') return null;
+    const release = await this.#enter();
+    let snapshot: Snapshot;
+    try {
+      this.#throwFailure();
+      snapshot = await takeSnapshot(state, copy);
+    } catch (error) {
+      release();
+      throw error;
+    }
+    const done = this.#write(snapshot).finally(release);
+    // Whoever awaits `done` hears of a failure; in case nobody does, the next save or settled() tells.
+    done.catch(error => {
+      if (copy) this.#failure = { error };
+    });
+    if (!copy) await done;
+    return { step: snapshot.step, done };
+  }
+
+  /**
+   * Waits until nothing is being written.
+   *
+   * @throws What made a write fail, once.
+   */
+  async settled(): Promise<void> {
+    while (this.#saves > 0) await this.#last;
+    this.#throwFailure();
+  }
+
+  /**
+   * The complete checkpoints, the one saved last first. Files are not read; what is no checkpoint, or of another
+   * version, is left out with a warning.
+   */
+  async list(): Promise<readonly SavedCheckpoint[]> {
+    const found: SavedCheckpoint[] = [];
+    for (const name of await this.store.list()) {
+      try {
+        found.push(await SavedCheckpoint.open(this.store, name));
+      } catch (error) {
+        this.#passOver(name, error);
+      }
+    }
+    return found.sort((a, b) => b.manifest.sequence - a.manifest.sequence);
+  }
+
+  /** The checkpoint saved last whose files are all as they were written; null if there is none. */
+  async latest(): Promise<SavedCheckpoint | null> {
+    return this.#firstIntact(await this.list());
+  }
+
+  /** The intact checkpoint with the lowest metric; null if there is none with a metric. */
+  async best(): Promise<SavedCheckpoint | null> {
+    const rated = (await this.list()).filter(({ metric }) => metric !== null);
+    return this.#firstIntact(rated.sort((a, b) => a.metric! - b.metric!));
+  }
+
+  /** Opens a checkpoint by name. */
+  async open(name: string): Promise<SavedCheckpoint> {
+    return SavedCheckpoint.open(this.store, name);
+  }
+
+  /** Waits for the saves before this one; the function ends this one. */
+  async #enter(): Promise<() => void> {
+    const before = this.#last;
+    let end = (): void => {};
+    // Claimed before the first await, so that two calls at once do not both write.
+    this.#last = new Promise(resolve => {
+      end = resolve;
+    });
+    this.#saves++;
+    await before;
+    return () => {
+      this.#saves--;
+      end();
+    };
+  }
+
+  #throwFailure(): void {
+    const failure = this.#failure;
+    this.#failure = null;
+    if (failure !== null) throw failure.error;
+  }
+
+  async #write(snapshot: Snapshot): Promise<string> {
+    await this.#readManifests();
+    const sequence = 1 + Math.max(0, ...[...this.#manifests.values()].map(each => each.sequence));
+    const { name, manifest } = await writeCheckpoint(this.store, snapshot, sequence);
+    this.#manifests.set(name, manifest);
+    await this.#thinOut();
+    return name;
+  }
+
+  /** Learns of checkpoints that an earlier process left, and forgets those that are gone. */
+  async #readManifests(): Promise<void> {
+    const names = await this.store.list();
+    for (const name of this.#manifests.keys()) if (!names.includes(name)) this.#manifests.delete(name);
+    for (const name of names) {
+      if (this.#manifests.has(name)) continue;
+      try {
+        this.#manifests.set(name, (await SavedCheckpoint.open(this.store, name)).manifest);
+      } catch {
+        // No checkpoint that we could have written; neither counted nor removed.
+      }
+    }
+  }
+
+  /** A checkpoint that cannot be removed is a nuisance, not a reason to lose the run. */
+  async #thinOut(): Promise<void> {
+    const all = [...this.#manifests].map(([name, { sequence, metric }]) => ({ name, sequence, metric }));
+    for (const name of superfluous(all, this.#keepLast, this.#keepBest)) {
+      try {
+        await this.store.remove(name);
+        this.#manifests.delete(name);
+      } catch (error) {
+        this.#warn(`${name} could not be removed: ${(error as Error).message}`);
+      }
+    }
+  }
+
+  async #firstIntact(candidates: readonly SavedCheckpoint[]): Promise<SavedCheckpoint | null> {
+    for (const candidate of candidates) {
+      try {
+        await candidate.verify();
+        return candidate;
+      } catch (error) {
+        this.#passOver(candidate.name, error);
+      }
+    }
+    return null;
+  }
+
+  #passOver(name: string, error: unknown): void {
+    const isForeign = error instanceof InvalidCheckpointError || error instanceof CheckpointVersionError;
+    const isGone = error instanceof CheckpointStorageError && error.fault === 'missing';
+    if (!isForeign && !isGone) throw error;
+    // Another process may remove a checkpoint while this one looks.
+    if (isForeign) this.#warn(`${name} is passed over: ${error.message}`);
+  }
+}

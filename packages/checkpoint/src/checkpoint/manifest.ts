@@ -1,0 +1,150 @@
+import type { Json } from '@frugaljs/core';
+import { crc32 } from '../bytes/crc32.js';
+import type { ByteSource } from '../bytes/source.js';
+import { CheckpointVersionError, InvalidCheckpointError } from '../errors.js';
+import { parseBoundedJson } from '../json/bounded-json.js';
+import { FILES, isPlainName } from './files.js';
+
+export const FORMAT = 'frugaljs-checkpoint';
+export const VERSION = 1;
+const LARGEST_MANIFEST = 16 * 2 ** 20;
+
+/** What ran the training: bits repeat only where this is the same. */
+export interface Runtime {
+  /** Name of the tfjs backend. */
+  readonly backend: string;
+  /** The kernel set registered for it; `reference` if none. */
+  readonly kernels: string;
+}
+
+/** How the optimizer that was saved was composed. */
+export interface SavedComposition {
+  /** The JSON it can be made from again. */
+  readonly composition: Json;
+  /** What trains each parameter, as a line of text; empty for an optimizer that does not tell. */
+  readonly rules: Readonly<Record<string, string>>;
+}
+
+/** Length and CRC-32 of a file. */
+export interface FileSeal {
+  readonly bytes: number;
+  readonly crc32: string;
+}
+
+/** What a checkpoint says about itself; written last. */
+export interface Manifest {
+  readonly format: string;
+  readonly version: number;
+  /** Updates made. */
+  readonly step: number;
+  /** Counts the saves of a store: of two checkpoints the one with the larger number was saved later. */
+  readonly sequence: number;
+  /** What `keepBest` goes by; lower is better. */
+  readonly metric: number | null;
+  readonly runtime: Runtime;
+  readonly optimizer: SavedComposition | null;
+  readonly files: Readonly<Record<string, FileSeal>>;
+}
+
+/** The text of a manifest, sealed with its own CRC-32. */
+export function manifestText(manifest: Manifest): string {
+  return `${JSON.stringify({ crc32: sealOf(manifest), manifest }, null, 1)}\n`;
+}
+
+/**
+ * Reads and checks a manifest.
+ *
+ * @throws InvalidCheckpointError if it was altered, CheckpointVersionError if it is of another version of the format.
+ */
+export async function readManifest(source: ByteSource): Promise<Manifest> {
+  const { label, size } = source;
+  if (size > LARGEST_MANIFEST) throw complaint(label, `${size} bytes`, `at most ${LARGEST_MANIFEST}`);
+  const outer = objectOf(parseBoundedJson(await source.read(0, size), label), label);
+  const body = objectOf(outer['manifest'], `${label}: manifest`);
+  if (body['format'] !== FORMAT) throw complaint(`${label}: format`, body['format'], FORMAT);
+  if (outer['crc32'] !== sealOf(body)) {
+    throw complaint(`${label}: crc32`, outer['crc32'], `${sealOf(body)}, that of the manifest`);
+  }
+  const { version } = body;
+  if (version !== VERSION) {
+    throw new CheckpointVersionError({
+      parameter: `${label}: version`,
+      found: version,
+      expected: `${VERSION}`,
+      advice: 'Use the version of @frugaljs/checkpoint that wrote it; model.safetensors can be read by any version.',
+    });
+  }
+  return {
+    format: FORMAT,
+    version: VERSION,
+    step: countOf(body['step'], `${label}: step`),
+    sequence: countOf(body['sequence'], `${label}: sequence`),
+    metric: metricOf(body['metric'], `${label}: metric`),
+    runtime: runtimeOf(body['runtime'], `${label}: runtime`),
+    optimizer: compositionOf(body['optimizer'], `${label}: optimizer`),
+    files: sealsOf(body['files'], `${label}: files`),
+  };
+}
+
+/** A CRC-32 as it is written. */
+export function crcText(crc: number): string {
+  return crc.toString(16).padStart(8, '0');
+}
+
+function sealOf(manifest: unknown): string {
+  return crcText(crc32(new TextEncoder().encode(JSON.stringify(manifest))));
+}
+
+type Members = Readonly<Record<string, unknown>>;
+
+function objectOf(value: unknown, label: string): Members {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Members;
+  throw complaint(label, value, 'an object');
+}
+
+function countOf(value: unknown, label: string): number {
+  if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number;
+  throw complaint(label, value, 'a non-negative integer');
+}
+
+function metricOf(value: unknown, label: string): number | null {
+  if (value === null || typeof value === 'number') return value;
+  throw complaint(label, value, 'a number or null');
+}
+
+function textOf(value: unknown, label: string): string {
+  if (typeof value === 'string') return value;
+  throw complaint(label, value, 'text');
+}
+
+function runtimeOf(value: unknown, label: string): Runtime {
+  const { backend, kernels } = objectOf(value, label);
+  return { backend: textOf(backend, `${label}.backend`), kernels: textOf(kernels, `${label}.kernels`) };
+}
+
+function compositionOf(value: unknown, label: string): SavedComposition | null {
+  if (value === null) return null;
+  const { composition, rules } = objectOf(value, label);
+  const entries = Object.entries(objectOf(rules, `${label}.rules`));
+  return {
+    composition: objectOf(composition, `${label}.composition`) as Json,
+    rules: Object.fromEntries(entries.map(([name, rule]) => [name, textOf(rule, `${label}.rules.${name}`)])),
+  };
+}
+
+function sealsOf(value: unknown, label: string): Record<string, FileSeal> {
+  const files = Object.entries(objectOf(value, label)).map(([name, seal]) => {
+    if (!isPlainName(name) || name === FILES.manifest) throw complaint(label, name, 'a plain file name');
+    const { bytes, crc32: crc } = objectOf(seal, `${label}.${name}`);
+    const sealed = { bytes: countOf(bytes, `${label}.${name}.bytes`), crc32: textOf(crc, `${label}.${name}.crc32`) };
+    return [name, sealed] as const;
+  });
+  const found = Object.fromEntries(files);
+  if (found[FILES.model] === undefined)
+    throw complaint(label, Object.keys(found).join(', '), `${FILES.model} among them`);
+  return found;
+}
+
+function complaint(parameter: string, found: unknown, expected: string): InvalidCheckpointError {
+  return new InvalidCheckpointError({ parameter, found, expected, advice: 'The checkpoint was altered.' });
+}

@@ -1,0 +1,163 @@
+import type { Json } from '@frugaljs/core';
+import { dispose, type Tensor, tensor, type Variable } from '@tensorflow/tfjs-core';
+import { CheckpointMismatchError, type Difference, InvalidCheckpointError } from '../errors.js';
+import type { SafetensorsReader } from '../safetensors/reader.js';
+import type { TensorInfo } from '../safetensors/tensor-info.js';
+import { differencesOf } from './differences.js';
+import { fittingState } from './fitting-state.js';
+import type { SavedComposition } from './manifest.js';
+import { runtimeWarning } from './runtime.js';
+import { compositionOf, type NamedTensor, type SavableOptimizer } from './savable-optimizer.js';
+import type { SavedCheckpoint } from './saved-checkpoint.js';
+
+/** What a checkpoint is loaded into. */
+export interface RestoreTarget {
+  /** Variables by Hugging Face name: `model.parameters()`. */
+  readonly model: Readonly<Record<string, Variable>>;
+  /** Omit it to load the weights alone. */
+  readonly optimizer?: SavableOptimizer;
+  /** Keep what fits where model or composition changed, instead of an error. Default false. */
+  readonly partial?: boolean;
+}
+
+/** What was loaded. */
+export interface RestoreReport {
+  /** Updates made when the checkpoint was saved. */
+  readonly step: number;
+  readonly metric: number | null;
+  /** What the trainer saved. */
+  readonly trainer: Json;
+  /** One line each: another backend or kernel set. */
+  readonly warnings: readonly string[];
+  /** Where model and composition differ from those saved; empty unless `partial`. */
+  readonly differences: readonly Difference[];
+  /** Parameters whose weights were loaded. */
+  readonly loaded: readonly string[];
+  /** Parameters that keep the weights they had: the checkpoint has none of that name and shape. */
+  readonly untouched: readonly string[];
+  /** Variables whose optimizer state was loaded. */
+  readonly keptState: readonly string[];
+  /** Variables whose saved optimizer state was left out, and why. */
+  readonly droppedState: readonly { readonly variable: string; readonly reason: string }[];
+}
+
+/** What chooses kernels is no part of what an optimizer computes; another kernel set is a warning. */
+const NOT_COMPARED = ['kernels'];
+const READ_AS_FLOAT = ['F32', 'F16', 'BF16', 'F64'];
+
+/** See `SavedCheckpoint.restore`; the files are verified by now. */
+export async function restoreInto(saved: SavedCheckpoint, target: RestoreTarget): Promise<RestoreReport> {
+  const { model, optimizer, partial = false } = target;
+  const trainer = await saved.trainer();
+  const weights = await saved.openModel();
+  const state = optimizer === undefined ? null : await saved.openOptimizer().catch(closing(weights));
+  try {
+    const now = optimizer === undefined ? null : compositionOf(optimizer, model);
+    const modelDifferences = compareModel(weights.tensors, model);
+    const differences = [...modelDifferences, ...compareComposition(saved.manifest.optimizer, now)];
+    if (differences.length > 0 && !partial) throw mismatch(saved.name, differences);
+
+    const changed = new Set(modelDifferences.map(({ path }) => path));
+    const warning = optimizer === undefined ? null : runtimeWarning(saved.name, saved.manifest.runtime);
+    let stateReport: Pick<RestoreReport, 'keptState' | 'droppedState'> = { keptState: [], droppedState: [] };
+    if (optimizer !== undefined && state !== null && saved.manifest.optimizer !== null) {
+      const variables = new Set([...changed].map(name => model[name]?.name ?? name));
+      const seedChanged = differences.some(({ path }) => path === 'seed');
+      const names = [...state.tensors.keys()];
+      const fitting =
+        differences.length === 0 ? null : fittingState(names, saved.manifest.optimizer, now!, variables, seedChanged);
+      await loadState(state, optimizer, fitting?.entries ?? new Set(names));
+      const all = [...new Set(names.map(name => name.slice(0, name.lastIndexOf('::'))))].filter(name => name !== '');
+      stateReport = { keptState: fitting?.kept ?? all, droppedState: fitting?.dropped ?? [] };
+    }
+    const loaded = Object.keys(model).filter(name => !changed.has(name));
+    for (const name of loaded) await loadWeights(weights, name, model[name]!);
+    return {
+      step: saved.step,
+      metric: saved.metric,
+      trainer,
+      warnings: warning === null ? [] : [warning],
+      differences,
+      loaded,
+      untouched: Object.keys(model).filter(name => changed.has(name)),
+      ...stateReport,
+    };
+  } finally {
+    await weights.close();
+    await state?.close();
+  }
+}
+
+/** Parameters that are missing, superfluous, or of another shape or type. */
+function compareModel(saved: ReadonlyMap<string, TensorInfo>, model: Readonly<Record<string, Variable>>): Difference[] {
+  const names = new Set([...saved.keys(), ...Object.keys(model)]);
+  return [...names].flatMap(name => {
+    const before = saved.get(name);
+    const after = Object.hasOwn(model, name) ? model[name]! : undefined;
+    const saw = before === undefined ? 'nothing' : `${before.dtype} [${before.shape}]`;
+    const now = after === undefined ? 'nothing' : `${after.dtype} [${after.shape}]`;
+    const fits = before !== undefined && after !== undefined && `${before.shape}` === `${after.shape}`;
+    return fits && mayHold(after.dtype, before.dtype) ? [] : [{ path: name, saved: saw, now }];
+  });
+}
+
+function mayHold(variable: string, saved: string): boolean {
+  if (variable === 'float32') return READ_AS_FLOAT.includes(saved);
+  return (variable === 'int32' && saved === 'I32') || (variable === 'bool' && saved === 'BOOL');
+}
+
+function compareComposition(saved: SavedComposition | null, now: SavedComposition | null): Difference[] {
+  if (now === null) return [];
+  if (saved === null) return [{ path: 'optimizer', saved: 'nothing', now: 'an optimizer' }];
+  return differencesOf(saved.composition, now.composition).filter(({ path }) => !NOT_COMPARED.includes(path));
+}
+
+async function loadWeights(weights: SafetensorsReader, name: string, variable: Variable): Promise<void> {
+  const data = variable.dtype === 'float32' ? await weights.readFloat32(name) : (await weights.read(name)).data;
+  const value = tensor(data as Float32Array, variable.shape, variable.dtype);
+  variable.assign(value);
+  value.dispose();
+}
+
+async function loadState(
+  state: SafetensorsReader,
+  optimizer: SavableOptimizer,
+  names: ReadonlySet<string>,
+): Promise<void> {
+  const tensors: NamedTensor[] = [];
+  try {
+    for (const name of state.tensors.keys()) {
+      if (names.has(name)) tensors.push({ name, tensor: await readTensor(state, name) });
+    }
+    await optimizer.setWeights(tensors);
+  } finally {
+    dispose(tensors.map(({ tensor: each }) => each));
+  }
+}
+
+async function readTensor(reader: SafetensorsReader, name: string): Promise<Tensor> {
+  const { dtype, shape, data } = await reader.read(name);
+  if (data instanceof Float32Array) return tensor(data, [...shape], 'float32');
+  if (data instanceof Int32Array) return tensor(data, [...shape], 'int32');
+  if (dtype === 'BOOL') return tensor(data as Uint8Array, [...shape], 'bool');
+  throw new InvalidCheckpointError({ parameter: name, found: dtype, expected: 'F32, I32 or BOOL' });
+}
+
+function mismatch(name: string, differences: readonly Difference[]): CheckpointMismatchError {
+  return new CheckpointMismatchError(
+    {
+      parameter: name,
+      found: `${differences.length} difference${differences.length === 1 ? '' : 's'}`,
+      expected: 'the model and composition it was saved from',
+      advice: 'Restore the settings, or ask for a partial restore, which keeps what fits.',
+    },
+    differences,
+  );
+}
+
+function closing(reader: SafetensorsReader): (error: unknown) => Promise<never> {
+  return async error => {
+    await reader.close();
+    throw error;
+  };
+}

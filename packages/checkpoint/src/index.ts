@@ -1,0 +1,14 @@
+export { type Crc32, crc32 } from './bytes/crc32.js';
+export { type ByteSink, MemorySink } from './bytes/sink.js';
+export { type ByteSource, blobSource, bytesSource } from './bytes/source.js';
+export { Checkpoints, type CheckpointsOptions, type SaveOptions, type Saving } from './checkpoint/checkpoints.js';
+export { FILES } from './checkpoint/files.js';
+export type { FileSeal, Manifest, Runtime, SavedComposition } from './checkpoint/manifest.js';
+export type { RestoreReport, RestoreTarget } from './checkpoint/restore.js';
+export type { NamedTensor, SavableOptimizer } from './checkpoint/savable-optimizer.js';
+export { SavedCheckpoint } from './checkpoint/saved-checkpoint.js';
+export type { TrainingState } from './checkpoint/snapshot.js';
+export * from './errors.js';
+export * from './safetensors/index.js';
+export { MemoryStore } from './store/memory-store.js';
+export type { CheckpointDraft, CheckpointStore, StoredCheckpoint } from './store/store.js';

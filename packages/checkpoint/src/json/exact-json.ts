@@ -1,0 +1,71 @@
+import { type Json, NotSerializableError } from '@frugaljs/core';
+
+/** Stands for a number that JSON has no form for. */
+const KEY = '$number';
+const UNWRITABLE: Readonly<Record<string, number>> = {
+  NaN: Number.NaN,
+  Infinity: Number.POSITIVE_INFINITY,
+  '-Infinity': Number.NEGATIVE_INFINITY,
+  '-0': -0,
+};
+
+/**
+ * JSON text that keeps every number: NaN, ±Infinity and -0 become `{"$number":"NaN"}` and so on, so that a run whose
+ * loss overflowed can still be saved. Members that are undefined are left out.
+ *
+ * @throws NotSerializableError naming the path of a function, symbol, bigint, class instance, cycle or `$number` key.
+ */
+export function toExactJson(value: unknown, parameter: string): string {
+  return JSON.stringify(encode(value, parameter, new Set()));
+}
+
+/** The inverse of {@link toExactJson}, of a parsed value. */
+export function fromExactJson(value: Json): Json {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(fromExactJson);
+  const members = Object.entries(value as { readonly [key: string]: Json });
+  const [name, text] = members[0] ?? [];
+  if (members.length === 1 && name === KEY && typeof text === 'string' && Object.hasOwn(UNWRITABLE, text)) {
+    return UNWRITABLE[text]!;
+  }
+  return Object.fromEntries(members.map(([key, member]) => [key, fromExactJson(member)]));
+}
+
+function encode(value: unknown, path: string, above: Set<object>): Json {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
+  if (typeof value === 'number') {
+    return Number.isFinite(value) && !Object.is(value, -0)
+      ? value
+      : { [KEY]: Object.is(value, -0) ? '-0' : `${value}` };
+  }
+  if (typeof value !== 'object') throw refusal(path, `a ${typeof value}`);
+  if (above.has(value)) throw refusal(path, 'an object that holds itself');
+  above.add(value);
+  const encoded = Array.isArray(value) ? encodeList(value, path, above) : encodeObject(value, path, above);
+  above.delete(value);
+  return encoded;
+}
+
+function encodeList(list: readonly unknown[], path: string, above: Set<object>): Json {
+  return list.map((member, i) => encode(member, `${path}[${i}]`, above));
+}
+
+function encodeObject(value: object, path: string, above: Set<object>): Json {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) throw refusal(path, `a ${value.constructor.name}`);
+  if (Object.hasOwn(value, KEY)) throw refusal(`${path}.${KEY}`, 'a key with a meaning of its own');
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, member]) => member !== undefined)
+      .map(([key, member]) => [key, encode(member, `${path}.${key}`, above)]),
+  );
+}
+
+function refusal(parameter: string, found: string): NotSerializableError {
+  return new NotSerializableError({
+    parameter,
+    found,
+    expected: 'numbers, strings, booleans, null, arrays and plain objects',
+    advice: 'Turn typed arrays and other objects into plain ones before saving.',
+  });
+}

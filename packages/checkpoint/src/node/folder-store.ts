@@ -1,0 +1,153 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { crc32 } from 'node:zlib';
+import type { Crc32 } from '../bytes/crc32.js';
+import { FILES, isPlainName } from '../checkpoint/files.js';
+import { CheckpointStorageError } from '../errors.js';
+import { type CheckpointDraft, type CheckpointStore, numberedName, type StoredCheckpoint } from '../store/store.js';
+import { forget, removeLeftovers, temporaryName } from './drafts.js';
+import { makeFolder, syncFolder } from './durable-folder.js';
+import { fileSink } from './file-sink.js';
+import { fileSource } from './file-source.js';
+import { storing } from './storage-error.js';
+
+const WRITABLE = 'a folder that can be written';
+
+/**
+ * Checkpoints as folders in a folder. A checkpoint is written into a hidden folder, file by file down to the disk, then
+ * renamed: whatever moment the process or the machine dies at, a folder with a visible name is complete.
+ */
+export class FolderStore implements CheckpointStore {
+  readonly location: string;
+  readonly crc32: Crc32 = (bytes, before) => crc32(bytes, before);
+
+  constructor(path: string) {
+    this.location = resolve(path);
+  }
+
+  async prepare(): Promise<void> {
+    await storing(this.location, WRITABLE, async () => {
+      await makeFolder(this.location);
+      await removeLeftovers(this.location);
+      const name = temporaryName('draft');
+      const probe = join(this.location, name);
+      try {
+        await writeFile(probe, 'a');
+      } finally {
+        await rm(probe, { force: true });
+        forget(name);
+      }
+    });
+  }
+
+  async list(): Promise<readonly string[]> {
+    return storing(this.location, 'a folder that can be read', async () => {
+      // What was never written to holds no checkpoints.
+      if (!existsSync(this.location)) return [];
+      const entries = await readdir(this.location, { withFileTypes: true });
+      return entries
+        .filter(entry => entry.isDirectory() && !entry.name.startsWith('.'))
+        .map(({ name }) => name)
+        .filter(name => existsSync(join(this.location, name, FILES.manifest)));
+    });
+  }
+
+  async begin(): Promise<CheckpointDraft> {
+    const name = temporaryName('draft');
+    const path = join(this.location, name);
+    await storing(this.location, WRITABLE, async () => {
+      await makeFolder(this.location);
+      await removeLeftovers(this.location);
+      await mkdir(path);
+    });
+    return {
+      create: file => {
+        requirePlain(file);
+        return fileSink(join(path, file));
+      },
+      commit: wished =>
+        storing(this.location, WRITABLE, async () => {
+          await syncFolder(path);
+          const free = await this.#moveIn(path, wished);
+          await syncFolder(this.location);
+          forget(name);
+          return free;
+        }),
+      discard: async () => {
+        await rm(path, { recursive: true, force: true }).catch(() => {});
+        forget(name);
+      },
+    };
+  }
+
+  async open(name: string): Promise<StoredCheckpoint> {
+    const path = join(this.location, name);
+    if (name !== basename(path) || !existsSync(path)) {
+      throw new CheckpointStorageError('missing', {
+        parameter: `checkpoint ${name}`,
+        found: (await this.list()).join(', ') || 'no checkpoints',
+        expected: `one of that name in ${this.location}`,
+      });
+    }
+    return {
+      name,
+      file: async file => {
+        requirePlain(file);
+        const at = join(path, file);
+        return existsSync(at) ? fileSource(at) : null;
+      },
+    };
+  }
+
+  async remove(name: string): Promise<void> {
+    const path = join(this.location, name);
+    if (name !== basename(path) || !existsSync(path)) return;
+    await storing(path, WRITABLE, async () => {
+      // Hidden first: a checkpoint that is half removed must not look like one.
+      const hidden = temporaryName('removed');
+      await rename(path, join(this.location, hidden));
+      await rm(join(this.location, hidden), { recursive: true, force: true });
+      forget(hidden);
+    });
+  }
+
+  /** Renames onto the first free name. Where one is taken, renaming onto its folder fails, as it is not empty. */
+  async #moveIn(draft: string, wished: string): Promise<string> {
+    for (let attempt = 1; ; attempt++) {
+      const name = numberedName(wished, attempt);
+      const path = join(this.location, name);
+      if (existsSync(path)) continue;
+      try {
+        await rename(draft, path);
+        return name;
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && !(code === 'EPERM' && existsSync(path))) throw error;
+      }
+    }
+  }
+}
+
+/**
+ * The store and, if the path is that of one checkpoint, the name in it: what `--resume PATH` means.
+ *
+ * @throws CheckpointStorageError if there is nothing at the path.
+ */
+export function locateCheckpoints(path: string): { store: FolderStore; name: string | null } {
+  const at = resolve(path);
+  if (!existsSync(at)) {
+    throw new CheckpointStorageError('missing', {
+      parameter: path,
+      found: 'nothing there',
+      expected: 'a checkpoint, or a folder of checkpoints',
+    });
+  }
+  if (!existsSync(join(at, FILES.manifest))) return { store: new FolderStore(at), name: null };
+  return { store: new FolderStore(dirname(at)), name: basename(at) };
+}
+
+function requirePlain(file: string): void {
+  if (isPlainName(file)) return;
+  throw new CheckpointStorageError('in-the-way', { parameter: 'file', found: file, expected: 'a plain file name' });
+}

@@ -1,0 +1,3 @@
+export { fileSink } from './file-sink.js';
+export { fileSource } from './file-source.js';
+export { FolderStore, locateCheckpoints } from './folder-store.js';
