@@ -11,11 +11,15 @@ import {
   signatureParameters,
 } from './kernel-signature.js';
 import { LANE_BINARY, loadFirstLane, storeLane } from './lanes.js';
+import { visitPlaces } from './places.js';
 import { Accumulator, COMBINE, firstLaneOnly, IDENTITY } from './reductions.js';
 import { isGiven, neededFor, stagesOf } from './stages.js';
 
 type ReduceNode = Extract<Graph['nodes'][number], { op: 'reduce' }>;
 type Width = 'vector' | 'first lane';
+
+/** Places in a matrix that are worked on at the same time. */
+const PLACES = 4;
 
 /** Bytes of scratch memory the kernel of a graph needs for a matrix of this size. */
 export function scratchBytes(graph: Graph, rows: number, columns: number): number {
@@ -41,8 +45,10 @@ export function denseKernel(graph: Graph, signature: KernelSignature): ModuleBui
 class DenseEmitter {
   private readonly emitter: GraphEmitter;
   private readonly stages: readonly number[];
+  /** No value per row or column is known: the elements are one long run. */
+  private readonly isFlat: boolean;
   /** Byte offset of the current element, of its column and of its row. */
-  private readonly at: Local;
+  private at: Local;
   private readonly columnAt: Local;
   private readonly rowAt: Local;
   private readonly left: Local;
@@ -58,6 +64,7 @@ class DenseEmitter {
   ) {
     this.emitter = new GraphEmitter(graph, scope);
     this.stages = stagesOf(graph);
+    this.isFlat = graph.nodes.every(({ extent }) => extent !== 'row' && extent !== 'column');
     this.at = scope.local('i32');
     this.columnAt = scope.local('i32');
     this.rowAt = scope.local('i32');
@@ -212,6 +219,7 @@ class DenseEmitter {
     const { rows, columns } = this.parameters as { rows: Local; columns: Local };
     const body = (width: Width): Code =>
       sequence(...elements.map(id => this.find(id, width)), inner?.(width) ?? sequence());
+    if (this.isFlat) return this.eachEntry(body);
     const step = (lanes: number): Code[] => [
       this.at.advance(4 * lanes),
       this.columnAt.advance(4 * lanes),
@@ -238,6 +246,28 @@ class DenseEmitter {
         this.rowsLeft.advance(-1),
       ),
     );
+  }
+
+  /** Visits all elements, in no particular order. */
+  private eachEntry(body: (width: Width) => Code): Code {
+    const { rows, columns } = this.parameters as { rows: Local; columns: Local };
+    const { at } = this;
+    const visit = (width: Width, place: Local): Code => {
+      this.at = place;
+      return body(width);
+    };
+    const code = sequence(
+      this.left.set(i32.mul(rows, columns)),
+      visitPlaces(
+        this.scope,
+        this.left,
+        PLACES,
+        place => visit('vector', place),
+        place => visit('first lane', place),
+      ),
+    );
+    this.at = at;
+    return code;
   }
 
   /** Visits all columns, without their elements. */

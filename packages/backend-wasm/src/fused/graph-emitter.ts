@@ -1,10 +1,11 @@
 import type { Graph, GraphNode } from '@frugaljs/core';
 import { type Code, sequence } from '../assembly/code.js';
 import type { FunctionScope, Local } from '../assembly/module.js';
-import { LANE_BINARY, LANE_COMPARE, LANE_UNARY, laneAnd, laneConstant, laneSelect } from './lanes.js';
+import { LANE_BINARY, LANE_COMPARE, LANE_UNARY, laneAnd, laneConstant, laneOr, laneSelect } from './lanes.js';
 
 const ZERO = laneConstant(0);
 const ONE = laneConstant(1);
+const SIGN_BIT = laneConstant(-0);
 const COMPARISONS: readonly string[] = Object.keys(LANE_COMPARE);
 
 /**
@@ -41,7 +42,7 @@ export class GraphEmitter {
   }
 
   private computeComparison(id: number, { op, x, y }: Binary): Code {
-    const mask = this.scope.local('v128');
+    const mask = this.masks.get(id) ?? this.scope.local('v128');
     this.masks.set(id, mask);
     const code = mask.set(LANE_COMPARE[op as keyof typeof LANE_COMPARE](this.value(x), this.value(y)));
     return this.asNumber.has(id) ? sequence(code, this.value(id).set(laneAnd(mask, ONE))) : code;
@@ -80,10 +81,10 @@ export class GraphEmitter {
 
 type Binary = GraphNode & { readonly x: number; readonly y: number };
 
-/** 1 where x > 0, -1 where x < 0, 0 where x is ±0, NaN where it is NaN. */
+/** 1 with the sign of x where x is not ±0, all bits 1 (which is NaN) where it is NaN. */
 function sign(x: Local): Code {
-  const signs = LANE_BINARY.sub(laneAnd(LANE_COMPARE.greater(x, ZERO), ONE), laneAnd(LANE_COMPARE.less(x, ZERO), ONE));
-  return laneSelect(signs, x, LANE_COMPARE.equal(x, x));
+  const signed = laneOr(laneAnd(x, SIGN_BIT), ONE);
+  return laneOr(laneAnd(signed, LANE_COMPARE.notEqual(x, ZERO)), LANE_COMPARE.notEqual(x, x));
 }
 
 /** Comparisons whose 0 or 1 is an operand of something other than the choice of a `select`, or a result. */

@@ -1,0 +1,2 @@
+/** Something is wrong with what was asked for. */
+export class UsageError extends Error {}
