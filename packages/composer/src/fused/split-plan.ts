@@ -107,6 +107,9 @@ function chainOf(bound: BoundRule): Chain | string {
   const levels: BoundSubspace[] = [];
   let rule: BoundRule | null = bound;
   while (rule instanceof BoundSubspace) {
+    // It is chosen by the step alone, which knows the residual.
+    const isFitted = levels.length > 0 && rule.rule.projector.traits.basisFrom === 'gradient';
+    if (isFitted) return 'a split of the residual that is fitted to it';
     if (rule.membership() === 'dense') return 'a dense projector';
     if (rule.combineHasState) return 'a combine with state';
     if (rule.membership() !== 'inactive') {

@@ -237,8 +237,17 @@ export class BoundSubspace implements BoundRule {
     let basis: Basis;
     if (projector.traits.basisFrom === 'gradient') {
       const specs = Object.entries(projector.basis(this.site));
-      const saved = specs.map(([name, { shape, dtype }]) => from.tensor(joinPath(path, `basis/${name}`), shape, dtype));
-      basis = keepAll(Object.fromEntries(specs.map(([name], i) => [name, saved[i]!.clone()])));
+      // Integers were saved as a list and become a tensor again, of which only the copy stays.
+      basis = keepAll(
+        tidy(() =>
+          Object.fromEntries(
+            specs.map(([name, { shape, dtype }]) => [
+              name,
+              from.tensor(joinPath(path, `basis/${name}`), shape, dtype).clone(),
+            ]),
+          ),
+        ),
+      );
     } else {
       basis = this.fit(null, null, epoch, context.occupied);
     }
