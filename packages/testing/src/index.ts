@@ -1,3 +1,11 @@
+export {
+  buildComposition,
+  type Composition,
+  type CompositionOptions,
+  compositions,
+  type RuleName,
+  takesSignOfNoise,
+} from './arbitraries/compositions.js';
 export { densities } from './arbitraries/densities.js';
 export {
   type GradientStream,
@@ -30,10 +38,14 @@ export { degenerateShapes, type Parameters, type ShapeOptions, shapes } from './
 export { checkCombine } from './combine/check-combine.js';
 export { COMBINE_LAWS } from './combine/laws.js';
 export type { CombineClaims, CombineFactory, CombineLawOptions } from './combine/subject.js';
+export { checkKernels, KERNEL_LAWS, type KernelLawOptions } from './kernel/check-kernels.js';
 export { BrokenLaw, type Law } from './law.js';
+export type { Algebra, GroupSettings, LawfulOptimizer, ProjectorName } from './optimizer/algebra.js';
+export { checkOptimizer, OPTIMIZER_LAWS, type OptimizerLawOptions } from './optimizer/check-optimizer.js';
 export { checkProjector, PROJECTOR_LAWS } from './projector/check-projector.js';
 export type { ProjectorClaims, ProjectorFactory, ProjectorLawOptions } from './projector/subject.js';
 export { explainFailure, formatReport, type LawResult, type Report } from './report.js';
 export { checkRule, RULE_LAWS } from './rule/check-rule.js';
 export type { Recursion, RuleClaims, RuleFactory, RuleLawOptions } from './rule/subject.js';
 export { DEFAULT_RUNS, DEFAULT_SEED, type RunOptions } from './run-laws.js';
+export { type AsyncLaw, DEFAULT_ASYNC_RUNS } from './run-laws-async.js';

@@ -43,35 +43,53 @@ export function runLaw<Subject>(
   const about = { law: law.name, formula: law.formula, why: law.why, seed };
   const reason = reasonToSkip(law, subject, before);
   if (reason !== null) return { ...about, status: 'skipped', runs: 0, reason };
-  const { effort = 1 } = law;
-  const details = fc.check(
-    fc.property(law.example(subject), example => tryExample(law, subject, example)),
-    { seed, numRuns: effort === 'once' ? 1 : Math.max(1, Math.round(numRuns * effort)), maxSkipsPerRun: 40 },
-  );
+  const property = fc.property(law.example(subject), example => tryExample(law, subject, example));
+  const details = fc.check(property, parameters(law, seed, numRuns));
+  const result = summarize(about, details);
+  if (result.status !== 'failed') return result;
+  const shrunk = { example: result.counterexample, error: details.errorInstance };
+  const { example, error } = toSmallestShape(law, subject, shrunk);
+  return { ...result, message: messageOf(error), counterexample: example };
+}
+
+/** The parameters of fast-check for a law. */
+export function parameters(
+  { effort = 1 }: Pick<Law<never>, 'effort'>,
+  seed: number,
+  numRuns: number,
+): { seed: number; numRuns: number; maxSkipsPerRun: number } {
+  return { seed, numRuns: effort === 'once' ? 1 : Math.max(1, Math.round(numRuns * effort)), maxSkipsPerRun: 40 };
+}
+
+/** What fast-check found, as the result of a law. */
+export function summarize(
+  about: Pick<LawResult, 'law' | 'formula' | 'why' | 'seed'>,
+  details: fc.RunDetails<[unknown]>,
+): LawResult {
   if (!details.failed) return { ...about, status: 'passed', runs: details.numRuns };
   if (details.counterexample === null) {
-    const drawn = details.numRuns + details.numSkips;
-    const only = `no example to which it applies in ${drawn} drawn`;
-    return details.numRuns > 0
-      ? { ...about, status: 'passed', runs: details.numRuns }
-      : { ...about, status: 'skipped', runs: 0, reason: only };
+    // Too many examples were passed over.
+    if (details.numRuns > 0) return { ...about, status: 'passed', runs: details.numRuns };
+    const reason = `no example to which it applies in ${details.numSkips} drawn`;
+    return { ...about, status: 'skipped', runs: 0, reason };
   }
-  const shrunk = { example: details.counterexample[0], error: details.errorInstance };
-  const { example, error } = toSmallestShape(law, subject, shrunk);
-  const message = error instanceof BrokenLaw ? error.message : `it throws ${String(error)}`;
   return {
     ...about,
     status: 'failed',
     runs: details.numRuns,
-    message,
-    counterexample: example,
+    message: messageOf(details.errorInstance),
+    counterexample: details.counterexample[0],
     shrinks: details.numShrinks,
   };
 }
 
+function messageOf(error: unknown): string {
+  return error instanceof BrokenLaw ? error.message : `it throws ${String(error)}`;
+}
+
 /** Why a law says nothing about the subject. */
 export function reasonToSkip<Subject>(
-  law: Law<Subject>,
+  law: Pick<Law<Subject>, 'lifted' | 'needs'>,
   subject: Subject,
   before: ReadonlyMap<string, LawResult> = new Map(),
 ): string | null {

@@ -1,6 +1,9 @@
 import { COMBINE_LAWS } from './combine/laws.js';
 import { type CombineFactory, type CombineLawOptions, combineSubject } from './combine/subject.js';
-import { type DescribeOptions, describeSuite } from './describe-suite.js';
+import { type DescribeOptions, describeAsyncSuite, describeSuite } from './describe-suite.js';
+import { KERNEL_LAWS, type KernelLawOptions } from './kernel/check-kernels.js';
+import type { Algebra } from './optimizer/algebra.js';
+import { OPTIMIZER_LAWS, type OptimizerLawOptions } from './optimizer/check-optimizer.js';
 import { PROJECTOR_LAWS } from './projector/check-projector.js';
 import { type ProjectorFactory, type ProjectorLawOptions, projectorSubject } from './projector/subject.js';
 import { RULE_LAWS } from './rule/check-rule.js';
@@ -33,4 +36,19 @@ export function describeCombineLaws<Options = Readonly<Record<string, never>>>(
 ): void {
   const subject = combineSubject(factory, options);
   describeSuite(options.name ?? `laws of combine ${subject.kind}`, COMBINE_LAWS, subject, options);
+}
+
+/** A vitest suite of the laws of optimizers; see {@link checkOptimizer} for the same without vitest. */
+export function describeOptimizerLaws(algebra: Algebra, options: OptimizerLawOptions & DescribeOptions = {}): void {
+  describeAsyncSuite(options.name ?? 'laws of optimizers', OPTIMIZER_LAWS, algebra, options);
+}
+
+/** A vitest suite that compares fused kernels with the reference; see {@link checkKernels} for the same without vitest. */
+export function describeKernelLaws(
+  reference: Algebra,
+  fused: Algebra,
+  options: KernelLawOptions & DescribeOptions = {},
+): void {
+  const subject = { reference, fused, rules: options.rules ?? {} };
+  describeAsyncSuite(options.name ?? 'laws of kernels', KERNEL_LAWS, subject, options);
 }

@@ -1,0 +1,26 @@
+import type { Report } from '../report.js';
+import type { RunOptions } from '../run-laws.js';
+import { type AsyncLaw, runLawsAsync } from '../run-laws-async.js';
+import type { Algebra } from './algebra.js';
+import { CONTINUITY_LAWS } from './continuity-laws.js';
+import { OPTIMIZER_ENERGY_LAWS } from './energy-laws.js';
+import { REDUCTION_LAWS } from './reduction-laws.js';
+import { SCHEDULE_LAWS } from './schedule-laws.js';
+
+export interface OptimizerLawOptions extends RunOptions {
+  /** How reports call it. Default `optimizer`. */
+  readonly name?: string;
+}
+
+/** Every law of optimizers, in the order in which they are tried. */
+export const OPTIMIZER_LAWS: readonly AsyncLaw<Algebra>[] = [
+  ...SCHEDULE_LAWS,
+  ...REDUCTION_LAWS,
+  ...CONTINUITY_LAWS,
+  ...OPTIMIZER_ENERGY_LAWS,
+];
+
+/** Tries the laws of optimizers on compositions built from an algebra, on the current tfjs backend. */
+export function checkOptimizer(algebra: Algebra, options: OptimizerLawOptions = {}): Promise<Report> {
+  return runLawsAsync(options.name ?? 'optimizer', OPTIMIZER_LAWS, algebra, options);
+}

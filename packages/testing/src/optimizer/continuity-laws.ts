@@ -1,0 +1,101 @@
+import { dispose, tensor } from '@tensorflow/tfjs-core';
+import fc from 'fast-check';
+import { buildComposition, type Composition, compositions } from '../arbitraries/compositions.js';
+import { type GradientStream, gradientStreams } from '../arbitraries/gradient-streams.js';
+import { require } from '../law.js';
+import { requireFinite, requireSame } from '../numerics/closeness.js';
+import { type AsyncLaw, asyncLaw } from '../run-laws-async.js';
+import { type Algebra, composed, type SavedTensor } from './algebra.js';
+import {
+  applyStep,
+  follow,
+  gradientValues,
+  makeVariables,
+  requireSamePath,
+  startValues,
+  valuesOf,
+} from './trajectory.js';
+
+interface Example {
+  readonly composition: Composition;
+  readonly stream: GradientStream;
+}
+
+const examples = (): fc.Arbitrary<Example> =>
+  fc.record({ composition: compositions(), stream: gradientStreams({ parameters: 2, steps: 9 }) });
+
+/** Laws of random nested compositions: they train, leave no trace and go on after saving. */
+export const CONTINUITY_LAWS: readonly AsyncLaw<Algebra>[] = [
+  asyncLaw({
+    name: 'any composition works',
+    formula: 'every expression of the algebra takes finite, repeatable steps and leaves gradients as they are',
+    why: 'Closure is the promise: a split can stand wherever a rule can.',
+    effort: 3,
+    example: examples,
+    check: (algebra: Algebra, { composition, stream }) => {
+      const run = (): ReturnType<typeof follow> =>
+        follow(stream, composed(algebra, buildComposition(algebra, composition)));
+      const first = run();
+      for (const values of first) for (const [name, x] of Object.entries(values)) requireFinite(`"${name}"`, x);
+      requireSamePath('a second run', run(), first);
+    },
+  }),
+  asyncLaw({
+    name: 'gradients untouched, nothing leaks',
+    formula:
+      'gradients keep their values; after dispose() as many tensors live as before; no growth while nothing moves',
+    why: 'tfjs does not collect garbage: what leaks per step ends the run.',
+    effort: 2,
+    example: examples,
+    check: (algebra: Algebra, { composition, stream }) => {
+      const variables = makeVariables(stream, startValues(stream));
+      const optimizer = composed(algebra, buildComposition(algebra, composition));
+      for (let step = 0; step < stream.steps; step++) {
+        const values = gradientValues(stream, step);
+        const gradients = Object.fromEntries(
+          Object.entries(values).map(([name, g]) => [name, tensor(g, [...stream.shapes[name]!], 'float32')]),
+        );
+        optimizer.applyGradients(gradients);
+        for (const [name, g] of Object.entries(gradients)) {
+          require(!g.isDisposed, () => `the gradient of "${name}" has been disposed`);
+          requireSame(`the gradient of "${name}" after the step`, g.dataSync(), values[name]!);
+        }
+        dispose(gradients);
+      }
+      optimizer.dispose();
+      dispose(variables);
+    },
+  }),
+  asyncLaw({
+    name: 'resume',
+    formula:
+      'state saved after any update, also in the middle of an epoch, and loaded into a new optimizer goes on bit for bit',
+    why: 'A resumed run must be the run, also across the next refresh.',
+    effort: 3,
+    example: () => fc.tuple(examples(), fc.nat({ max: 7 })).map(([example, at]) => ({ ...example, at })),
+    check: async (algebra: Algebra, { composition, stream, at }) => {
+      const cut = Math.min(at + 1, stream.steps - 1);
+      const make = (): ReturnType<typeof composed> => composed(algebra, buildComposition(algebra, composition));
+      const expected = follow(stream, make());
+      const variables = makeVariables(stream, startValues(stream));
+      const first = make();
+      for (let step = 0; step < cut; step++) applyStep(first, stream, gradientValues(stream, step));
+      const saved: SavedTensor[] = (await first.getWeights()).map(({ name, tensor: x }) => ({
+        name,
+        tensor: x.clone(),
+      }));
+      first.dispose();
+      const second = make();
+      await second.setWeights(saved);
+      const found: ReturnType<typeof follow> = [];
+      for (let step = cut; step < stream.steps; step++) {
+        applyStep(second, stream, gradientValues(stream, step));
+        found.push(valuesOf(variables));
+      }
+      second.dispose();
+      dispose(variables);
+      dispose(saved.map(({ tensor: x }) => x));
+      requireSamePath(`resumed after ${cut} updates`, found, expected.slice(cut));
+    },
+  }),
+];
