@@ -6,7 +6,8 @@ export type BackendName = 'wasm' | 'cpu';
 
 const LOADERS: Readonly<Record<BackendName, () => Promise<unknown>>> = {
   wasm: () => import('@frugaljs/backend-wasm'),
-  cpu: () => import('@tensorflow/tfjs-backend-cpu'),
+  // The backend itself, and fused optimizer kernels for it.
+  cpu: () => Promise.all([import('@tensorflow/tfjs-backend-cpu'), import('@frugaljs/backend-wasm/cpu')]),
 };
 
 /** Backends of tfjs that a user may well ask for, with the package that would bring them. */

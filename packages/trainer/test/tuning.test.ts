@@ -46,6 +46,13 @@ test('subspaces change twenty times in a run, whatever its length', () => {
   expect(gaps.map(({ options }) => options['updateGap'])).toEqual([1, 1, 20, 100]);
 });
 
+test("FRUGAL takes GaLore's subspace, unless it has none or another one is named", () => {
+  const projectors = ['frugal', 'frugal:density=0', 'frugal:projector=columns', 'frugal-columns'].map(
+    text => method(text).options['projector'],
+  );
+  expect(projectors).toEqual(['svd', undefined, 'columns', undefined]);
+});
+
 test("BAdam's blocks are layers, but matrices where a quarter of the layers is none", () => {
   expect(method('badam').options['unit']).toBe('layer');
   expect(tunedMethod({ name: 'badam', options: {} }, { steps: 400, layers: 2 }).options['unit']).toBe('matrix');

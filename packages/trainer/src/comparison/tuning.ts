@@ -14,7 +14,7 @@ interface Tuning {
   readonly title: string;
   /** Peak learning rate for a run of some hundred steps on a model of this size; found by a sweep (README). */
   readonly learningRate?: (options: JsonObject) => number;
-  readonly options?: (length: RunLength) => JsonObject;
+  readonly options?: (length: RunLength, given: JsonObject) => JsonObject;
 }
 
 /**
@@ -27,21 +27,33 @@ const ADAM = { kind: 'adamW', options: { beta2: BETA2 } };
 
 const frugal: Tuning = {
   title: 'FRUGAL',
-  learningRate: ({ density }) => (density === 0 ? 3e-3 : 3e-3),
+  learningRate: ({ density }) => (density === 0 ? 3e-3 : 4e-3),
   options: length => ({ density: 0.25, updateGap: updateGap(length), stateFull: ADAM }),
+};
+
+/**
+ * FRUGAL in the subspace that GaLore uses, the leading singular vectors: what differs between the two is what becomes of
+ * the rest of the gradient.
+ */
+const frugalSvd: Tuning = {
+  ...frugal,
+  options: (length, given) => ({
+    ...frugal.options!(length, given),
+    ...(given['density'] === 0 ? {} : { projector: 'svd' }),
+  }),
 };
 
 const TUNINGS: Readonly<Record<string, Tuning>> = {
   adamW: { title: 'AdamW', learningRate: () => 3e-3, options: () => ({ beta2: BETA2 }) },
-  frugal,
+  frugal: frugalSvd,
   badam: {
     title: 'BAdam',
-    learningRate: () => 3e-3,
+    learningRate: () => 2e-3,
     options: length => ({ density: 0.25, switchEvery: updateGap(length), unit: blockUnit(length), rule: ADAM }),
   },
   galore: {
     title: 'GaLore',
-    learningRate: () => 0.01,
+    learningRate: () => 0.04,
     options: length => ({ density: 0.25, updateGap: updateGap(length), adam: { beta2: BETA2 } }),
   },
   lion: { title: 'Lion' },
@@ -74,7 +86,7 @@ export function tunedMethod({ name, options: given }: MethodSpec, length: RunLen
   const known = recipeName(name);
   const tuning = TUNINGS[known] ?? (known.startsWith('frugal-') ? frugal : { title: known });
   const { learningRate: givenRate, ...givenOptions } = given;
-  const preset = tuning.options?.(length) ?? {};
+  const preset = tuning.options?.(length, given) ?? {};
   // A rank takes the place of the density.
   const { density, ...withoutDensity } = preset;
   const options = { ...(givenOptions['rank'] === undefined ? preset : withoutDensity), ...givenOptions };
