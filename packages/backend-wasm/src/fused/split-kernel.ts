@@ -27,6 +27,9 @@ export interface TierSpec {
 /** Entries that are updated before their neighbors, so that a flat split stays in the cache. */
 export const CHUNK = 4096;
 
+/** Rows that are worked on at the same time. */
+const ABREAST = 4;
+
 /** Names of the tensors a tier reads or writes; a result lies where the input of the same name does. */
 export function tierTensors({ signature }: TierSpec): readonly string[] {
   return [...new Set([...signature.inputs, ...signature.outputs])];
@@ -51,10 +54,9 @@ function tierParameters(tier: TierSpec): Record<string, ValueType> {
 export function splitKernel(axis: SplitAxis, tiers: readonly TierSpec[]): ModuleBuilder {
   const module = new ModuleBuilder();
   const listed = tiers.slice(0, -1);
-  const calls = listed.map((tier, i) =>
-    axis === 'row' ? defineRun(module, `tier ${i}`, tier) : defineListed(module, `tier ${i}`, tier),
-  );
-  const rest = defineRun(module, 'rest', tiers[tiers.length - 1]!);
+  const runs = tiers.map((tier, i) => defineRun(module, `tier ${i}`, tier));
+  const calls = listed.map((tier, i) => defineListed(module, `listed ${i}`, tier));
+  const rest = runs[listed.length]!;
   const scatter = defineScatter(module);
   const parameters: Record<string, ValueType> = integers('rows', 'columns');
   for (const i of listed.keys()) Object.assign(parameters, integers(`list ${i}`, `count ${i}`, `staged ${i}`));
@@ -66,6 +68,7 @@ export function splitKernel(axis: SplitAxis, tiers: readonly TierSpec[]): Module
       Object.keys(tierParameters(tiers[i]!)).map(name => locals[`${i} ${name}`]!);
     const driver = {
       listed,
+      runs,
       calls,
       rest,
       scatter,
@@ -82,8 +85,9 @@ export function splitKernel(axis: SplitAxis, tiers: readonly TierSpec[]): Module
 
 interface Driver {
   readonly listed: readonly TierSpec[];
+  readonly runs: readonly Run[];
   readonly calls: readonly Call[];
-  readonly rest: Call;
+  readonly rest: Run;
   readonly scatter: Call;
   readonly locals: Readonly<Record<string, Local>>;
   readonly scope: FunctionScope;
@@ -93,25 +97,100 @@ interface Driver {
 
 const entryAt = (list: Local, index: Operand): Code => i32.add(list, i32.shl(index, 2));
 
-/** Each row goes to the tier whose list names it next. */
-function driveRows({ listed, calls, rest, locals, scope, argumentsOf, restArguments }: Driver): Code {
+/**
+ * Each row goes to the tier whose list names it. The rows are taken in turns from several parts of the matrix, and wait
+ * until there are enough of a tier to be worked on side by side (see `visitPlaces`).
+ */
+function driveRows({ listed, runs, locals, scope, argumentsOf }: Driver): Code {
   const { rows, columns } = locals as { rows: Local; columns: Local };
-  const [row, at, rowBytes] = scope.locals('i32', 3) as [Local, Local, Local];
-  const position = listed.map(() => scope.local('i32'));
-  let choose = rest(columns, at, 0, ...restArguments);
-  for (let i = listed.length - 1; i >= 0; i--) {
-    const [list, count, next] = [locals[`list ${i}`]!, locals[`count ${i}`]!, position[i]!];
+  const [perPart, turns, rowBytes] = scope.locals('i32', 3) as [Local, Local, Local];
+  const queues = runs.map((run, i) => new RowQueue(run, columns, argumentsOf(i), scope));
+  const parts = Array.from({ length: ABREAST }, (_, i) => {
+    const [row, at] = scope.locals('i32', 2) as [Local, Local];
+    return { i, row, at, positions: scope.locals('i32', listed.length) };
+  });
+  const entry = (tier: number, position: Local): { readonly inside: Code; readonly row: Code } => {
+    const inside = i32.ltU(position, locals[`count ${tier}`]!);
     // Past its end a list is read at its start instead, so that no load leaves it.
-    const inside = i32.ltU(next, count);
-    const isNext = i32.eq(i32.load(entryAt(list, select(next, 0, inside))), row);
-    const mine = i32.and(isNext, inside);
-    const update = calls[i]!(columns, at, i32.mul(next, rowBytes), ...argumentsOf(i));
-    choose = when(mine, sequence(update, next.advance(1)), choose);
-  }
+    return { inside, row: i32.load(entryAt(locals[`list ${tier}`]!, select(position, 0, inside))) };
+  };
+  /** Finds the first row of a part and the positions of the lists that belong to it. */
+  const start = ({ i, row, at, positions }: (typeof parts)[number]): Code =>
+    sequence(
+      row.set(i32.mul(perPart, i)),
+      at.set(i32.mul(row, rowBytes)),
+      ...positions.map((position, tier) => {
+        const { inside, row: listedRow } = entry(tier, position);
+        return sequence(
+          position.set(parts[i - 1]?.positions[tier] ?? 0),
+          repeatWhile(i32.and(i32.ltU(listedRow, row), inside), position.advance(1)),
+        );
+      }),
+    );
+  const take = ({ row, at, positions }: (typeof parts)[number]): Code => {
+    let choose = queues[listed.length]!.add(at, 0);
+    for (let tier = listed.length - 1; tier >= 0; tier--) {
+      const position = positions[tier]!;
+      const { inside, row: listedRow } = entry(tier, position);
+      const add = sequence(queues[tier]!.add(at, i32.mul(position, rowBytes)), position.advance(1));
+      choose = when(i32.and(i32.eq(listedRow, row), inside), add, choose);
+    }
+    return when(i32.ltU(row, rows), sequence(choose, row.advance(1), at.advance(rowBytes)));
+  };
   return sequence(
     rowBytes.set(i32.shl(columns, 2)),
-    repeatWhile(i32.ltU(row, rows), choose, at.advance(rowBytes), row.advance(1)),
+    perPart.set(i32.shrU(i32.add(rows, ABREAST - 1), Math.log2(ABREAST))),
+    ...parts.map(start),
+    turns.set(perPart),
+    repeatWhile(turns, ...parts.map(take), turns.advance(-1)),
+    ...queues.map(queue => queue.flush()),
   );
+}
+
+/** Rows of one tier that wait. */
+class RowQueue {
+  private readonly waiting: Local;
+  /** Byte offsets of those that wait, in parameter and compact tensors, the newest first. */
+  private readonly at: readonly Local[];
+  private readonly compactAt: readonly Local[];
+
+  constructor(
+    private readonly run: Run,
+    private readonly columns: Local,
+    private readonly args: readonly Local[],
+    scope: FunctionScope,
+  ) {
+    this.waiting = scope.local('i32');
+    this.at = scope.locals('i32', ABREAST - 1);
+    this.compactAt = scope.locals('i32', ABREAST - 1);
+  }
+
+  /** Adds a row; the last of a group sets all of them off. */
+  add(at: Local, compactAt: Operand): Code {
+    const { waiting } = this;
+    const push = (queue: readonly Local[], next: Operand): Code =>
+      sequence(...queue.map((_, i) => queue[queue.length - 1 - i]!.set(queue[queue.length - 2 - i] ?? next)));
+    return when(
+      i32.eq(waiting, ABREAST - 1),
+      sequence(
+        this.run.abreast(this.columns, ...this.at, at, ...this.compactAt, compactAt, ...this.args),
+        waiting.set(0),
+      ),
+      sequence(push(this.at, at), push(this.compactAt, compactAt), waiting.advance(1)),
+    );
+  }
+
+  /** Runs the rows that are left, one by one. */
+  flush(): Code {
+    const { waiting } = this;
+    const oldest = (queue: readonly Local[]): Operand =>
+      queue.reduce<Operand>((found, place, i) => select(place, found, i32.eq(waiting, i + 1)), 0);
+    return repeatWhile(
+      waiting,
+      this.run.single(this.columns, oldest(this.at), oldest(this.compactAt), ...this.args),
+      waiting.advance(-1),
+    );
+  }
 }
 
 /** In every row the listed columns are computed first, then all columns by the rest, then the listed ones put in place. */
@@ -130,7 +209,7 @@ function driveColumns({ listed, calls, rest, scatter, locals, scope, argumentsOf
       const [list, count, staged] = of(i);
       return calls[i]!(list, count, at, compactAt[i]!, staged, ...argumentsOf(i));
     }),
-    rest(columns, at, 0, ...restArguments),
+    rest.single(columns, at, 0, ...restArguments),
     ...listed.flatMap((_, i) => {
       const [list, count, staged] = of(i);
       return [
@@ -170,7 +249,7 @@ function driveEntries({ listed, calls, rest, scatter, locals, scope, argumentsOf
           calls[i]!(entryAt(list, done), here, 0, i32.shl(done, 2), staged, ...argumentsOf(i)),
         ];
       }),
-      rest(size, i32.shl(start, 2), 0, ...restArguments),
+      rest.single(size, i32.shl(start, 2), 0, ...restArguments),
       ...parts.flatMap(({ list, staged, done, here }, i) => [
         scatter(entryAt(list, done), here, 0, staged, locals[`${i} ${address('w')}`]!),
         done.advance(here),
@@ -180,34 +259,61 @@ function driveEntries({ listed, calls, rest, scatter, locals, scope, argumentsOf
   );
 }
 
-/** `name(count, at, compactAt, …)`: entries one after the other, from byte `at` on. */
-function defineRun(module: ModuleBuilder, name: string, tier: TierSpec): Call {
-  const parameters: Record<string, ValueType> = { ...integers('count', 'at', 'compactAt'), ...tierParameters(tier) };
+/**
+ * Entries one after the other: `single(count, at, compactAt, …)` from byte `at` on (`compactAt` in compact tensors),
+ * `abreast(count, at…, compactAt…, …)` from several places on at the same time.
+ */
+interface Run {
+  readonly single: Call;
+  readonly abreast: Call;
+}
+
+function defineRun(module: ModuleBuilder, name: string, tier: TierSpec): Run {
+  return {
+    single: definePlaces(module, name, tier, 1),
+    abreast: definePlaces(module, `${name} abreast`, tier, ABREAST),
+  };
+}
+
+function definePlaces(module: ModuleBuilder, name: string, tier: TierSpec, places: number): Call {
+  const names = (what: string): string[] => Array.from({ length: places }, (_, i) => `${what} ${i}`);
+  const parameters: Record<string, ValueType> = {
+    ...integers('count', ...names('at'), ...names('compactAt')),
+    ...tierParameters(tier),
+  };
   return module.define(name, parameters, (locals, scope) => {
-    const { count, at, compactAt } = locals as unknown as { count: Local; at: Local; compactAt: Local };
+    const { count } = locals as unknown as { count: Local };
+    const [at, compactAt] = [names('at'), names('compactAt')].map(list => list.map(name => locals[name]!)) as [
+      Local[],
+      Local[],
+    ];
     const emit = new TierEmitter(tier, locals, scope);
-    const place = (tensor: string): Code =>
-      i32.add(locals[address(tensor)]!, tier.compact.has(tensor) ? compactAt : at);
+    const place = (tensor: string, i: number): Code =>
+      i32.add(locals[address(tensor)]!, (tier.compact.has(tensor) ? compactAt : at)[i]!);
     const step = (lanes: number): Code[] => [
-      at.advance(4 * lanes),
-      compactAt.advance(4 * lanes),
+      ...[...at, ...compactAt].map(offset => offset.advance(4 * lanes)),
       count.advance(-lanes),
     ];
+    const each = (body: (i: number) => Code): Code[] => at.map((_, i) => body(i));
     return sequence(
       emit.numbers(),
       repeatWhile(
         i32.geU(count, 4),
-        emit.body(
-          tensor => v128.load(place(tensor)),
-          (tensor, value) => v128.store(place(tensor), value),
+        ...each(i =>
+          emit.body(
+            tensor => v128.load(place(tensor, i)),
+            (tensor, value) => v128.store(place(tensor, i), value),
+          ),
         ),
         ...step(4),
       ),
       repeatWhile(
         count,
-        emit.body(
-          tensor => loadFirstLane(place(tensor)),
-          (tensor, value) => storeLane(place(tensor), value, 0),
+        ...each(i =>
+          emit.body(
+            tensor => loadFirstLane(place(tensor, i)),
+            (tensor, value) => storeLane(place(tensor, i), value, 0),
+          ),
         ),
         ...step(1),
       ),
