@@ -1,5 +1,6 @@
+export { copyCheckpoint, openArchive, writeArchive } from './archive/archive.js';
 export { type Crc32, crc32 } from './bytes/crc32.js';
-export { type ByteSink, MemorySink } from './bytes/sink.js';
+export { BlobSink, type ByteSink, MemorySink } from './bytes/sink.js';
 export { type ByteSource, blobSource, bytesSource } from './bytes/source.js';
 export { Checkpoints, type CheckpointsOptions, type SaveOptions, type Saving } from './checkpoint/checkpoints.js';
 export { FILES } from './checkpoint/files.js';
@@ -10,5 +11,6 @@ export { SavedCheckpoint } from './checkpoint/saved-checkpoint.js';
 export type { TrainingState } from './checkpoint/snapshot.js';
 export * from './errors.js';
 export * from './safetensors/index.js';
+export { IndexedDbStore } from './store/indexed-db-store.js';
 export { MemoryStore } from './store/memory-store.js';
 export type { CheckpointDraft, CheckpointStore, StoredCheckpoint } from './store/store.js';

@@ -29,3 +29,19 @@ export class MemorySink implements ByteSink {
     return this.#bytes.slice(0, this.#length);
   }
 }
+
+/** Collects what is written in a Blob, which a browser may keep on disk: for downloads. */
+export class BlobSink implements ByteSink {
+  readonly #parts: Blob[] = [];
+
+  async write(chunk: Uint8Array): Promise<void> {
+    this.#parts.push(new Blob([chunk as Uint8Array<ArrayBuffer>]));
+  }
+
+  async close(): Promise<void> {}
+
+  /** What was written so far. */
+  blob(): Blob {
+    return new Blob(this.#parts);
+  }
+}

@@ -1,5 +1,5 @@
 import type { Json } from '@frugaljs/core';
-import { crc32 } from '../bytes/crc32.js';
+import { type Crc32, crc32 } from '../bytes/crc32.js';
 import type { ByteSource } from '../bytes/source.js';
 import { InvalidCheckpointError } from '../errors.js';
 import { parseBoundedJson } from '../json/bounded-json.js';
@@ -16,8 +16,8 @@ const VERIFIED_CHUNK = 2 ** 22;
 /** A checkpoint in a store, opened for reading. Holds no open file between calls. */
 export class SavedCheckpoint {
   private constructor(
-    private readonly store: CheckpointStore,
     private readonly stored: StoredCheckpoint,
+    private readonly crc32: Crc32,
     /** What the checkpoint says about itself. */
     readonly manifest: Manifest,
   ) {}
@@ -28,7 +28,12 @@ export class SavedCheckpoint {
    * @throws InvalidCheckpointError if it is incomplete, CheckpointVersionError if it is of another version.
    */
   static async open(store: CheckpointStore, name: string): Promise<SavedCheckpoint> {
-    const stored = await store.open(name);
+    return SavedCheckpoint.from(await store.open(name), store.crc32);
+  }
+
+  /** As {@link open}, of a checkpoint that is in no store. */
+  static async from(stored: StoredCheckpoint, checksum: Crc32 = crc32): Promise<SavedCheckpoint> {
+    const { name } = stored;
     const source = await stored.file(FILES.manifest);
     if (source === null) {
       throw new InvalidCheckpointError({
@@ -39,7 +44,7 @@ export class SavedCheckpoint {
       });
     }
     try {
-      return new SavedCheckpoint(store, stored, await readManifest(source));
+      return new SavedCheckpoint(stored, checksum, await readManifest(source));
     } finally {
       await source.close();
     }
@@ -104,13 +109,13 @@ export class SavedCheckpoint {
 
   /** Opens the model's weights; close the reader afterwards. */
   async openModel(): Promise<SafetensorsReader> {
-    return SafetensorsReader.open(await this.#source(FILES.model));
+    return SafetensorsReader.open(await this.source(FILES.model));
   }
 
   /** Opens the optimizer's state; null if none was saved. Close the reader afterwards. */
   async openOptimizer(): Promise<SafetensorsReader | null> {
     if (this.#seal(FILES.optimizer) === null) return null;
-    return SafetensorsReader.open(await this.#source(FILES.optimizer));
+    return SafetensorsReader.open(await this.source(FILES.optimizer));
   }
 
   /**
@@ -125,18 +130,19 @@ export class SavedCheckpoint {
     return restoreInto(this, target);
   }
 
-  #seal(name: string): FileSeal | null {
-    return Object.hasOwn(this.manifest.files, name) ? this.manifest.files[name]! : null;
-  }
-
-  async #source(name: string): Promise<ByteSource> {
+  /** Opens a file as it lies in the store, the manifest included; close it afterwards. */
+  async source(name: string): Promise<ByteSource> {
     const source = await this.stored.file(name);
     if (source === null) throw complaint(this.name, `no ${name}`, 'every file of its manifest');
     return source;
   }
 
+  #seal(name: string): FileSeal | null {
+    return Object.hasOwn(this.manifest.files, name) ? this.manifest.files[name]! : null;
+  }
+
   async #with<T>(name: string, read: (source: ByteSource) => Promise<T>): Promise<T> {
-    const source = await this.#source(name);
+    const source = await this.source(name);
     try {
       return await read(source);
     } finally {
@@ -148,7 +154,7 @@ export class SavedCheckpoint {
     if (source.size !== bytes) throw complaint(source.label, `${source.size} bytes`, `${bytes}`);
     let crc = 0;
     for (let at = 0; at < bytes; at += VERIFIED_CHUNK) {
-      crc = (this.store.crc32 ?? crc32)(await source.read(at, Math.min(VERIFIED_CHUNK, bytes - at)), crc);
+      crc = this.crc32(await source.read(at, Math.min(VERIFIED_CHUNK, bytes - at)), crc);
     }
     if (crcText(crc) === expected) return;
     throw complaint(`${source.label}: crc32`, crcText(crc), expected);

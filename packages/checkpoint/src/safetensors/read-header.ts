@@ -89,8 +89,8 @@ function readTensor(scanner: HeaderScanner, name: string): TensorInfo {
   let bytes = elementBytes(dtype);
   for (const extent of shape) bytes *= extent;
   if (!(bytes <= Number.MAX_SAFE_INTEGER) || end - begin !== bytes) {
-    const found = `${end - begin} bytes for ${name}`;
-    throw scanner.complaint(`the ${bytes} bytes of ${dtype} [${shape.join(', ')}]`, found);
+    const expected = `${bytes} bytes, which the shape asks for`;
+    throw scanner.complaint(expected, `${end - begin} bytes for ${name}, ${dtype} [${shape.join(', ')}]`);
   }
   return { name, dtype, shape, begin, end };
 }
