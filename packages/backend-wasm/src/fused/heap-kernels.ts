@@ -29,14 +29,13 @@ export class HeapKernels implements KernelSet {
   }
 
   run(
-    graph: Graph,
+    given: Graph,
     inputs: KernelInputs,
     scalars: Readonly<Record<string, number>>,
     shape: Shape,
     overwrite: Readonly<Record<string, string>>,
   ): Record<string, Tensor> {
-    const filled = filledInputs(graph, inputs);
-    const { signature, program } = denseKernelOf(graph, filled);
+    const { graph, signature, program } = denseKernelOf(given, filledInputs(given, inputs));
     const host = hostValues(graph, scalars);
     const [rows, columns] = matrixView(shape);
     const results: Record<string, Tensor> = {};
@@ -84,7 +83,7 @@ export class HeapKernels implements KernelSet {
         const tensor = name === 'w' ? w : name === 'g' ? g : (tier.compact[name] ?? tier.full[name])!;
         args.push(this.heap.offset(tensor));
       }
-      const host = hostValues(tier.graph, tier.scalars);
+      const host = hostValues(spec.graph, tier.scalars);
       for (const id of spec.signature.numbers) args.push(host[id]!);
     });
     const run: HeapFunction = kernel.program.on(this.heap.memory).run;

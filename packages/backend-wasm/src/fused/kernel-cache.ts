@@ -2,10 +2,13 @@ import type { Graph } from '@frugaljs/core';
 import { Program } from '../program.js';
 import { denseKernel } from './dense-kernel.js';
 import { type KernelSignature, signatureOf } from './kernel-signature.js';
+import { simplify } from './simplify.js';
 import { type SplitAxis, splitKernel, type TierSpec } from './split-kernel.js';
 
 /** A compiled graph and the order of its arguments. */
 export interface DenseKernel {
+  /** What is computed; the numbers of the signature are nodes of this graph. */
+  readonly graph: Graph;
   readonly signature: KernelSignature;
   readonly program: Program<'run'>;
 }
@@ -55,20 +58,20 @@ export function splitKernelOf(axis: SplitAxis, tiers: readonly SplitShape[]): Sp
   const text = `${axis} ${tiers.map(({ graph, compact }) => `${compact.join()} ${textOf(graph)}`).join(' ')}`;
   let kernel = splitByText.get(text);
   if (kernel === undefined) {
-    const specs = tiers.map(({ graph, compact }) => ({
-      graph,
-      signature: signatureOf(graph, new Set()),
-      compact: new Set(compact),
-    }));
+    const specs = tiers.map(({ graph, compact }) => {
+      const simple = simplify(graph);
+      return { graph: simple, signature: signatureOf(simple, new Set()), compact: new Set(compact) };
+    });
     kernel = { tiers: specs, program: new Program(`split by ${axis}`, () => splitKernel(axis, specs)) };
     splitByText.set(text, kernel);
   }
   return kernel;
 }
 
-function compileDense(graph: Graph, filled: readonly string[]): DenseKernel {
+function compileDense(given: Graph, filled: readonly string[]): DenseKernel {
+  const graph = simplify(given);
   const signature = signatureOf(graph, new Set(filled));
-  return { signature, program: new Program('fused graph', () => denseKernel(graph, signature)) };
+  return { graph, signature, program: new Program('fused graph', () => denseKernel(graph, signature)) };
 }
 
 /** Equal for graphs that compute the same in the same way. JSON writes all infinities as null. */

@@ -43,16 +43,16 @@ export class TileKernels implements KernelSet {
   }
 
   run(
-    graph: Graph,
+    given: Graph,
     inputs: KernelInputs,
     scalars: Readonly<Record<string, number>>,
     shape: Shape,
     overwrite: Readonly<Record<string, string>>,
   ): Record<string, Tensor> {
-    const filled = graph.nodes.flatMap(node =>
+    const filled = given.nodes.flatMap(node =>
       node.op === 'input' && typeof inputs[node.name] === 'number' ? [node.name] : [],
     );
-    const { signature, program } = denseKernelOf(graph, filled);
+    const { graph, signature, program } = denseKernelOf(given, filled);
     const host = hostValues(graph, scalars);
     const numbers = signature.numbers.map(id => {
       const node = graph.nodes[id]!;
@@ -189,7 +189,7 @@ export class TileKernels implements KernelSet {
         if (known === undefined) back.push({ values, from, at, count: to - from });
         args.push(at);
       }
-      const host = hostValues(tier.graph, tier.scalars);
+      const host = hostValues(spec.graph, tier.scalars);
       for (const id of spec.signature.numbers) args.push(host[id]!);
     });
     kernel.program.on(memory.memory).run(...args);
