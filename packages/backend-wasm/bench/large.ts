@@ -20,7 +20,7 @@ await setBackend('wasm');
 const variables = Array.from({ length: MATRICES }, (_, i) =>
   tidy(() => variable(fill([SIDE, SIDE], 1 + i), true, `layers.${i}.weight`)),
 );
-const gradients = Object.fromEntries(variables.map(({ name }, i) => [name, fill([SIDE, SIDE], 0.5 - i)]));
+const gradients = variables.map(({ name }, i) => ({ name, tensor: fill([SIDE, SIDE], 0.5 - i) }));
 const heapBytes = (): number => (backend() as unknown as { wasm: { HEAPU8: Uint8Array } }).wasm.HEAPU8.length;
 
 const optimizer =

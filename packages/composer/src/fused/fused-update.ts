@@ -22,6 +22,8 @@ type Plan = SplitPlan | DensePlan;
 export class FusedUpdate {
   private plan: Plan | string = 'not planned yet';
   private plannedFor = '';
+  /** The norm of the gradients was clipped in some update, so that kernels scale the gradient. */
+  private isScaled = false;
 
   constructor(
     private readonly bound: BoundRule,
@@ -39,6 +41,7 @@ export class FusedUpdate {
   ): boolean {
     return tidy(() => {
       this.bound.prepare(() => prepareGradient(gradient, this.clipValue, numbers.factor), context);
+      this.isScaled ||= numbers.factor !== 1;
       const plan = this.planFor(kernels);
       if (typeof plan === 'string') return false;
       const { rate, keep, factor } = numbers;
@@ -57,9 +60,14 @@ export class FusedUpdate {
 
   /** Subspaces change what there is to plan only when they are chosen anew, be it at a refresh or by restored state. */
   private planFor(kernels: KernelSet): Plan | string {
-    const key = choicesOf(this.bound);
+    const key = `${this.isScaled} ${choicesOf(this.bound)}`;
     if (key !== this.plannedFor) {
-      const split = SplitPlan.of(this.bound, kernels, this.clipValue, this.form);
+      const split = SplitPlan.of(
+        this.bound,
+        kernels,
+        { clipValue: this.clipValue, isScaled: this.isScaled },
+        this.form,
+      );
       this.plan = split === 'a dense projector' ? DensePlan.of(this.bound, kernels, this.clipValue, this.form) : split;
       this.plannedFor = key;
     }

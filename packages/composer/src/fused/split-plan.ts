@@ -5,7 +5,7 @@ import type { BoundRule } from '../runtime/bound-rule.js';
 import { BoundSubspace } from '../runtime/bound-subspace.js';
 import type { DecayForm } from '../runtime/update-graphs.js';
 import { inlineCombine } from './inline-combine.js';
-import { StepGraph, type StepProgram } from './step-graph.js';
+import { type Clipping, StepGraph, type StepProgram } from './step-graph.js';
 
 /** A chain of coordinate splits, from the outside in, and the rule on what the last one leaves. */
 interface Chain {
@@ -24,14 +24,14 @@ export class SplitPlan {
   ) {}
 
   /** The plan for a rule as it stands in this epoch, or the reason why there is none. */
-  static of(bound: BoundRule, kernels: KernelSet, clipValue: number | undefined, form: DecayForm): SplitPlan | string {
+  static of(bound: BoundRule, kernels: KernelSet, clipping: Clipping, form: DecayForm): SplitPlan | string {
     const chain = chainOf(bound);
     if (typeof chain === 'string') return chain;
     const splitting = chain.levels.filter(level => level.membership() === 'split');
     const axis = axisOf(splitting);
     if (axis === 'mixed') return 'nested splits along different axes';
     const program = (member: BoundSubspace | null): StepProgram => {
-      const step = new StepGraph(clipValue);
+      const step = new StepGraph(clipping);
       return step.finish(directionAt(step, chain, 0, member, step.g), form);
     };
     if (axis === null && chain.last === null && chain.levels.every(level => level.membership() === 'inactive')) {

@@ -6,6 +6,14 @@ import { type DecayForm, UPDATE_GRAPHS } from '../runtime/update-graphs.js';
 /** How large the tensors of a rule are: as large as the parameter, or as what its tier has of it. */
 export type Extent = 'full' | 'compact';
 
+/** What happens to the gradient before the rules see it. */
+export interface Clipping {
+  /** Its entries are limited to ± this. */
+  readonly clipValue: number | undefined;
+  /** It is multiplied by the scalar `factor` (which is 1 otherwise). */
+  readonly isScaled: boolean;
+}
+
 interface Part {
   readonly prefix: string;
   readonly rule: BoundExpression;
@@ -25,10 +33,10 @@ export class StepGraph {
   private readonly parts: Part[] = [];
   private readonly outputs: Record<string, Value> = {};
 
-  constructor(clipValue: number | undefined) {
+  constructor({ clipValue, isScaled }: Clipping) {
     const raw = this.tracer.input('g', 'element');
     const clipped = clipValue === undefined ? raw : raw.maximum(-clipValue).minimum(clipValue);
-    this.g = clipped.mul(this.tracer.scalar('factor'));
+    this.g = isScaled ? clipped.mul(this.tracer.scalar('factor')) : clipped;
   }
 
   /** The direction of an expression rule for a gradient; its slots become inputs and outputs. */
