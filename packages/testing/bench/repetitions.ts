@@ -26,7 +26,7 @@ const start = performance.now();
 for (let repetition = from; repetition < to; repetition++) {
   const seed = 1000 + repetition;
   for (const suite of SUITES) {
-    const report: Report = suite(seed);
+    const report: Report = await suite(seed);
     examples += report.results.reduce((sum, { runs }) => sum + runs, 0);
     if (report.passed) continue;
     alarms++;

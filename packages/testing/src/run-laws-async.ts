@@ -24,7 +24,11 @@ export async function runLawsAsync<Subject>(
   options: RunOptions = {},
 ): Promise<Report> {
   const results = new Map<string, LawResult>();
-  for (const law of laws) results.set(law.name, await runLawAsync(law, subject, options, results));
+  for (const law of laws) {
+    const result = await runLawAsync(law, subject, options, results);
+    results.set(law.name, result);
+    if (options.bail && result.status === 'failed') break;
+  }
   const all = [...results.values()];
   return {
     subject: name,

@@ -9,6 +9,8 @@ export interface RunOptions {
   readonly seed?: number;
   /** Examples per law. Default 25. */
   readonly numRuns?: number;
+  /** Stop at the first broken law. Default false. */
+  readonly bail?: boolean;
 }
 
 export const DEFAULT_SEED = 1;
@@ -22,7 +24,11 @@ export function runLaws<Subject>(
   options: RunOptions = {},
 ): Report {
   const results = new Map<string, LawResult>();
-  for (const law of laws) results.set(law.name, runLaw(law, subject, options, results));
+  for (const law of laws) {
+    const result = runLaw(law, subject, options, results);
+    results.set(law.name, result);
+    if (options.bail && result.status === 'failed') break;
+  }
   const all = [...results.values()];
   return {
     subject: name,

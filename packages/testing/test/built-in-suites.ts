@@ -1,10 +1,11 @@
-import { checkCombine, checkProjector, checkRule, type Report } from '@frugaljs/testing';
+import { checkCombine, checkOptimizer, checkProjector, checkRule, type Report } from '@frugaljs/testing';
+import { builtInAlgebra } from './built-in-algebra.js';
 import { BUILT_IN_COMBINES } from './built-in-combines.js';
 import { BUILT_IN_PROJECTORS } from './built-in-projectors.js';
 import { BUILT_IN_RULES } from './built-in-rules.js';
 
 /** Every law suite on everything built in, as functions of a seed. */
-export const SUITES: readonly ((seed: number) => Report)[] = [
+export const SUITES: readonly ((seed: number) => Report | Promise<Report>)[] = [
   ...Object.entries(BUILT_IN_PROJECTORS).map(
     ([name, { factory, claims }]) =>
       (seed: number): Report =>
@@ -20,4 +21,5 @@ export const SUITES: readonly ((seed: number) => Report)[] = [
       (seed: number): Report =>
         checkCombine(factory, { ...claims, name, seed }),
   ),
+  seed => checkOptimizer(builtInAlgebra('reference'), { seed, numRuns: 5 }),
 ];

@@ -107,7 +107,7 @@ export const KERNEL_LAWS: readonly AsyncLaw<KernelSubject>[] = [
         const before = held.map(x => x.dataSync().slice());
         const values = gradientValues(stream, step);
         const gradients = Object.fromEntries(
-          Object.entries(values).map(([name, g]) => [name, tensor(g, [...stream.shapes[name]!], 'float32')]),
+          Object.entries(values).map(([name, g]) => [name, tensor(g.slice(), [...stream.shapes[name]!], 'float32')]),
         );
         optimizer.applyGradients(gradients);
         for (const [name, g] of Object.entries(gradients))

@@ -53,7 +53,7 @@ export const CONTINUITY_LAWS: readonly AsyncLaw<Algebra>[] = [
       for (let step = 0; step < stream.steps; step++) {
         const values = gradientValues(stream, step);
         const gradients = Object.fromEntries(
-          Object.entries(values).map(([name, g]) => [name, tensor(g, [...stream.shapes[name]!], 'float32')]),
+          Object.entries(values).map(([name, g]) => [name, tensor(g.slice(), [...stream.shapes[name]!], 'float32')]),
         );
         optimizer.applyGradients(gradients);
         for (const [name, g] of Object.entries(gradients)) {

@@ -61,6 +61,32 @@ export const SCHEDULE_LAWS: readonly AsyncLaw<Algebra>[] = [
     },
   }),
   asyncLaw({
+    name: 'decay order',
+    formula: 'before: W ← (1 - ηλ)W - η s d; after: W ← (1 - ηλ)(W - η s d)',
+    why: 'Published methods differ here; the two drift apart by η²λ per step.',
+    example: () => settings,
+    check: (algebra: Algebra, { stream, weightDecay }) => {
+      for (const decay of ['before', 'after'] as const) {
+        const found = follow(stream, composed(algebra, algebra.rules.sgd(), { weightDecay, decay, lrScale: 0.5 }));
+        const values = Object.fromEntries(
+          Object.entries(startValues(stream)).map(([name, x]) => [name, Float64Array.from(x)]),
+        );
+        const keep = 1 - RATE * weightDecay;
+        const expected = Array.from({ length: stream.steps }, (_, step): Values => {
+          for (const [name, g] of Object.entries(gradientValues(stream, step))) {
+            const w = values[name]!;
+            g.forEach((x, i) => {
+              const move = RATE * 0.5 * x;
+              w[i] = decay === 'before' ? w[i]! * keep - move : (w[i]! - move) * keep;
+            });
+          }
+          return Object.fromEntries(Object.entries(values).map(([name, x]) => [name, Float32Array.from(x)]));
+        });
+        requireSamePath(`decay ${decay} the step`, found, expected, 2e-6);
+      }
+    },
+  }),
+  asyncLaw({
     name: 'Algorithm 4 in plain numbers',
     formula:
       'AdamW on the chosen rows and sign on the others, reset every T: m = v = t = 0 at every refresh; decay before',
@@ -145,32 +171,6 @@ export const SCHEDULE_LAWS: readonly AsyncLaw<Algebra>[] = [
         return { a: Float32Array.from(w) };
       });
       requireSamePath('moving basis', found, expected, 2e-5);
-    },
-  }),
-  asyncLaw({
-    name: 'decay order',
-    formula: 'before: W ← (1 - ηλ)W - η s d; after: W ← (1 - ηλ)(W - η s d)',
-    why: 'Published methods differ here; the two drift apart by η²λ per step.',
-    example: () => settings,
-    check: (algebra: Algebra, { stream, weightDecay }) => {
-      for (const decay of ['before', 'after'] as const) {
-        const found = follow(stream, composed(algebra, algebra.rules.sgd(), { weightDecay, decay, lrScale: 0.5 }));
-        const values = Object.fromEntries(
-          Object.entries(startValues(stream)).map(([name, x]) => [name, Float64Array.from(x)]),
-        );
-        const keep = 1 - RATE * weightDecay;
-        const expected = Array.from({ length: stream.steps }, (_, step): Values => {
-          for (const [name, g] of Object.entries(gradientValues(stream, step))) {
-            const w = values[name]!;
-            g.forEach((x, i) => {
-              const move = RATE * 0.5 * x;
-              w[i] = decay === 'before' ? w[i]! * keep - move : (w[i]! - move) * keep;
-            });
-          }
-          return Object.fromEntries(Object.entries(values).map(([name, x]) => [name, Float32Array.from(x)]));
-        });
-        requireSamePath(`decay ${decay} the step`, found, expected, 2e-6);
-      }
     },
   }),
   asyncLaw({

@@ -6,7 +6,7 @@ import { ENERGY_LAWS } from './energy-laws.js';
 import { LINEAR_LAWS } from './linear-laws.js';
 import { RANDOM_LAWS } from './random-laws.js';
 import { SIZE_LAWS } from './size-laws.js';
-import { STRUCTURE_LAWS } from './structure-laws.js';
+import { EDGE_LAWS, STRUCTURE_LAWS } from './structure-laws.js';
 import { type ProjectorFactory, type ProjectorLawOptions, type ProjectorSubject, projectorSubject } from './subject.js';
 
 /** Every law of projectors, in the order in which they are tried. */
@@ -14,6 +14,7 @@ export const PROJECTOR_LAWS: readonly Law<ProjectorSubject>[] = [
   ...STRUCTURE_LAWS,
   ...LINEAR_LAWS,
   ...SIZE_LAWS,
+  ...EDGE_LAWS,
   ...BASIS_LAWS,
   ...RANDOM_LAWS,
   ...ENERGY_LAWS,

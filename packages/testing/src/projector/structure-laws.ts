@@ -89,18 +89,6 @@ export const STRUCTURE_LAWS: readonly Law<ProjectorSubject>[] = [
     },
   }),
   law({
-    name: 'degenerate parameters',
-    formula: 'on 1 × 1, 1 × n, n × 1 (and scalars, vectors, tensors where promised): down ∘ up = id, or check refuses',
-    why: 'Models have biases, single heads and tiny layers; what fails on them fails at the first step of training.',
-    effort: 'once',
-    example: subject => fc.record({ options: fc.array(subject.options, { minLength: 6, maxLength: 6 }) }),
-    check: (subject: ProjectorSubject, { options }) => {
-      for (const shape of degenerateShapes(subject.parameters)) {
-        for (const chosen of options) tryShape(subject, shape, chosen);
-      }
-    },
-  }),
-  law({
     name: 'any finite gradient',
     formula: 'fit and Π are finite for zero, constant, sparse, low-rank and ill-conditioned G of every scale',
     why: 'Dead units, padding and the first steps of training give such gradients; one NaN ends the run.',
@@ -129,6 +117,23 @@ export const STRUCTURE_LAWS: readonly Law<ProjectorSubject>[] = [
         }
       });
       require(works, () => `of ${examples.length} parameters all are refused or have an empty subspace`);
+    },
+  }),
+];
+
+/** Laws of parameters at the edge. */
+export const EDGE_LAWS: readonly Law<ProjectorSubject>[] = [
+  law({
+    name: 'degenerate parameters',
+    formula: 'on 1 × 1, 1 × n, n × 1 (and scalars, vectors, tensors where promised): down ∘ up = id, or check refuses',
+    why: 'Models have biases, single heads and tiny layers; what fails on them fails at the first step of training.',
+    needs: ['shapes as declared', 'down ∘ up = id'],
+    effort: 'once',
+    example: subject => fc.record({ options: fc.array(subject.options, { minLength: 6, maxLength: 6 }) }),
+    check: (subject: ProjectorSubject, { options }) => {
+      for (const shape of degenerateShapes(subject.parameters)) {
+        for (const chosen of options) tryShape(subject, shape, chosen);
+      }
     },
   }),
 ];

@@ -165,7 +165,8 @@ export function fitted(subject: ProjectorSubject, example: ProjectorExample): Fi
   const reduced = projector.reducedShape(site, epoch);
   if (reduced === null || sizeOf(reduced) === 0) fc.pre(false);
   const values = matrixValues(site.shape, example.matrix);
-  const g = tensor(values, [...site.shape], 'float32');
+  // The cpu backend keeps the array it is given; `values` must stay what it is whatever happens to the tensor.
+  const g = tensor(values.slice(), [...site.shape], 'float32');
   const basis = projector.fit(g, null, { site, epoch });
   return { ...placed, reduced: reduced!, g, values, basis };
 }

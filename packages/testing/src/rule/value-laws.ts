@@ -98,6 +98,26 @@ export const RULE_VALUE_LAWS: readonly Law<RuleSubject>[] = [
     },
   }),
   law({
+    name: 'first step',
+    formula: 'd₁ is the claimed function of g, also for g near ε',
+    why: 'It shows bias correction, initial state and the place of ε at once; after every reset it is taken again.',
+    needs: ['state as declared'],
+    lifted: unlessClaimed('firstStep'),
+    example: subject =>
+      fc.tuple(ruleExamples(subject, 1), fc.constantFrom(0, -27, -13, 10)).map(([e, by]) => ({ ...e, by })),
+    check: (subject: RuleSubject, example) => {
+      const { rule, shape, stream } = prepared(subject, example);
+      const scale = 2 ** example.by;
+      const g = stream[0]!.map(x => (Math.abs(x * scale) < SMALLEST ? 0 : x * scale));
+      const [d] = directionsOf(rule, shape, [g]);
+      g.forEach((x, i) => {
+        const expected = subject.claims.firstStep!(x, example.options);
+        const what = `the first direction for g = ${show(x)} with ${JSON.stringify(example.options)}`;
+        requireClose(what, [d![i]!], [expected], CLOSE * Math.abs(expected) + 1e-30);
+      });
+    },
+  }),
+  law({
     name: 'scale invariance',
     formula: 'd(cG) = d(G) for c > 0 in every step',
     why: 'Such a rule needs no clipping and no loss scaling; an ε in the wrong place breaks it.',
@@ -146,26 +166,6 @@ export const RULE_VALUE_LAWS: readonly Law<RuleSubject>[] = [
         const at = d.findIndex(x => !values.includes(x));
         require(at < 0, () => `entry ${at} of the direction is ${show(d[at]!)}, none of ${values.join(', ')}`);
       }
-    },
-  }),
-  law({
-    name: 'first step',
-    formula: 'd₁ is the claimed function of g, also for g near ε',
-    why: 'It shows bias correction, initial state and the place of ε at once; after every reset it is taken again.',
-    needs: ['state as declared'],
-    lifted: unlessClaimed('firstStep'),
-    example: subject =>
-      fc.tuple(ruleExamples(subject, 1), fc.constantFrom(0, -27, -13, 10)).map(([e, by]) => ({ ...e, by })),
-    check: (subject: RuleSubject, example) => {
-      const { rule, shape, stream } = prepared(subject, example);
-      const scale = 2 ** example.by;
-      const g = stream[0]!.map(x => (Math.abs(x * scale) < SMALLEST ? 0 : x * scale));
-      const [d] = directionsOf(rule, shape, [g]);
-      g.forEach((x, i) => {
-        const expected = subject.claims.firstStep!(x, example.options);
-        const what = `the first direction for g = ${show(x)} with ${JSON.stringify(example.options)}`;
-        requireClose(what, [d![i]!], [expected], CLOSE * Math.abs(expected) + 1e-30);
-      });
     },
   }),
   law({

@@ -1,0 +1,69 @@
+import { drop, residual } from '@frugaljs/composer';
+import { type Combine, select } from '@frugaljs/core';
+import { signSgd } from '@frugaljs/state-free';
+import { type CombineClaims, checkCombine } from '@frugaljs/testing';
+import type { Mutant } from './mutant.js';
+
+function broken(
+  fault: string,
+  law: string,
+  apply: Combine['apply'],
+  claims: CombineClaims<object> = {},
+  right: Combine = residual(signSgd()),
+): Mutant {
+  return { fault, law, check: () => checkCombine(() => ({ ...right, apply }), { ...claims, bail: true }) };
+}
+
+const I2 = 'an empty subspace is the residual’s rule (I2)';
+const scale = (): number => 1;
+
+export const COMBINE_MUTANTS: readonly Mutant[] = [
+  broken('residual subtracted', I2, ({ lifted, residualDirection }) => ({ direction: lifted.sub(residualDirection) }), {
+    scale,
+  }),
+  broken('residual dropped', I2, ({ lifted }) => ({ direction: lifted }), { scale }),
+  broken('scale on both parts', 'a complete subspace is the rule (I1)', ({ lifted, residualDirection }) => ({
+    direction: lifted.add(residualDirection).mul(0.5),
+  })),
+  broken(
+    'sign of the whole gradient instead of the residual',
+    'a complete subspace is the rule (I1)',
+    ({ lifted, g }) => ({
+      direction: lifted.add(g.sign()),
+    }),
+  ),
+  broken(
+    'residual spread over everything',
+    'parts do not mix (I14)',
+    ({ lifted, residual: rest, residualDirection }) => ({
+      direction: lifted.add(residualDirection).add(rest.max().mul(0.01)),
+    }),
+    { odd: false },
+  ),
+  broken(
+    'the sign of a rounding residual',
+    'rounding noise takes no step (P4)',
+    ({ lifted, residualDirection }) => ({
+      direction: lifted.add(residualDirection),
+    }),
+    {},
+    residual(signSgd(), { tolerance: 0 }),
+  ),
+  broken(
+    'a step where nothing is',
+    'nothing in, nothing out',
+    ({ lifted }) => ({
+      direction: select(lifted.equal(0), 1e-3, lifted),
+    }),
+    {},
+    drop(),
+  ),
+  broken('steps to one side only', 'odd', ({ lifted, residualDirection }) => ({
+    direction: lifted.add(residualDirection.maximum(0)),
+  })),
+  {
+    fault: 'rule of the residual not in the options',
+    law: 'described by its options',
+    check: () => checkCombine(() => ({ ...residual(signSgd()), options: {} }), { bail: true }),
+  },
+];

@@ -1,0 +1,105 @@
+import { type Algebra, checkKernels, checkOptimizer } from '@frugaljs/testing';
+import { builtInAlgebra } from '../built-in-algebra.js';
+import type { Mutant } from './mutant.js';
+
+const right = builtInAlgebra('reference');
+
+function broken(fault: string, law: string, change: Partial<Algebra>): Mutant {
+  return { fault, law, check: () => checkOptimizer({ ...right, ...change }, { bail: true }) };
+}
+
+const withRefresh = (change: (every: number) => number): Partial<Algebra> => ({
+  subspace: options => right.subspace({ ...options, refresh: { every: change(options.refresh?.every ?? 200) } }),
+});
+
+export const OPTIMIZER_MUTANTS: readonly Mutant[] = [
+  broken(
+    'refreshed at every step',
+    'refresh at 0, T, 2T …',
+    withRefresh(() => 1),
+  ),
+  broken(
+    'never refreshed',
+    'refresh at 0, T, 2T …',
+    withRefresh(() => Number.POSITIVE_INFINITY),
+  ),
+  broken(
+    'refreshed one step late',
+    'refresh at 0, T, 2T …',
+    withRefresh(every => every + 1),
+  ),
+  broken('state kept on reset', 'Algorithm 4 in plain numbers', {
+    subspace: options =>
+      right.subspace({
+        ...options,
+        onRefresh: options.onRefresh === 'reset' ? 'keep' : (options.onRefresh ?? 'reset'),
+      }),
+  }),
+  broken('momentum of inactive coordinates kept', 'I11: Algorithm 2 in plain numbers', {
+    subspace: options =>
+      right.subspace({
+        ...options,
+        onRefresh: options.onRefresh === 'transport' ? 'keep' : (options.onRefresh ?? 'reset'),
+      }),
+  }),
+  broken('state reset instead of kept', 'I6: GaLore in plain numbers', {
+    subspace: options =>
+      right.subspace({
+        ...options,
+        onRefresh: options.onRefresh === 'keep' ? 'reset' : (options.onRefresh ?? 'reset'),
+      }),
+  }),
+  broken('decay after the step instead of before', 'decay order', {
+    compose: options =>
+      right.compose({ ...options, groups: options.groups.map(group => ({ ...group, decay: 'after' as const })) }),
+  }),
+  broken('scale of the learning rate applied to the decay', 'decay order', {
+    compose: options =>
+      right.compose({
+        ...options,
+        groups: options.groups.map(group => ({
+          ...group,
+          weightDecay: (group.weightDecay ?? 0) * (group.lrScale ?? 1),
+        })),
+      }),
+  }),
+  broken('scale of the residual forgotten', 'Algorithm 4 in plain numbers', {
+    residual: (rule, options) => right.residual(rule, { ...options, scale: 1 }),
+  }),
+  broken('residual dropped', 'Algorithm 4 in plain numbers', { residual: () => right.drop() }),
+  broken('saved state ignored', 'resume', {
+    compose: options => Object.assign(right.compose(options), { setWeights: async () => {} }),
+  }),
+  broken('gradients changed in place', 'gradients untouched, nothing leaks', {
+    compose: options => {
+      const optimizer = right.compose(options);
+      const apply = optimizer.applyGradients.bind(optimizer);
+      return Object.assign(optimizer, {
+        applyGradients: (gradients: Parameters<typeof apply>[0]) => {
+          apply(gradients);
+          for (const g of Object.values(gradients)) g.dataSync()[0] = 3;
+        },
+      });
+    },
+  }),
+  {
+    fault: 'kernels with another learning rate',
+    law: 'same steps on whole parameters',
+    check: () =>
+      checkKernels(
+        right,
+        { ...right, compose: options => right.compose({ ...options, learningRate: options.learningRate * 1.001 }) },
+        { bail: true },
+      ),
+  },
+  {
+    fault: 'kernels that forget to split',
+    law: 'same steps in coordinate splits',
+    check: () =>
+      checkKernels(
+        right,
+        { ...right, subspace: options => right.subspace({ ...options, combine: right.drop() }) },
+        { bail: true },
+      ),
+  },
+];

@@ -1,0 +1,331 @@
+import {
+  type Basis,
+  type FitContext,
+  matrixView,
+  type Projector,
+  randomKey,
+  randomNormals,
+  randomPermutation,
+  randomSubset,
+  randomUniform,
+  sizeOf,
+} from '@frugaljs/core';
+import { columns, dct, identity, randK, random, rows, svd } from '@frugaljs/projectors';
+import { checkProjector, type ProjectorClaims } from '@frugaljs/testing';
+import {
+  add,
+  clipByValue,
+  div,
+  keep,
+  matMul,
+  mul,
+  norm,
+  type Tensor,
+  type Tensor2D,
+  tensor1d,
+  tensor2d,
+  tidy,
+  transpose,
+} from '@tensorflow/tfjs-core';
+import fc from 'fast-check';
+import type { Mutant } from './mutant.js';
+
+type Options = { readonly density: number };
+type Change = (right: Projector, options: Options) => Partial<Projector>;
+
+/** A projector with some methods replaced by wrong ones. */
+function broken(
+  fault: string,
+  law: string,
+  make: (options: Options) => Projector,
+  change: Change,
+  claims: ProjectorClaims<Options> = {},
+): Mutant {
+  const factory = (options: Options): Projector => {
+    const right = make(options);
+    return { ...right, ...change(right, options) };
+  };
+  return { fault, law, check: () => checkProjector(factory, { ...claims, bail: true }) };
+}
+
+type Draw = (count: number, size: number, context: FitContext) => ArrayLike<number>;
+
+/** RandK with another way to draw its indices. */
+function drawing(fault: string, law: string, draw: Draw): Mutant {
+  return broken(fault, law, randK, (right, { density }) => ({
+    fit: (_g, _previous, context) => {
+      const count = sizeOf(context.site.shape);
+      return { indices: tensor1d(Int32Array.from(draw(count, Math.trunc(density * count), context)), 'int32') };
+    },
+    ...(right.check === undefined ? {} : { check: right.check }),
+  }));
+}
+
+const keyOf = ({ site, epoch }: FitContext, ...more: number[]): ReturnType<typeof randomKey> =>
+  randomKey(site.seed, site.name, site.path, epoch, ...more);
+
+/** A basis with every tensor changed. */
+function mapped(basis: Basis, change: (x: Tensor) => Tensor): Basis {
+  const changed = Object.fromEntries(Object.entries(basis).map(([name, x]) => [name, change(x)]));
+  for (const x of Object.values(basis)) x.dispose();
+  return changed;
+}
+
+const copied = (basis: Basis): Basis => Object.fromEntries(Object.entries(basis).map(([name, x]) => [name, x.clone()]));
+
+let calls = 0;
+
+export const PROJECTOR_MUTANTS: readonly Mutant[] = [
+  broken('basis scaled by 2', 'down ∘ up = id', random, right => ({
+    fit: (g, previous, context) => mapped(right.fit(g, previous, context), x => mul(x, 2)),
+  })),
+  broken('basis scaled by 1.001', 'down ∘ up = id', random, right => ({
+    fit: (g, previous, context) => mapped(right.fit(g, previous, context), x => mul(x, 1.001)),
+  })),
+  broken('Gaussian basis instead of an orthonormal one', 'down ∘ up = id', random, right => ({
+    fit: (g, previous, context) =>
+      mapped(right.fit(g, previous, context), x => {
+        const [a, r] = x.shape as [number, number];
+        return tensor2d(
+          randomNormals(keyOf(context), a * r).map(y => y / Math.sqrt(a)),
+          [a, r],
+        );
+      }),
+  })),
+  broken('up transposed', 'shapes as declared', random, right => ({
+    up: (x, basis, site) => transpose(right.up(x, basis, site) as Tensor2D),
+  })),
+  broken(
+    'up with an oblique (dual) basis',
+    'up is the adjoint of down',
+    () => oblique(),
+    () => ({}),
+    {
+      options: fc.constant({ density: 0.5 }),
+      random: false,
+    },
+  ),
+  broken('reducedShape one too large', 'shapes as declared', columns, right => ({
+    reducedShape: (site, epoch) => {
+      const shape = right.reducedShape(site, epoch)!;
+      return [...shape.slice(0, -1), shape.at(-1)! + 1];
+    },
+  })),
+  broken(
+    'rank off by one',
+    'budget',
+    ({ density }) => rowsOfCount(m => Math.min(m, Math.trunc(density * m) + 1)),
+    () => ({}),
+  ),
+  broken(
+    'ties rounded up, not to even',
+    'budget',
+    ({ density }) => denseOfRank(a => Math.round(density * a)),
+    () => ({}),
+  ),
+  broken(
+    'rank rounded up',
+    'budget',
+    ({ density }) => denseOfRank(a => Math.ceil(density * a)),
+    () => ({}),
+  ),
+  drawing('indices drawn with replacement', 'down ∘ up = id', (count, size, context) =>
+    Array.from({ length: size }, (_, i) => Math.floor(randomUniform(keyOf(context), i) * count)).sort((a, b) => a - b),
+  ),
+  drawing('indices not sorted', 'indices ascend', (count, size, context) =>
+    randomPermutation(keyOf(context), count).slice(0, size),
+  ),
+  drawing('the first entry drawn nearly always', 'unbiased', (count, size, context) =>
+    size === 0 || randomUniform(keyOf(context), 1e6) < 0.1
+      ? randomSubset(keyOf(context), count, size)
+      : [0, ...randomSubset(keyOf(context), count - 1, size - 1).map(i => i + 1)],
+  ),
+  drawing('a random window instead of a random subset', 'unbiased', (count, size, context) => {
+    const start = Math.floor(randomUniform(keyOf(context), 0) * (count - size + 1));
+    return Array.from({ length: size }, (_, i) => start + i);
+  }),
+  drawing('biased shuffle: small numbers preferred', 'unbiased', (count, size, context) => {
+    const chosen = new Set<number>();
+    for (let i = 0; chosen.size < size; i++) chosen.add(Math.floor(randomUniform(keyOf(context), i) ** 4 * count));
+    return [...chosen].sort((a, b) => a - b);
+  }),
+  drawing('epoch ignored: the basis is never refreshed', 'other epoch, other basis', (count, size, { site }) =>
+    randomSubset(randomKey(site.seed, site.name, site.path), count, size),
+  ),
+  drawing('seed ignored', 'other seed, other basis', (count, size, { site, epoch }) =>
+    randomSubset(randomKey(7, site.name, site.path, epoch), count, size),
+  ),
+  drawing('a generator with hidden state: another basis at every call', 'same seed, same basis', (count, size) =>
+    randomSubset(randomKey(1, calls++), count, size),
+  ),
+  drawing('occupied coordinates ignored', 'keeps clear of occupied coordinates', (count, size, context) =>
+    randomSubset(keyOf(context), count, size),
+  ),
+  broken('previous basis returned: never refreshed', 'basis from the seed alone', randK, right => ({
+    fit: (g, previous, context) => (previous === null ? right.fit(g, null, context) : copied(previous)),
+  })),
+  broken(
+    'fit to the gradient although basisFrom is seed',
+    'basis from the seed alone',
+    dct,
+    () => ({
+      traits: { orthonormal: true, coordinate: false, basisFrom: 'seed' },
+    }),
+    { random: false },
+  ),
+  broken(
+    'basisFrom is fixed, but it moves',
+    'fixed basis',
+    randK,
+    () => ({
+      traits: { orthonormal: true, coordinate: true, basisFrom: 'fixed' },
+    }),
+    { random: false },
+  ),
+  broken('gradient changed in place', 'inputs untouched', rows, right => ({
+    down: (g, basis, site) => {
+      const low = right.down(g, basis, site);
+      const values = g.dataSync();
+      values[0] = values[0]! + 1;
+      return low;
+    },
+  })),
+  broken('gradient disposed', 'inputs untouched', rows, right => ({
+    down: (g, basis, site) => {
+      const low = right.down(g, basis, site);
+      g.dispose();
+      return low;
+    },
+  })),
+  broken(
+    'the input itself returned',
+    'inputs untouched',
+    () => identity(),
+    () => ({ down: g => g, up: x => x }),
+    {
+      options: fc.constant({ density: 1 }),
+    },
+  ),
+  broken('a tensor leaked in down', 'no leaks', columns, right => ({
+    down: (g, basis, site) => {
+      mul(g, 2);
+      return right.down(g, basis, site);
+    },
+  })),
+  broken('a tensor kept in fit', 'shapes as declared', columns, right => ({
+    fit: (g, previous, context) => {
+      keep(tensor1d([1]));
+      return right.fit(g, previous, context);
+    },
+  })),
+  broken('a constant added in down', 'linearity', random, right => ({
+    down: (g, basis, site) => tidy(() => add(right.down(g, basis, site), 1e-3)),
+  })),
+  broken('gradient normalized in down', 'linearity', random, right => ({
+    down: (g, basis, site) => tidy(() => right.down(div(g, add(norm(g), 1e-30)), basis, site)),
+  })),
+  broken('coordinates rounded on the way', 'coordinates are kept or dropped', columns, right => ({
+    up: (x, basis, site) => tidy(() => mul(right.up(x, basis, site), 1 + 2 ** -22)),
+  })),
+  broken(
+    'smallest singular vectors instead of the largest',
+    'no better subspace (Eckart–Young)',
+    smallest,
+    () => ({}),
+    { optimal: 1 },
+  ),
+  broken(
+    'stale singular vectors',
+    'no better subspace (Eckart–Young)',
+    svd,
+    right => ({
+      fit: (g, previous, context) => (previous === null ? right.fit(g, null, context) : copied(previous)),
+    }),
+    { optimal: 1 },
+  ),
+  broken('fixed cosines sold as singular vectors', 'no better subspace (Eckart–Young)', dct, () => ({}), {
+    optimal: 1,
+  }),
+  broken('gradient clipped before fitting', 'scale equivariance', svd, right => ({
+    fit: (g, previous, context) => tidy(() => right.fit(clipByValue(g!, -0.5, 0.5), previous, context)),
+  })),
+  broken('options rounded in JSON', 'restored from the checkpoint', randK, (_right, { density }) => ({
+    options: { density: Math.round(density * 4) / 4 },
+  })),
+  broken('squares transported like momentum', 'transport', random, right => ({
+    transport: (x, from, to, site) => right.transport!(x, from, to, site, 1),
+  })),
+  broken('division by the norm of a zero gradient', 'any finite gradient', svd, right => ({
+    fit: (g, previous, context) =>
+      tidy(() => mapped(right.fit(g, previous, context), x => mul(x, div(norm(g!), norm(g!))))),
+  })),
+];
+
+/** Rows in order from the first, of a count that the mutant decides. */
+function rowsOfCount(count: (m: number) => number): Projector {
+  const right = rows({ density: 1 });
+  const kept = (shape: readonly number[]): number => count(matrixView(shape)[0]);
+  return {
+    ...right,
+    reducedShape: ({ shape }) => [kept(shape), matrixView(shape)[1]],
+    basis: ({ shape }) => ({ indices: { shape: [kept(shape)], dtype: 'int32' } }),
+    fit: (_g, _previous, context) => {
+      const { shape } = context.site;
+      return { indices: tensor1d(randomSubset(keyOf(context), matrixView(shape)[0], kept(shape)), 'int32') };
+    },
+  };
+}
+
+/** Columns as a dense projector of a rank that the mutant decides. */
+function denseOfRank(rank: (n: number) => number): Projector {
+  const right = columns({ density: 1 });
+  return {
+    ...right,
+    traits: { orthonormal: true, coordinate: false, basisFrom: 'seed' },
+    reducedShape: ({ shape }) => [shape[0]!, rank(shape[1]!)],
+    basis: ({ shape }) => ({ indices: { shape: [rank(shape[1]!)], dtype: 'int32' } }),
+    fit: (_g, _previous, context) => {
+      const n = context.site.shape[1]!;
+      return { indices: tensor1d(randomSubset(keyOf(context), n, rank(n)), 'int32') };
+    },
+  };
+}
+
+/** down(G) = G A and up(X) = X B with AᵀB = I and A ≠ B: keep the first half of the columns, lift to a sheared copy. */
+function oblique(): Projector {
+  const half = (n: number): number => Math.max(1, Math.floor(n / 2));
+  return {
+    kind: 'oblique',
+    options: {},
+    traits: { orthonormal: true, coordinate: false, basisFrom: 'fixed' },
+    reducedShape: ({ shape }) => [shape[0]!, half(shape[1]!)],
+    basis: () => ({}),
+    fit: () => ({}),
+    down: (g, _basis, { shape }) => tidy(() => matMul(g as Tensor2D, transpose(shear(shape[1]!, half(shape[1]!), 0)))),
+    up: (x, _basis, { shape }) => tidy(() => matMul(x as Tensor2D, shear(shape[1]!, half(shape[1]!), 1))),
+  };
+}
+
+/** `[I | s]` of shape r × n. */
+function shear(n: number, r: number, s: number): Tensor2D {
+  return tensor2d(
+    Array.from({ length: r }, (_, i) => Array.from({ length: n }, (_c, j) => (j < r ? Number(i === j) : s))),
+    [r, n],
+  );
+}
+
+/** Singular vectors of the smallest singular values: those of a fixed large matrix minus the gradient's. */
+function smallest({ density }: Options): Projector {
+  const right = svd({ density });
+  return {
+    ...right,
+    fit: (g, previous, context) =>
+      tidy(() => {
+        const largest = right.fit(g, previous, context);
+        // The leading subspace of a random matrix without the part that the right basis would keep.
+        const other = tensor2d(randomNormals(keyOf(context), g!.size), g!.shape as [number, number]);
+        const rest = add(other, mul(right.up(right.down(other, largest, context.site), largest, context.site), -1));
+        return right.fit(rest, null, context);
+      }),
+  };
+}
