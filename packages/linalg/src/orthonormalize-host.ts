@@ -63,7 +63,7 @@ function orthonormalizeByGram(x: Tensor2D, options: HostOrthonormalizeOptions): 
         q = replace(q, scaleColumns(q));
         gram = readGram(q);
       }
-      if (!gram.every(Number.isFinite)) throw new NonFiniteMatrixError(parameter, x.shape);
+      if (!finiteDiagonal(gram, q.shape[1])) throw new NonFiniteMatrixError(parameter, x.shape);
       const empty = emptyColumns(gram, q.shape[1], noiseLevel);
       if (empty.length > 0) {
         q = replace(q, fillColumns(q, empty, pass));
@@ -116,6 +116,12 @@ function wellScaled(gram: Float32Array, r: number): boolean {
     const length2 = gram[j * r + j]!;
     if (!(length2 > 1e-20 && length2 < 1e20)) return false;
   }
+  return true;
+}
+
+/** A NaN or an infinity anywhere in a column reaches its squared length. */
+function finiteDiagonal(gram: Float32Array, r: number): boolean {
+  for (let j = 0; j < r; j++) if (!Number.isFinite(gram[j * r + j])) return false;
   return true;
 }
 

@@ -58,7 +58,7 @@ export function longRitzVectors(tall: Tensor2D, pairs: RitzPairs, rank: number, 
   const floor = 1e-4 * values[0]!;
   const coefficients = new Float32Array(l * rank);
   for (let i = 0; i < rank; i++) {
-    const scale = floor > 0 ? 1 / Math.max(values[i]! / values[0]!, 1e-4) : 1;
+    const scale = floor > 0 ? 1 / Math.max(values[i]!, floor) : 1;
     for (let k = 0; k < l; k++) coefficients[k * rank + i] = vectors[i * l + k]! * scale;
   }
   const columns: Tensor2D = tidy(() => matMul(tall, tensor2d(coefficients, [l, rank])));
