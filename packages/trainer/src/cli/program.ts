@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { memoryCommand } from '../memory/memory-command.js';
 import type { Streams } from '../terminal/streams.js';
 import { compareCommand } from './compare-command.js';
 import { EXIT, reportFailure } from './failure.js';
@@ -22,7 +23,12 @@ export async function runCommand(args: readonly string[], streams: Streams = pro
   const finished = (exitCode: number): void => {
     code = exitCode;
   };
-  for (const command of [compareCommand(streams, finished), trainCommand(streams, finished), listCommand(streams)]) {
+  for (const command of [
+    compareCommand(streams, finished),
+    trainCommand(streams, finished),
+    memoryCommand(streams),
+    listCommand(streams),
+  ]) {
     program.addCommand(command.option('--debug', 'show the stack of an error'));
   }
   // Set last: settings are not inherited by commands that were made on their own.

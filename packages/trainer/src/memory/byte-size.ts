@@ -35,7 +35,13 @@ export function formatBinaryBytes(bytes: number): string {
   return `${unit === 0 || value >= 999.5 ? Math.round(value) : value.toPrecision(3)} ${BINARY_UNITS[unit]}`;
 }
 
-/** Bytes as MiB with one decimal and commas between thousands: `10,216.4`. */
-export function formatMebibytes(bytes: number): string {
-  return (bytes / 2 ** 20).toLocaleString('en-US', { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+/** The unit of a table whose largest number is this: MiB, or KiB for a small model. */
+export function tableUnit(largest: number): 'KiB' | 'MiB' {
+  return largest < 100 * 2 ** 20 ? 'KiB' : 'MiB';
+}
+
+/** Bytes as KiB or MiB with one decimal and commas between thousands: `10,216.4`. */
+export function formatBytesIn(unit: 'KiB' | 'MiB', bytes: number): string {
+  const value = bytes / (unit === 'KiB' ? 2 ** 10 : 2 ** 20);
+  return value.toLocaleString('en-US', { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 }

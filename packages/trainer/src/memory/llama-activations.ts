@@ -40,9 +40,13 @@ const MAX_LOGITS = 2 ** 22;
  * on), and the temporaries of whichever operation has the most of them.
  *
  * Tensors that share their data count once, where `tf.memory()` counts each: its peak is higher than what is allocated.
- * The formula is compared with what a built model allocates in the tests of this package.
+ * With frozen parameters it is an upper bound. The formula is compared with what a built model allocates in the tests of this package.
  */
-export function llamaStepMemory(config: LlamaConfig, { batch, length, maxLogits = MAX_LOGITS }: Workload): StepMemory {
+export function llamaStepMemory(
+  config: LlamaConfig,
+  { batch, length, maxLogits = MAX_LOGITS }: Workload,
+  frozen?: RegExp,
+): StepMemory {
   requireInteger('batch', batch, 1);
   requireInteger('length', length, 1);
   requireInteger('maxLogits', maxLogits, 1);
@@ -60,16 +64,26 @@ export function llamaStepMemory(config: LlamaConfig, { batch, length, maxLogits 
   const forward = kept + (several ? 2 : 1) * n * d + 4 * chunk * v + 6 * chunk * d + (several ? 5 : 3) * v * d;
 
   // The head's gradients exist twice: as the forward pass made them, and times the gradient of the loss.
-  const head = 3 * n * d + v * d;
+  // That of a frozen output layer is made all the same, and is no gradient of a trained parameter.
+  const frozenHead = frozen !== undefined && !config.tie_word_embeddings && frozen.test('lm_head.weight');
+  const head = 3 * n * d + (frozenHead ? 2 : 1) * v * d;
   // Moments of the backward pass through the first layer, which comes last: what is not there yet, and temporaries.
-  const toCome = { embedding: v * d, norms: 2 * d, qkv: d * (q + 2 * k), output: d * q, gateUp: 2 * d * f };
+  // With frozen parameters some of these gradients never come: then none is counted on.
+  const pending = frozen === undefined ? 1 : 0;
+  const toCome = {
+    embedding: pending * v * d,
+    norms: pending * 2 * d,
+    qkv: pending * d * (q + 2 * k),
+    output: pending * d * q,
+    gateUp: pending * 2 * d * f,
+  };
   const moments = [
     // SwiGLU
     6 * n * f -
       n * (9 * d + 5 * q + 5 * k) -
       (toCome.embedding + toCome.norms + toCome.qkv + toCome.output + toCome.gateUp),
     // attention
-    4 * scores + scores / length - n * (5 * d + 2 * q + 3 * k) - (toCome.embedding + toCome.qkv + d),
+    4 * scores + scores / length - n * (5 * d + 2 * q + 3 * k) - (toCome.embedding + toCome.qkv + toCome.norms / 2),
     // the first normalization
     n * (5 * d + 1) - toCome.embedding,
     // the embedding; a tied head's gradient is added to it

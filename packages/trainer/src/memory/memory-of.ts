@@ -41,9 +41,16 @@ export interface MemoryEstimate {
   readonly largestTensor: { readonly name: string; readonly bytes: number };
 }
 
+/** One list for each configuration, so that answers about it can be remembered. */
+const specsOf: WeakMap<LlamaConfig, readonly NamedShape[]> = new WeakMap();
+
 /** The names and shapes of a model's parameters. */
 export function variablesOf(model: PlannedModel): readonly NamedShape[] {
-  if ('config' in model) return parameterSpecs(model.config);
+  if ('config' in model) {
+    const specs = specsOf.get(model.config) ?? Object.freeze(parameterSpecs(model.config));
+    specsOf.set(model.config, specs);
+    return specs;
+  }
   if (model.variables.length === 0) {
     throw new InvalidOptionError({ parameter: 'variables', found: [], expected: 'at least one variable' });
   }
@@ -57,7 +64,7 @@ export function variablesOf(model: PlannedModel): readonly NamedShape[] {
  * three: the end of the forward pass (parameters, state and activations), the backward pass (these, what it leaves behind
  * and all gradients), and the update (parameters, state, gradients and the temporaries of the update).
  *
- * Fused updates of coordinate subspaces take one parameter's new index beside its old one; of dense subspaces up to four
+ * Fused updates of coordinate subspaces take one parameter's new index beside its old one; of dense subspaces up to five
  * times the largest projected parameter. Updates by tfjs operations take a copy of all gradients, or six of the largest.
  */
 export function memoryOf(
@@ -79,7 +86,7 @@ export function memoryOf(
   const dense = hasDenseProjector(optimizer.toJSON());
   const workspace = fused
     ? dense
-      ? 4 * state.largestProjectedBytes
+      ? 5 * state.largestProjectedBytes
       : state.largestBasisBytes
     : Math.max(gradientBytes, 6 * largestTrained);
 
@@ -111,7 +118,7 @@ export function memoryOf(
 }
 
 function stepOf(model: PlannedModel): StepMemory {
-  if ('config' in model) return llamaStepMemory(model.config, model);
+  if ('config' in model) return llamaStepMemory(model.config, model, model.frozen);
   const bytes = model.activationBytes ?? 0;
   if (!Number.isFinite(bytes) || bytes < 0) {
     throw new InvalidOptionError({ parameter: 'activationBytes', found: bytes, expected: 'a number of at least 0' });

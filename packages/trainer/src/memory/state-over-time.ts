@@ -25,10 +25,30 @@ const REFRESHES = 32;
  * Asks an optimizer what it will keep: for its `memoryReport` now or, where blocks take turns, after each of its first
  * 32 refreshes, or fewer if their order repeats. A random order may need more later than it does in these.
  *
+ * Answers about a frozen list of variables are remembered.
+ *
  * @throws NotSerializableError if a group of the optimizer matches by a predicate.
  */
 export function stateOverTime(optimizer: ComposedOptimizer, variables: readonly NamedShape[]): StateOverTime {
-  const turns = turnsOf(optimizer.toJSON());
+  const json = optimizer.toJSON();
+  // A list that may change is asked about every time.
+  if (!Object.isFrozen(variables)) return worstOf(optimizer, variables, turnsOf(json));
+  const key = JSON.stringify(json);
+  const known = answers.get(variables) ?? new Map<string, StateOverTime>();
+  answers.set(variables, known);
+  const state = known.get(key) ?? worstOf(optimizer, variables, turnsOf(json));
+  known.set(key, state);
+  return state;
+}
+
+/** A plan asks for the same states with other batches, and a report of a large model takes a moment. */
+const answers: WeakMap<readonly NamedShape[], Map<string, StateOverTime>> = new WeakMap();
+
+function worstOf(
+  optimizer: ComposedOptimizer,
+  variables: readonly NamedShape[],
+  turns: readonly Turns[],
+): StateOverTime {
   const updates = new Set([0, ...turns.flatMap(({ every }) => Array.from({ length: REFRESHES }, (_, i) => i * every))]);
   const repeats = turns.length === 1 && turns[0]!.repeats;
   const first = optimizer.memoryReport(variables, { update: 0 });

@@ -1,0 +1,56 @@
+import { Command } from 'commander';
+import { integer, number } from '../cli/option-parsers.js';
+import type { Streams } from '../terminal/streams.js';
+
+interface MemoryFlags {
+  readonly config: string;
+  readonly vocab?: number;
+  readonly batch: number;
+  readonly length: number;
+  readonly density: number;
+  readonly budget?: string;
+  readonly backend: string;
+  readonly maxTensor?: string;
+  readonly projectors?: string;
+  readonly json?: string;
+}
+
+/** `frugal memory`: what a run takes, by method, and what fits. */
+export function memoryCommand(streams: Streams): Command {
+  return new Command('memory')
+    .description('Say how much memory a training run takes with each optimizer, and what fits; nothing is built.')
+    .requiredOption('--config <name>', 'the model: a preset, or a JSON file with Hugging Face keys')
+    .option('--vocab <n>', "size of the vocabulary (default: the model's own)", integer(1))
+    .option('--batch <n>', 'rows of a batch', integer(1), 8)
+    .option('--length <n>', 'tokens of a row', integer(1), 64)
+    .option('--density <share>', 'share of the hidden matrices that has state, for the table', number(0, 1), 0.25)
+    .option('--budget <size>', 'how much there is, such as 8GiB or 500MB')
+    .option('--backend <name>', 'wasm, cpu, webgpu or tensorflow, whose limits hold too', 'wasm')
+    .option('--max-tensor <size>', "largest tensor of the backend; on webgpu the adapter's maxStorageBufferBindingSize")
+    .option('--projectors <list>', 'projectors to choose from, the preferred one first, with commas between them')
+    .option('--json <file>', 'write all numbers to this file')
+    .action(async (flags: MemoryFlags) => {
+      const [{ openPlannedConfig }, { plannedRows, memoryText }, { limitsOf, plan }, { requireWritable, writeJson }] =
+        await Promise.all([
+          import('./open-planned-config.js'),
+          import('./memory-text.js'),
+          import('./plan.js'),
+          import('../cli/output-file.js'),
+        ]);
+      const jsonFile = flags.json === undefined ? null : requireWritable('json', flags.json);
+      const { batch, length, density, budget, backend, maxTensor } = flags;
+      const config = await openPlannedConfig(flags.config, length, flags.vocab);
+      const model = { config, batch, length };
+      const room = {
+        backend,
+        ...(budget === undefined ? {} : { budget }),
+        ...(maxTensor === undefined ? {} : { maxTensorBytes: maxTensor }),
+      };
+      const projectors = flags.projectors?.split(',').map(name => name.trim());
+      const limits = limitsOf(room);
+      const proposal = plan({ ...model, ...room, ...(projectors === undefined ? {} : { projectors }) });
+      const rows = plannedRows(model, density, limits);
+      streams.stdout.write(`${memoryText({ name: flags.config, model, limits, rows, plan: proposal, backend })}\n`);
+      if (jsonFile !== null) writeJson(jsonFile, { ...model, backend, limits, methods: rows, plan: proposal });
+    });
+}
