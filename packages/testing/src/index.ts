@@ -35,6 +35,7 @@ export {
   type Profile,
 } from './arbitraries/objectives.js';
 export { degenerateShapes, type Parameters, type ShapeOptions, shapes } from './arbitraries/shapes.js';
+export { checkFile, checkModule, type ModuleLaws } from './check-module.js';
 export { checkCombine } from './combine/check-combine.js';
 export { COMBINE_LAWS } from './combine/laws.js';
 export type { CombineClaims, CombineFactory, CombineLawOptions } from './combine/subject.js';

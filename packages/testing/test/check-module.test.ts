@@ -1,0 +1,81 @@
+import { writeFileSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
+import * as projectors from '@frugaljs/projectors';
+import { sgd } from '@frugaljs/state-free';
+import { checkFile, checkModule, checkProjector, explainFailure, formatReport } from '@frugaljs/testing';
+import { mul, setBackend, type Tensor } from '@tensorflow/tfjs-core';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import './backends.js';
+
+beforeAll(async () => {
+  await setBackend('cpu');
+});
+
+describe('checkModule', () => {
+  it('finds the factories among the exports and uses what the module claims', () => {
+    const laws = { columns: { parameters: 'at least 1 axis' as const }, sgd: { descent: 'gradient' as const } };
+    const reports = checkModule(
+      { columns: projectors.columns, sgd, laws, limit: 3, text: () => 'no part' },
+      { numRuns: 4 },
+    );
+    expect(reports.map(({ subject, passed }) => [subject, passed])).toEqual([
+      ['columns', true],
+      ['sgd', true],
+    ]);
+    expect(reports[1]!.results.find(({ law }) => law === 'descent (E.1, E.2)')?.status).toBe('passed');
+  });
+
+  it('says so when there is nothing to check', () => {
+    expect(() => checkModule({ limit: 3 })).toThrow(/exports limit, expected a function/);
+  });
+
+  it('reads a file', async ({ task }) => {
+    const file = new URL(`./${task.id}.tmp.mjs`, pathToFileURL(import.meta.filename));
+    writeFileSync(
+      file,
+      "export const double = () => ({ kind: 'double', options: {}, type: 'expression', state: () => ({}), step: ({ g }) => ({ direction: g.mul(2) }) });\n",
+    );
+    onTestFinished(async () => (await import('node:fs')).rmSync(file));
+    const [report] = await checkFile(file, { numRuns: 4 });
+    expect(report).toMatchObject({ subject: 'double', passed: true });
+  });
+});
+
+describe('a failure', () => {
+  const scaled = ({ density }: { readonly density: number }): ReturnType<typeof projectors.columns> => {
+    const right = projectors.columns({ density });
+    const up = (x: Tensor, ...rest: [Parameters<typeof right.up>[1], Parameters<typeof right.up>[2]]): Tensor => {
+      const lifted = right.up(x, ...rest);
+      const result = mul(lifted, 2);
+      lifted.dispose();
+      return result;
+    };
+    return { ...right, up };
+  };
+
+  it('names the law, the smallest shape and the numbers, and repeats with its seed', () => {
+    const report = checkProjector(scaled, { seed: 5 });
+    const broken = report.results.find(({ status }) => status === 'failed')!;
+    expect(broken.law).toBe('down ∘ up = id');
+    expect(broken.counterexample).toMatchObject({ shape: [1, 1] });
+    expect(broken.message).toMatch(/^down\(up\(X\)\): is .*, expected .*\(difference .*, allowed .*\)$/);
+    expect(explainFailure(broken, report.subject)).toContain('repeat with { seed: 5 }');
+    expect(formatReport(report)).toContain('it follows from "down ∘ up = id", which is broken');
+    expect(checkProjector(scaled, { seed: 5 })).toEqual(report);
+    expect(checkProjector(scaled, { seed: 6 }).passed).toBe(false);
+  });
+
+  it('is shrunk to the smallest shape also where two dimensions must shrink together', () => {
+    // Wrong only for shapes with more than 6 entries.
+    const factory = ({ density }: { readonly density: number }): ReturnType<typeof projectors.columns> => {
+      const right = projectors.columns({ density });
+      return {
+        ...right,
+        up: (x, basis, site) => (site.shape[0]! * site.shape[1]! > 6 ? scaled({ density }) : right).up(x, basis, site),
+      };
+    };
+    const broken = checkProjector(factory, { bail: true }).results.at(-1)!;
+    const [m, n] = (broken.counterexample as { shape: [number, number] }).shape;
+    expect(m * n).toBe(7);
+  });
+});
