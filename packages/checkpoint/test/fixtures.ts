@@ -2,10 +2,6 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import '@tensorflow/tfjs-layers';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { onTestFinished } from 'vitest';
 
 /** A small two-layer model under Hugging Face names. */
 export interface Model {
@@ -70,11 +66,4 @@ export async function stateBits(optimizer: {
 }): Promise<Record<string, string>> {
   const weights = await optimizer.getWeights();
   return bitsOf(Object.fromEntries(weights.map(({ name, tensor }) => [name, tensor])));
-}
-
-/** An empty folder that is removed after the test. */
-export function temporaryFolder(): string {
-  const path = mkdtempSync(join(tmpdir(), 'checkpoint-test-'));
-  onTestFinished(() => rmSync(path, { recursive: true, force: true }));
-  return path;
 }

@@ -3,7 +3,7 @@ import { IDBFactory } from 'fake-indexeddb';
 import { describe, expect, test } from 'vitest';
 import { CheckpointStorageError, type CheckpointStore, IndexedDbStore, MemoryStore } from '../src/index.js';
 import { FolderStore } from '../src/node/index.js';
-import { temporaryFolder } from './fixtures.js';
+import { temporaryFolder } from './temporary-folder.js';
 import 'fake-indexeddb/auto';
 
 const KINDS: Readonly<Record<string, () => { store: CheckpointStore; reopened(): CheckpointStore }>> = {

@@ -23,8 +23,8 @@ export interface FittingState {
  */
 export function fittingState(
   names: readonly string[],
-  saved: SavedComposition,
-  now: SavedComposition,
+  saved: Pick<SavedComposition, 'rules'>,
+  now: Pick<SavedComposition, 'rules'>,
   changed: ReadonlySet<string>,
   seedChanged: boolean,
 ): FittingState {
@@ -58,12 +58,13 @@ export function fittingState(
   }
 
   function sameMembers(shared: string): boolean {
-    const members = ({ rules }: SavedComposition): string[] =>
+    const members = ({ rules }: Pick<SavedComposition, 'rules'>): string[] =>
       Object.keys(rules).filter(name => rules[name] === shared);
-    return `${members(saved)}` === `${members(now)}`;
+    const before = members(saved);
+    return `${before}` === `${members(now)}` && !before.some(name => changed.has(name));
   }
 }
 
-function rule({ rules }: SavedComposition, variable: string): string | undefined {
+function rule({ rules }: Pick<SavedComposition, 'rules'>, variable: string): string | undefined {
   return Object.hasOwn(rules, variable) ? rules[variable] : undefined;
 }

@@ -23,6 +23,8 @@ export interface SavedComposition {
   readonly composition: Json;
   /** What trains each parameter, as a line of text; empty for an optimizer that does not tell. */
   readonly rules: Readonly<Record<string, string>>;
+  /** The names of its tensors in the order it gave them: optimizers of tfjs go by it, and a file has one of its own. */
+  readonly order: readonly string[];
 }
 
 /** Length and CRC-32 of a file. */
@@ -124,11 +126,13 @@ function runtimeOf(value: unknown, label: string): Runtime {
 
 function compositionOf(value: unknown, label: string): SavedComposition | null {
   if (value === null) return null;
-  const { composition, rules } = objectOf(value, label);
+  const { composition, rules, order } = objectOf(value, label);
+  if (!Array.isArray(order)) throw complaint(`${label}.order`, order, 'a list of names');
   const entries = Object.entries(objectOf(rules, `${label}.rules`));
   return {
     composition: objectOf(composition, `${label}.composition`) as Json,
     rules: Object.fromEntries(entries.map(([name, rule]) => [name, textOf(rule, `${label}.rules.${name}`)])),
+    order: order.map(name => textOf(name, `${label}.order`)),
   };
 }
 

@@ -4,6 +4,7 @@ import { CheckpointMismatchError, type Difference, InvalidCheckpointError } from
 import type { SafetensorsReader } from '../safetensors/reader.js';
 import type { TensorInfo } from '../safetensors/tensor-info.js';
 import { differencesOf } from './differences.js';
+import { FILES } from './files.js';
 import { fittingState } from './fitting-state.js';
 import type { SavedComposition } from './manifest.js';
 import { runtimeWarning } from './runtime.js';
@@ -41,6 +42,8 @@ export interface RestoreReport {
   readonly droppedState: readonly { readonly variable: string; readonly reason: string }[];
 }
 
+type Composition = Omit<SavedComposition, 'order'>;
+
 /** What chooses kernels is no part of what an optimizer computes; another kernel set is a warning. */
 const NOT_COMPARED = ['kernels'];
 const READ_AS_FLOAT = ['F32', 'F16', 'BF16', 'F64'];
@@ -63,10 +66,11 @@ export async function restoreInto(saved: SavedCheckpoint, target: RestoreTarget)
     if (optimizer !== undefined && state !== null && saved.manifest.optimizer !== null) {
       const variables = new Set([...changed].map(name => model[name]?.name ?? name));
       const seedChanged = differences.some(({ path }) => path === 'seed');
-      const names = [...state.tensors.keys()];
+      const names = saved.manifest.optimizer.order;
+      requireSameNames(saved.name, names, state.tensors);
       const fitting =
         differences.length === 0 ? null : fittingState(names, saved.manifest.optimizer, now!, variables, seedChanged);
-      await loadState(state, optimizer, fitting?.entries ?? new Set(names));
+      await loadState(state, optimizer, fitting === null ? names : names.filter(name => fitting.entries.has(name)));
       const all = [...new Set(names.map(name => name.slice(0, name.lastIndexOf('::'))))].filter(name => name !== '');
       stateReport = { keptState: fitting?.kept ?? all, droppedState: fitting?.dropped ?? [] };
     }
@@ -106,7 +110,7 @@ function mayHold(variable: string, saved: string): boolean {
   return (variable === 'int32' && saved === 'I32') || (variable === 'bool' && saved === 'BOOL');
 }
 
-function compareComposition(saved: SavedComposition | null, now: SavedComposition | null): Difference[] {
+function compareComposition(saved: SavedComposition | null, now: Composition | null): Difference[] {
   if (now === null) return [];
   if (saved === null) return [{ path: 'optimizer', saved: 'nothing', now: 'an optimizer' }];
   return differencesOf(saved.composition, now.composition).filter(({ path }) => !NOT_COMPARED.includes(path));
@@ -122,17 +126,26 @@ async function loadWeights(weights: SafetensorsReader, name: string, variable: V
 async function loadState(
   state: SafetensorsReader,
   optimizer: SavableOptimizer,
-  names: ReadonlySet<string>,
+  names: readonly string[],
 ): Promise<void> {
   const tensors: NamedTensor[] = [];
   try {
-    for (const name of state.tensors.keys()) {
-      if (names.has(name)) tensors.push({ name, tensor: await readTensor(state, name) });
-    }
+    for (const name of names) tensors.push({ name, tensor: await readTensor(state, name) });
     await optimizer.setWeights(tensors);
   } finally {
     dispose(tensors.map(({ tensor: each }) => each));
   }
+}
+
+function requireSameNames(checkpoint: string, names: readonly string[], tensors: ReadonlyMap<string, unknown>): void {
+  const listed = new Set(names);
+  if (listed.size === names.length && listed.size === tensors.size && names.every(name => tensors.has(name))) return;
+  throw new InvalidCheckpointError({
+    parameter: `${checkpoint}/${FILES.optimizer}`,
+    found: `${tensors.size} tensors`,
+    expected: `the ${names.length} that the manifest lists`,
+    advice: 'The checkpoint was altered.',
+  });
 }
 
 async function readTensor(reader: SafetensorsReader, name: string): Promise<Tensor> {

@@ -31,7 +31,7 @@ export interface SavableOptimizer {
 export function compositionOf(
   optimizer: SavableOptimizer,
   parameters: Readonly<Record<string, { readonly name?: string; readonly shape: readonly number[] }>>,
-): SavedComposition {
+): Omit<SavedComposition, 'order'> {
   const composition = JSON.parse(JSON.stringify(optimizer.toJSON?.() ?? optimizer.getConfig())) as Json;
   if (typeof composition !== 'object' || composition === null || Array.isArray(composition)) {
     throw new NotSerializableError({ parameter: 'save.optimizer', found: composition, expected: 'settings as JSON' });

@@ -58,22 +58,19 @@ export async function takeSnapshot(state: TrainingState, copy: boolean): Promise
   const texts: Record<string, string | Uint8Array> = { ...files };
   if (config !== undefined) texts[FILES.config] = `${JSON.stringify(config as Json, null, 2)}\n`;
   if (trainer !== undefined) texts[FILES.trainer] = toExactJson(trainer, 'save.trainer');
+  const safetensors: Record<string, readonly TensorToWrite[]> = {};
   const composition = optimizer === undefined ? null : compositionOf(optimizer, model);
-  const safetensors: Record<string, readonly TensorToWrite[]> = {
-    [FILES.model]: await takeTensors(Object.entries(model), copy),
-  };
+  safetensors[FILES.model] = await takeTensors(Object.entries(model), copy);
+  const weights = (await optimizer?.getWeights()) ?? [];
   if (optimizer !== undefined) {
-    const weights = await optimizer.getWeights();
-    safetensors[FILES.optimizer] = await takeTensors(
-      weights.map(({ name, tensor }) => [name, tensor]),
-      copy,
-    );
+    const named = weights.map(({ name, tensor }) => [name, tensor] as const);
+    safetensors[FILES.optimizer] = await takeTensors(named, copy);
   }
   return {
     step,
     // JSON has no form for a metric that overflowed, and such a checkpoint is not the best one anyway.
     metric: metric !== null && Number.isFinite(metric) ? metric : null,
-    optimizer: composition,
+    optimizer: composition === null ? null : { ...composition, order: weights.map(({ name }) => name) },
     safetensors,
     texts,
   };

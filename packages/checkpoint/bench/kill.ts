@@ -1,0 +1,19 @@
+// node --conditions=source --import tsx packages/checkpoint/bench/kill.ts [KILLS] [SEED]
+// Kills a process that saves every step with SIGKILL at random moments, and restores after every kill.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
+import { killRepeatedly } from '../test/killing.js';
+
+const [kills = '100', seed = '1'] = process.argv.slice(2);
+await tf.setBackend('cpu');
+const folder = mkdtempSync(join(tmpdir(), 'checkpoint-kill-'));
+try {
+  const { problems, ...verdict } = await killRepeatedly(folder, Number(kills), Number(seed));
+  console.table(verdict);
+  for (const problem of problems) console.error(problem);
+  process.exitCode = problems.length > 0 ? 1 : 0;
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}

@@ -1,0 +1,73 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { randomKey, randomUniforms } from '@frugaljs/core';
+import { checkpointsIn, digestOf, makeRun } from './kill-process.js';
+
+const script = fileURLToPath(new URL('kill-process.ts', import.meta.url));
+/** Milliseconds after its first save at which a process is killed, at most: several saves long. */
+const LONGEST = 150;
+
+/** What a series of kills found. */
+export interface Verdict {
+  kills: number;
+  /** Restores that gave back exactly the state whose digest the checkpoint holds. */
+  intact: number;
+  /** Kills that hit a save: they left a draft, or a checkpoint half removed. */
+  interrupted: number;
+  /** Steps reached over all processes. */
+  steps: number;
+  /** Whatever was wrong. */
+  readonly problems: string[];
+}
+
+/** Kills a process that saves every step, again and again, with SIGKILL, and restores after each kill. */
+export async function killRepeatedly(folder: string, kills: number, seed: number): Promise<Verdict> {
+  const delays = randomUniforms(randomKey(seed, 'delays'), kills);
+  const verdict: Verdict = { kills: 0, intact: 0, interrupted: 0, steps: 0, problems: [] };
+  for (const delay of delays) {
+    const child = spawn(process.execPath, ['--conditions=source', '--import', 'tsx', script, folder], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await firstSave(child);
+    await new Promise(resolve => setTimeout(resolve, delay * LONGEST));
+    const ended = once(child, 'exit');
+    child.kill('SIGKILL');
+    const [, signal] = (await ended) as [number | null, string | null];
+    if (signal !== 'SIGKILL') verdict.problems.push(`a process ended with ${signal} before it was killed`);
+    verdict.kills++;
+    if (readdirSync(folder).some(name => name.startsWith('.'))) verdict.interrupted++;
+    await judge(folder, verdict);
+  }
+  return verdict;
+}
+
+async function firstSave(child: ChildProcess): Promise<void> {
+  const ended = once(child, 'exit').then(() => {
+    throw new Error('the process ended before it saved');
+  });
+  ended.catch(() => {});
+  await Promise.race([once(child.stdout!, 'data'), ended]);
+}
+
+async function judge(folder: string, verdict: Verdict): Promise<void> {
+  const run = makeRun();
+  try {
+    const checkpoints = checkpointsIn(folder, line => verdict.problems.push(line));
+    const latest = await checkpoints.latest();
+    if (latest === null) throw new Error('no checkpoint left');
+    const { step, trainer } = await latest.restore({ model: run.model.parameters, optimizer: run.optimizer });
+    if ((trainer as { digest: string }).digest !== (await digestOf(run))) throw new Error(`step ${step} is not what was saved`);
+    if (step <= verdict.steps) throw new Error(`step ${step} after step ${verdict.steps} was there`);
+    verdict.steps = step;
+    verdict.intact++;
+    // The one with the lowest loss must be whole as well.
+    await (await checkpoints.best())!.verify();
+  } catch (error) {
+    verdict.problems.push(`${error}`);
+  } finally {
+    run.optimizer.dispose();
+    run.model.dispose();
+  }
+}
