@@ -1,0 +1,33 @@
+import { readFileSync } from 'node:fs';
+import { COMBINE_LAWS, KERNEL_LAWS, OPTIMIZER_LAWS, PROJECTOR_LAWS, RULE_LAWS } from '@frugaljs/testing';
+import { expect, it } from 'vitest';
+
+const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+
+it.each([
+  ['projectors', PROJECTOR_LAWS],
+  ['rules', RULE_LAWS],
+  ['combines', COMBINE_LAWS],
+  ['optimizers', OPTIMIZER_LAWS],
+  ['kernels', KERNEL_LAWS],
+])('the README lists the laws of %s, in their order', (kind, laws) => {
+  const section = readme.split(`## Laws of ${kind}\n`)[1]!.split('\n## ')[0]!;
+  const lines = section.split('\n').map(line => line.replace(/ {2,}/g, ' '));
+  const rows = lines.filter(line => line.startsWith('| ') && !/^\| (law \||-)/.test(line));
+  expect(rows).toEqual(laws.map(({ name, formula }) => `| ${name} | ${formula.replaceAll('|', '\\|')} |`));
+});
+
+it.each([
+  ['projectors', PROJECTOR_LAWS],
+  ['rules', RULE_LAWS],
+  ['combines', COMBINE_LAWS],
+  ['optimizers', OPTIMIZER_LAWS],
+  ['kernels', KERNEL_LAWS],
+])('laws of %s have names of their own, and need laws that come before them', (_kind, laws) => {
+  const names = laws.map(({ name }) => name);
+  expect(new Set(names).size).toBe(names.length);
+  laws.forEach(({ needs = [], why }, i) => {
+    expect(why.length).toBeGreaterThan(20);
+    for (const needed of needs) expect(names.slice(0, i)).toContain(needed);
+  });
+});
