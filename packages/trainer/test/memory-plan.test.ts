@@ -103,13 +103,18 @@ test('what the advice names fits, and no larger batch does', () => {
 });
 
 test('nothing fits: shorter rows, frozen parts, a smaller model', () => {
-  const tight = plan({ ...model('60m', 4, 1024), backend: 'cpu', budget: '700MiB' });
+  const tight = plan({ ...model('60m', 4, 1024), ...FEW, backend: 'cpu', budget: '700MiB' });
   expect(tight.choice).toBeNull();
   const [, batch, length] = /--batch (\d+)(?: --length (\d+))? instead/.exec(tight.advice.join(' '))!;
-  const again = plan({ ...model('60m', Number(batch), Number(length ?? 1024)), backend: 'cpu', budget: '700MiB' });
+  const again = plan({
+    ...model('60m', Number(batch), Number(length ?? 1024)),
+    ...FEW,
+    backend: 'cpu',
+    budget: '700MiB',
+  });
   expect(again.choice).not.toBeNull();
 
-  const options = { ...model('60m', 1, 16), backend: 'cpu', budget: '500MiB' };
+  const options = { ...model('60m', 1, 16), ...FEW, backend: 'cpu', budget: '500MiB' };
   const { choice, advice } = plan(options);
   expect(choice).toBeNull();
   expect(advice.join('\n')).toMatch(/if embedding and output layer are frozen/);
@@ -229,7 +234,7 @@ describe('the command', () => {
       '--backend',
       'cpu',
     );
-    const line = /frugal (train .*)$/m.exec(stdout)?.[1];
+    const line = /^ {2}frugal (train .*)$/m.exec(stdout)?.[1];
     expect(line).toContain(`--set 'projector={"kind":"blockwise","options":{"density":`);
     const text = join(folder, 'text.txt');
     writeFileSync(text, 'a line of text, and one more\n'.repeat(400));

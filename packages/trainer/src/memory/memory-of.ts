@@ -84,17 +84,17 @@ export function memoryOf(
 
   const largestTrained = Math.max(0, ...trained.map(bytes));
   const dense = hasDenseProjector(optimizer.toJSON());
-  const workspace = fused
-    ? dense
-      ? 5 * state.largestProjectedBytes
-      : state.largestBasisBytes
-    : Math.max(gradientBytes, 6 * largestTrained);
+  const fusedWorkspace = dense ? 5 * state.largestProjectedBytes : state.largestBasisBytes;
+  const update = fused
+    ? state.changingBytes + fusedWorkspace
+    : // The copy is for a check of all gradients, which is over before anything changes.
+      Math.max(state.stateBytes + gradientBytes, state.changingBytes + 6 * largestTrained);
 
   const standing = parameterBytes + step.tableBytes;
   const moments = {
     forward: standing + state.stateBytes + step.forwardBytes,
     backward: standing + state.stateBytes + gradientBytes + step.backwardBytes,
-    update: standing + state.changingBytes + gradientBytes + workspace,
+    update: standing + gradientBytes + update,
   };
   const fullest = (Object.keys(moments) as (keyof typeof moments)[]).reduce((a, b) =>
     moments[b] > moments[a] ? b : a,

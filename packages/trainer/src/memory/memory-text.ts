@@ -62,6 +62,7 @@ function overview(name: string, { config, batch, length }: LlamaModel, memory: M
   return [
     `${name}: ${formatCount(total)} weights in ${parameterSpecs(config).length} tensors, trained on ${batch} × ${length} tokens in float32`,
     `  hidden matrices ${formatCount(linear)}, embedding and output layer ${formatCount(embedding + head)}, normalizations ${formatCount(norm)}`,
+    `  vocabulary ${formatCount(config.vocab_size)} (frugal train takes a preset's from the tokenizer; --vocab plans for another)`,
     `  weights ${formatBinaryBytes(parameterBytes)}, gradients ${formatBinaryBytes(gradientBytes)}`,
   ].join('\n');
 }
@@ -82,7 +83,8 @@ function methodTable(rows: readonly MethodMemory[], limits: BackendLimits, backe
   const within = limits.totalBytes === null ? '' : `: ${formatBinaryBytes(limits.totalBytes)} (${limits.total})`;
   const tensor =
     limits.tensorBytes === null ? '' : `; a tensor at most ${formatBinaryBytes(limits.tensorBytes)} (${limits.tensor})`;
-  return `${table}\n${wrap(`Backend ${backend}${within}${tensor}.`, LINE)}`;
+  const columns = 'Activations are all that is there at the fullest moment besides weights, gradients and state.';
+  return `${table}\n${wrap(`Backend ${backend}${within}${tensor}. ${columns}`, LINE)}`;
 }
 
 function densityTable(model: LlamaModel, unit: 'KiB' | 'MiB'): string {
