@@ -29,6 +29,7 @@ export type MemoryReport = readonly MemoryRow[] & { readonly totalStateBytes: nu
  */
 export function memoryReport(options: ComposeOptions, parameters: readonly NamedShape[], update = 0): MemoryReport {
   const assigned = assign(options.groups, parameters, options.seed ?? 0);
+  const sentences = options.groups.map(({ use }) => (use === undefined ? '(frozen)' : sentence(use)));
   const rows = parameters.map(({ name, shape }): MemoryRow => {
     const { group, site } = assigned.get(name)!;
     const { use, frozen = false } = options.groups[group]!;
@@ -39,7 +40,7 @@ export function memoryReport(options: ComposeOptions, parameters: readonly Named
     return {
       parameter: name,
       shape: shape.join('×'),
-      rule: frozen ? '(frozen)' : sentence(use!),
+      rule: frozen ? '(frozen)' : sentences[group]!,
       parameterBytes: 4 * sizeOf(shape),
       slotBytes: bytes('slot'),
       basisBytes: bytes('basis'),
