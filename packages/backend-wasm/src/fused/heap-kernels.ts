@@ -14,8 +14,9 @@ import type { HeapFunction } from '../program.js';
 import { scratchBytes } from './dense-kernel.js';
 import { gradientPasses, INFINITE_MAGNITUDE } from './gradient-passes.js';
 import { denseKernelOf, type SplitKernel, splitKernelOf } from './kernel-cache.js';
-import { CHUNK, tierTensors } from './split-kernel.js';
+import { scratchEntries } from './split-kernel.js';
 import { refusalOf } from './stages.js';
+import { tierTensors } from './tier.js';
 
 /** Runs expression graphs in place on the heap of tfjs's wasm backend. */
 export class HeapKernels implements KernelSet {
@@ -71,12 +72,8 @@ export class HeapKernels implements KernelSet {
     }
     const [rows, columns] = matrixView(w.shape);
     const listed = tiers.slice(0, -1);
-    const perList = 4 * (axis === 'column' ? columns : axis === 'element' ? CHUNK : 0);
-    const scratch = this.heap.scratch(listed.length * perList);
-    const args = [rows, columns];
-    listed.forEach(({ indices }, i) => {
-      args.push(this.heap.offset(indices!), indices!.size, scratch + i * perList);
-    });
+    const args = [rows, columns, this.heap.scratch(4 * scratchEntries(axis, columns))];
+    for (const { indices } of listed) args.push(this.heap.offset(indices!), indices!.size);
     tiers.forEach((tier, i) => {
       const spec = kernel.tiers[i]!;
       for (const name of tierTensors(spec)) {

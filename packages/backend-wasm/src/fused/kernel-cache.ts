@@ -3,7 +3,8 @@ import { Program } from '../program.js';
 import { denseKernel } from './dense-kernel.js';
 import { type KernelSignature, signatureOf } from './kernel-signature.js';
 import { simplify } from './simplify.js';
-import { type SplitAxis, splitKernel, type TierSpec } from './split-kernel.js';
+import { type SplitAxis, splitKernel } from './split-kernel.js';
+import type { TierSpec } from './tier.js';
 
 /** A compiled graph and the order of its arguments. */
 export interface DenseKernel {

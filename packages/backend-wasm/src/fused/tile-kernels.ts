@@ -11,8 +11,9 @@ import {
 import { engine, type KernelBackend, type Tensor, tensor } from '@tensorflow/tfjs-core';
 import { gradientPasses, INFINITE_MAGNITUDE } from './gradient-passes.js';
 import { denseKernelOf, type SplitKernel, splitKernelOf } from './kernel-cache.js';
-import { CHUNK, tierTensors } from './split-kernel.js';
+import { scratchEntries } from './split-kernel.js';
 import { refusalOf } from './stages.js';
+import { tierTensors } from './tier.js';
 import { TileMemory } from './tile-memory.js';
 
 /** Entries of a tile: small enough for all arrays of a step to stay in the second-level cache. */
@@ -151,6 +152,7 @@ export class TileKernels implements KernelSet {
     memory.clear();
     const height = end - start;
     const args = axis === 'element' ? [1, height] : [height, columns];
+    args.push(memory.reserve(scratchEntries(axis, columns)));
     const spans = lists.map((list, i): Span => {
       if (axis === 'column') return { from: start * list.length, to: end * list.length, list, base: 0 };
       const first = done[i]!;
@@ -162,7 +164,7 @@ export class TileKernels implements KernelSet {
     for (const { list, base } of spans) {
       // The driver may look one index ahead at an empty list.
       const at = memory.putIntegers(list, base, Math.max(1, list.length));
-      args.push(at, list.length, memory.reserve(axis === 'column' ? columns : CHUNK));
+      args.push(at, list.length);
     }
     const [wAt, gAt] = [w, g].map(x => memory.put(this.floats(x).subarray(start * columns, end * columns))) as [
       number,
