@@ -2,9 +2,10 @@ import type { Report } from '../report.js';
 import type { RunOptions } from '../run-laws.js';
 import { type AsyncLaw, runLawsAsync } from '../run-laws-async.js';
 import type { Algebra } from './algebra.js';
+import { BASIS_REDUCTION_LAWS } from './basis-reduction-laws.js';
 import { CONTINUITY_LAWS } from './continuity-laws.js';
+import { DENSITY_REDUCTION_LAWS } from './density-reduction-laws.js';
 import { OPTIMIZER_ENERGY_LAWS } from './energy-laws.js';
-import { REDUCTION_LAWS } from './reduction-laws.js';
 import { SCHEDULE_LAWS } from './schedule-laws.js';
 
 export interface OptimizerLawOptions extends RunOptions {
@@ -15,7 +16,8 @@ export interface OptimizerLawOptions extends RunOptions {
 /** Every law of optimizers, in the order in which they are tried. */
 export const OPTIMIZER_LAWS: readonly AsyncLaw<Algebra>[] = [
   ...SCHEDULE_LAWS,
-  ...REDUCTION_LAWS,
+  ...DENSITY_REDUCTION_LAWS,
+  ...BASIS_REDUCTION_LAWS,
   ...CONTINUITY_LAWS,
   ...OPTIMIZER_ENERGY_LAWS,
 ];

@@ -1,7 +1,6 @@
 import {
   type Basis,
   type FitContext,
-  matrixView,
   type Projector,
   randomKey,
   randomNormals,
@@ -17,7 +16,6 @@ import {
   clipByValue,
   div,
   keep,
-  matMul,
   mul,
   norm,
   type Tensor,
@@ -29,6 +27,7 @@ import {
 } from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import type { Mutant } from './mutant.js';
+import { denseOfRank, keyOf, oblique, rowsOfCount, smallest } from './wrong-projectors.js';
 
 type Options = { readonly density: number };
 type Change = (right: Projector, options: Options) => Partial<Projector>;
@@ -60,9 +59,6 @@ function drawing(fault: string, law: string, draw: Draw): Mutant {
     ...(right.check === undefined ? {} : { check: right.check }),
   }));
 }
-
-const keyOf = ({ site, epoch }: FitContext, ...more: number[]): ReturnType<typeof randomKey> =>
-  randomKey(site.seed, site.name, site.path, epoch, ...more);
 
 /** A basis with every tensor changed. */
 function mapped(basis: Basis, change: (x: Tensor) => Tensor): Basis {
@@ -260,72 +256,3 @@ export const PROJECTOR_MUTANTS: readonly Mutant[] = [
       tidy(() => mapped(right.fit(g, previous, context), x => mul(x, div(norm(g!), norm(g!))))),
   })),
 ];
-
-/** Rows in order from the first, of a count that the mutant decides. */
-function rowsOfCount(count: (m: number) => number): Projector {
-  const right = rows({ density: 1 });
-  const kept = (shape: readonly number[]): number => count(matrixView(shape)[0]);
-  return {
-    ...right,
-    reducedShape: ({ shape }) => [kept(shape), matrixView(shape)[1]],
-    basis: ({ shape }) => ({ indices: { shape: [kept(shape)], dtype: 'int32' } }),
-    fit: (_g, _previous, context) => {
-      const { shape } = context.site;
-      return { indices: tensor1d(randomSubset(keyOf(context), matrixView(shape)[0], kept(shape)), 'int32') };
-    },
-  };
-}
-
-/** Columns as a dense projector of a rank that the mutant decides. */
-function denseOfRank(rank: (n: number) => number): Projector {
-  const right = columns({ density: 1 });
-  return {
-    ...right,
-    traits: { orthonormal: true, coordinate: false, basisFrom: 'seed' },
-    reducedShape: ({ shape }) => [shape[0]!, rank(shape[1]!)],
-    basis: ({ shape }) => ({ indices: { shape: [rank(shape[1]!)], dtype: 'int32' } }),
-    fit: (_g, _previous, context) => {
-      const n = context.site.shape[1]!;
-      return { indices: tensor1d(randomSubset(keyOf(context), n, rank(n)), 'int32') };
-    },
-  };
-}
-
-/** down(G) = G A and up(X) = X B with AᵀB = I and A ≠ B: keep the first half of the columns, lift to a sheared copy. */
-function oblique(): Projector {
-  const half = (n: number): number => Math.max(1, Math.floor(n / 2));
-  return {
-    kind: 'oblique',
-    options: {},
-    traits: { orthonormal: true, coordinate: false, basisFrom: 'fixed' },
-    reducedShape: ({ shape }) => [shape[0]!, half(shape[1]!)],
-    basis: () => ({}),
-    fit: () => ({}),
-    down: (g, _basis, { shape }) => tidy(() => matMul(g as Tensor2D, transpose(shear(shape[1]!, half(shape[1]!), 0)))),
-    up: (x, _basis, { shape }) => tidy(() => matMul(x as Tensor2D, shear(shape[1]!, half(shape[1]!), 1))),
-  };
-}
-
-/** `[I | s]` of shape r × n. */
-function shear(n: number, r: number, s: number): Tensor2D {
-  return tensor2d(
-    Array.from({ length: r }, (_, i) => Array.from({ length: n }, (_c, j) => (j < r ? Number(i === j) : s))),
-    [r, n],
-  );
-}
-
-/** Singular vectors of the smallest singular values: those of a fixed large matrix minus the gradient's. */
-function smallest({ density }: Options): Projector {
-  const right = svd({ density });
-  return {
-    ...right,
-    fit: (g, previous, context) =>
-      tidy(() => {
-        const largest = right.fit(g, previous, context);
-        // The leading subspace of a random matrix without the part that the right basis would keep.
-        const other = tensor2d(randomNormals(keyOf(context), g!.size), g!.shape as [number, number]);
-        const rest = add(other, mul(right.up(right.down(other, largest, context.site), largest, context.site), -1));
-        return right.fit(rest, null, context);
-      }),
-  };
-}

@@ -1,52 +1,20 @@
-import { type Projector, type Rule, randomKey } from '@frugaljs/core';
-import fc, { type Arbitrary } from 'fast-check';
-import { type GradientStream, gradientStreams } from '../arbitraries/gradient-streams.js';
 import { require } from '../law.js';
 import { show } from '../numerics/closeness.js';
-import { orthonormalRows } from '../numerics/orthonormal.js';
 import { type AsyncLaw, asyncLaw } from '../run-laws-async.js';
 import { type Algebra, COORDINATE, composed, DENSE, type LawfulOptimizer, NEVER, RATE } from './algebra.js';
+import { only, reductionExamples } from './reduction-examples.js';
 import { follow, gradientValues, requireSamePath, startValues, type Values, withShapes } from './trajectory.js';
-
-interface Example {
-  readonly stream: GradientStream;
-  readonly density: number;
-  readonly every: number;
-  readonly weightDecay: number;
-  readonly seed: number;
-}
-
-const examples = (): Arbitrary<Example> =>
-  fc.record({
-    stream: gradientStreams({ parameters: 2, smallest: 2 }),
-    density: fc.constantFrom(0.5, 0.25, 0.75, 0, 1),
-    every: fc.integer({ min: 1, max: 4 }),
-    weightDecay: fc.constantFrom(0, 0.1),
-    seed: fc.nat({ max: 9999 }),
-  });
 
 const coordinateNames = [...COORDINATE];
 const allNames = [...COORDINATE, ...DENSE];
 
-/** The first parameter of a stream alone. */
-function only(stream: GradientStream): { one: GradientStream; m: number; n: number } {
-  const [m, n] = stream.shapes['a'] as [number, number];
-  return { one: withShapes(stream, { a: [m, n] }), m, n };
-}
-
-/** Columns of a random semi-orthogonal n × r matrix, as the rows of a nested list. */
-function basis(n: number, r: number, seed: number): number[][] {
-  const columns = orthonormalRows(r, n, randomKey(seed, 'basis'));
-  return Array.from({ length: n }, (_, i) => columns.map(column => column[i]!));
-}
-
-/** The exact reductions of the algebra (algorithms D4), by number, under the conditions stated there. */
-export const REDUCTION_LAWS: readonly AsyncLaw<Algebra>[] = [
+/** Reductions that follow from what is in the subspace (algorithms D4), by number, under the conditions stated there. */
+export const DENSITY_REDUCTION_LAWS: readonly AsyncLaw<Algebra>[] = [
   asyncLaw({
     name: 'I11: Algorithm 2 in plain numbers',
     formula: 'mⱼ ← βmⱼ + (1-β)gⱼ for j ∈ J, else 0; xⱼ ← xⱼ - α mⱼ for j ∈ J, else xⱼ - α gⱼ',
     why: 'A coordinate that comes back starts from zero momentum; one that stays keeps it (the corrected Algorithm 2).',
-    example: examples,
+    example: reductionExamples,
     check: (algebra: Algebra, { stream, every, seed }) => {
       const { one, m, n } = only({ ...stream, steps: 9 });
       const sets = Array.from({ length: 9 }, (_, epoch) => rowsOf(seed + 31 * epoch, m));
@@ -78,7 +46,7 @@ export const REDUCTION_LAWS: readonly AsyncLaw<Algebra>[] = [
     formula:
       'coordinate projector with ρ = 1, T = ∞ or transport: subspace(P, AdamW, residual(sign)) = AdamW, bit for bit',
     why: 'What is left over must be exactly 0, and state must follow its coordinates.',
-    example: examples,
+    example: reductionExamples,
     check: (algebra: Algebra, { stream, every, weightDecay }) => {
       const plain = follow(stream, composed(algebra, algebra.rules.adamW(), { weightDecay }));
       for (const projector of [
@@ -109,7 +77,7 @@ export const REDUCTION_LAWS: readonly AsyncLaw<Algebra>[] = [
     name: 'I1b: a reset is a restart',
     formula: 'ρ = 1, T finite, reset: the rule made anew every T steps, counter included',
     why: 'State kept over a reset belongs to other coordinates; a counter kept over it has the wrong bias correction.',
-    example: examples,
+    example: reductionExamples,
     check: (algebra: Algebra, { stream, every, weightDecay }) => {
       const make = (): LawfulOptimizer => composed(algebra, algebra.rules.adamW(), { weightDecay });
       let current = make();
@@ -134,7 +102,7 @@ export const REDUCTION_LAWS: readonly AsyncLaw<Algebra>[] = [
     name: 'I2: density 0 is the state-free rule',
     formula: 'ρ = 0: subspace(P, AdamW, residual(rule, scale)) = rule at the rate η · scale · lrScale; decay with η',
     why: 'An empty subspace must cost nothing and change nothing; scales must not reach the decay.',
-    example: examples,
+    example: reductionExamples,
     check: (algebra: Algebra, { stream, every, weightDecay, seed }) => {
       const [scale, lrScale] = [[1, 0.25][seed % 2]!, [1, 0.5][(seed >> 1) % 2]!];
       for (const free of [algebra.rules.signSgd(), algebra.rules.sgd()]) {
@@ -157,7 +125,7 @@ export const REDUCTION_LAWS: readonly AsyncLaw<Algebra>[] = [
     formula:
       'coordinate projector, any ρ and T: sign inside (signSGD, Lion with β₁ = 0, first Adam steps) and outside = signSGD',
     why: 'Every coordinate must be stepped on exactly once, at the same rate on both sides.',
-    example: examples,
+    example: reductionExamples,
     check: (algebra: Algebra, { stream, density, every }) => {
       const { rules } = algebra;
       const expected = follow(stream, composed(algebra, rules.signSgd()));
@@ -183,7 +151,7 @@ export const REDUCTION_LAWS: readonly AsyncLaw<Algebra>[] = [
     name: 'I4: SGD on both sides is SGD',
     formula: 'any orthonormal projector, any ρ and T: ΠG + (G - ΠG) = G',
     why: 'The two parts must share the gradient out without overlap or gap.',
-    example: examples,
+    example: reductionExamples,
     check: (algebra: Algebra, { stream, density, every }) => {
       const expected = follow(stream, composed(algebra, algebra.rules.sgd()));
       for (const name of allNames) {
@@ -198,81 +166,10 @@ export const REDUCTION_LAWS: readonly AsyncLaw<Algebra>[] = [
     },
   }),
   asyncLaw({
-    name: 'I5: momentum does not notice a rotation',
-    formula: 'SGDM in an orthonormal basis of full rank, also a moving one with transport, is SGDM',
-    why: 'State must be carried to the new basis with the right change of basis.',
-    example: examples,
-    check: (algebra: Algebra, { stream, every, seed }) => {
-      const { one, n } = only(stream);
-      const expected = follow(one, composed(algebra, algebra.rules.sgdm()));
-      for (const moves of [false, true]) {
-        const projector = algebra.projectors.given({
-          kind: 'right',
-          basis: (_, epoch) => basis(n, n, seed + (moves ? epoch : 0)),
-        });
-        const refresh = moves ? { every } : NEVER;
-        const use = algebra.subspace({ projector, rule: algebra.rules.sgdm(), refresh, onRefresh: 'transport' });
-        requireSamePath(moves ? 'moving basis' : 'fixed basis', follow(one, composed(algebra, use)), expected, 2e-5);
-      }
-    },
-  }),
-  asyncLaw({
-    name: 'I7: a permutation matrix is a choice of coordinates',
-    formula: 'dense basis of unit vectors on the right = columns, on the left = rows, with the same indices',
-    why: 'The side of a dense projector and the axis of a coordinate projector must mean the same.',
-    example: examples,
-    check: (algebra: Algebra, { stream, seed }) => {
-      const { one, m, n } = only(stream);
-      for (const [kind, matrixKind, count] of [
-        ['columns', 'right', n],
-        ['rows', 'left', m],
-      ] as const) {
-        const indices = [...Array(count).keys()].filter(i => (seed >> i) % 2 === 0 || i === 0);
-        const selection = Array.from({ length: count }, (_, i) => indices.map(index => Number(index === i)));
-        const use = (projector: Projector): Rule =>
-          algebra.subspace({
-            projector,
-            rule: algebra.rules.adamW(),
-            combine: algebra.residual(algebra.rules.signSgd(), { tolerance: 0 }),
-            refresh: NEVER,
-          });
-        const asMatrix = use(algebra.projectors.given({ kind: matrixKind, basis: () => selection }));
-        const asIndices = use(algebra.projectors.given({ kind, indices: () => indices }));
-        requireSamePath(
-          kind,
-          follow(one, composed(algebra, asMatrix)),
-          follow(one, composed(algebra, asIndices)),
-          1e-6,
-        );
-      }
-    },
-  }),
-  asyncLaw({
-    name: 'I8: order and sign of basis vectors do not matter',
-    formula: 'AdamW in the basis P D Q with signs D and a permutation Q takes the steps of AdamW in P',
-    why: 'Singular vectors are known only up to sign; a run must not depend on it.',
-    example: examples,
-    check: (algebra: Algebra, { stream, seed }) => {
-      const { one, n } = only(stream);
-      const straight = basis(n, Math.max(1, n - 1), seed);
-      const turned = straight.map(row => row.map((x, k) => (k % 2 === 0 ? -x : x)).reverse());
-      const use = (matrix: number[][]): Rule =>
-        algebra.subspace({
-          projector: algebra.projectors.given({ kind: 'right', basis: () => matrix }),
-          // With a tiny ε the sign of a projected gradient that is all rounding noise would decide.
-          rule: algebra.rules.adamW({ epsilon: 1e-3 }),
-          combine: algebra.residual(algebra.rules.sgd()),
-          refresh: NEVER,
-        });
-      const found = follow(one, composed(algebra, use(turned)));
-      requireSamePath('turned basis', found, follow(one, composed(algebra, use(straight))), 2e-5);
-    },
-  }),
-  asyncLaw({
     name: 'I10: blocks without a residual are BAdam',
     formula: 'blockwise, drop, reset: an optimizer for the active block alone, made anew at every switch',
     why: 'Inactive blocks must rest, keep no state and start afresh.',
-    example: examples,
+    example: reductionExamples,
     check: (algebra: Algebra, { stream, every, weightDecay, seed }) => {
       const names = ['w0', 'w1', 'w2', 'w3'];
       const shape = [3, 2];
@@ -303,64 +200,10 @@ export const REDUCTION_LAWS: readonly AsyncLaw<Algebra>[] = [
     },
   }),
   asyncLaw({
-    name: 'I12: LoRA with a frozen basis is GaLore',
-    formula: 'W = W₀ + s B Aᵀ with orthonormal A, training B by SGD, is SGD in the subspace of A with the rate s²η',
-    why: 'down and up must be the same matrix, transposed.',
-    example: examples,
-    check: (algebra: Algebra, { stream, seed }) => {
-      const { one, m, n } = only(stream);
-      const r = Math.max(1, n - 1);
-      const a = basis(n, r, seed);
-      const s = 2;
-      const projector = algebra.projectors.given({ kind: 'right', basis: () => a });
-      const use = algebra.subspace({ projector, rule: algebra.rules.sgd(), refresh: NEVER });
-      const found = follow(one, composed(algebra, use, { lrScale: s * s }));
-      const w = Float64Array.from(startValues(one)['a']!);
-      const expected = Array.from({ length: one.steps }, (_, step): Values => {
-        const g = gradientValues(one, step)['a']!;
-        for (let i = 0; i < m; i++) {
-          const b = Array.from({ length: r }, (_, k) => a.reduce((sum, row, j) => sum + g[i * n + j]! * row[k]!, 0));
-          for (let j = 0; j < n; j++) w[i * n + j]! -= RATE * s * s * b.reduce((sum, x, k) => sum + x * a[j]![k]!, 0);
-        }
-        return { a: Float32Array.from(w) };
-      });
-      requireSamePath('SGD', found, expected, 1e-5);
-    },
-  }),
-  asyncLaw({
-    name: 'I13: permuting rows permutes the update',
-    formula: 'rows of W, G and of the index list permuted alike ⟹ the update is permuted, bit for bit',
-    why: 'The order of neurons is arbitrary; state attached to the wrong coordinate shows here.',
-    example: examples,
-    check: (algebra: Algebra, { stream, seed }) => {
-      const { one, m, n } = only(stream);
-      const order = [...Array(m).keys()].sort((i, j) => ((seed >> i) & 1) - ((seed >> j) & 1) || j - i);
-      const permute = (x: Float32Array): Float32Array =>
-        Float32Array.from({ length: m * n }, (_, i) => x[order[Math.floor(i / n)]! * n + (i % n)]!);
-      const use = (indices: readonly number[]): LawfulOptimizer =>
-        composed(
-          algebra,
-          algebra.subspace({
-            projector: algebra.projectors.given({ kind: 'rows', indices: () => [...new Set(indices)] }),
-            rule: algebra.rules.adamW(),
-            combine: algebra.residual(algebra.rules.lion()),
-            refresh: NEVER,
-          }),
-        );
-      const chosen = [0, m - 1];
-      const expected = follow(one, use(chosen)).map(({ a }) => ({ a: permute(a!) }));
-      const found = follow(one, use(chosen.map(row => order.indexOf(row))), {
-        gradients: step => ({ a: permute(gradientValues(one, step)['a']!) }),
-        start: { a: permute(startValues(one)['a']!) },
-      });
-      requireSamePath('rows', found, expected);
-    },
-  }),
-  asyncLaw({
     name: 'I14: every entry is stepped on exactly once',
     formula: 'supports of the state-full and the state-free step are disjoint and cover everything, in every epoch',
     why: 'Overlap doubles a step, a gap leaves weights untrained.',
-    example: examples,
+    example: reductionExamples,
     check: (algebra: Algebra, { stream, density, every }) => {
       const ones = (value: number): Values =>
         Object.fromEntries(

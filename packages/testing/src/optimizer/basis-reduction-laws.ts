@@ -1,0 +1,141 @@
+import { type Projector, type Rule, randomKey } from '@frugaljs/core';
+import { orthonormalRows } from '../numerics/orthonormal.js';
+import { type AsyncLaw, asyncLaw } from '../run-laws-async.js';
+import { type Algebra, composed, type LawfulOptimizer, NEVER, RATE } from './algebra.js';
+import { only, reductionExamples } from './reduction-examples.js';
+import { follow, gradientValues, requireSamePath, startValues, type Values } from './trajectory.js';
+
+/** Columns of a random semi-orthogonal n × r matrix, as the rows of a nested list. */
+function basis(n: number, r: number, seed: number): number[][] {
+  const columns = orthonormalRows(r, n, randomKey(seed, 'basis'));
+  return Array.from({ length: n }, (_, i) => columns.map(column => column[i]!));
+}
+
+/** Reductions that follow from how the subspace is described (algorithms D4), by number. */
+export const BASIS_REDUCTION_LAWS: readonly AsyncLaw<Algebra>[] = [
+  asyncLaw({
+    name: 'I5: momentum does not notice a rotation',
+    formula: 'SGDM in an orthonormal basis of full rank, also a moving one with transport, is SGDM',
+    why: 'State must be carried to the new basis with the right change of basis.',
+    example: reductionExamples,
+    check: (algebra: Algebra, { stream, every, seed }) => {
+      const { one, n } = only(stream);
+      const expected = follow(one, composed(algebra, algebra.rules.sgdm()));
+      for (const moves of [false, true]) {
+        const projector = algebra.projectors.given({
+          kind: 'right',
+          basis: (_, epoch) => basis(n, n, seed + (moves ? epoch : 0)),
+        });
+        const refresh = moves ? { every } : NEVER;
+        const use = algebra.subspace({ projector, rule: algebra.rules.sgdm(), refresh, onRefresh: 'transport' });
+        requireSamePath(moves ? 'moving basis' : 'fixed basis', follow(one, composed(algebra, use)), expected, 2e-5);
+      }
+    },
+  }),
+  asyncLaw({
+    name: 'I7: a permutation matrix is a choice of coordinates',
+    formula: 'dense basis of unit vectors on the right = columns, on the left = rows, with the same indices',
+    why: 'The side of a dense projector and the axis of a coordinate projector must mean the same.',
+    example: reductionExamples,
+    check: (algebra: Algebra, { stream, seed }) => {
+      const { one, m, n } = only(stream);
+      for (const [kind, matrixKind, count] of [
+        ['columns', 'right', n],
+        ['rows', 'left', m],
+      ] as const) {
+        const indices = [...Array(count).keys()].filter(i => (seed >> i) % 2 === 0 || i === 0);
+        const selection = Array.from({ length: count }, (_, i) => indices.map(index => Number(index === i)));
+        const use = (projector: Projector): Rule =>
+          algebra.subspace({
+            projector,
+            rule: algebra.rules.adamW(),
+            combine: algebra.residual(algebra.rules.signSgd(), { tolerance: 0 }),
+            refresh: NEVER,
+          });
+        const asMatrix = use(algebra.projectors.given({ kind: matrixKind, basis: () => selection }));
+        const asIndices = use(algebra.projectors.given({ kind, indices: () => indices }));
+        requireSamePath(
+          kind,
+          follow(one, composed(algebra, asMatrix)),
+          follow(one, composed(algebra, asIndices)),
+          1e-6,
+        );
+      }
+    },
+  }),
+  asyncLaw({
+    name: 'I8: order and sign of basis vectors do not matter',
+    formula: 'AdamW in the basis P D Q with signs D and a permutation Q takes the steps of AdamW in P',
+    why: 'Singular vectors are known only up to sign; a run must not depend on it.',
+    example: reductionExamples,
+    check: (algebra: Algebra, { stream, seed }) => {
+      const { one, n } = only(stream);
+      const straight = basis(n, Math.max(1, n - 1), seed);
+      const turned = straight.map(row => row.map((x, k) => (k % 2 === 0 ? -x : x)).reverse());
+      const use = (matrix: number[][]): Rule =>
+        algebra.subspace({
+          projector: algebra.projectors.given({ kind: 'right', basis: () => matrix }),
+          // With a tiny ε the sign of a projected gradient that is all rounding noise would decide.
+          rule: algebra.rules.adamW({ epsilon: 1e-3 }),
+          combine: algebra.residual(algebra.rules.sgd()),
+          refresh: NEVER,
+        });
+      const found = follow(one, composed(algebra, use(turned)));
+      requireSamePath('turned basis', found, follow(one, composed(algebra, use(straight))), 2e-5);
+    },
+  }),
+  asyncLaw({
+    name: 'I12: LoRA with a frozen basis is GaLore',
+    formula: 'W = W₀ + s B Aᵀ with orthonormal A, training B by SGD, is SGD in the subspace of A with the rate s²η',
+    why: 'down and up must be the same matrix, transposed.',
+    example: reductionExamples,
+    check: (algebra: Algebra, { stream, seed }) => {
+      const { one, m, n } = only(stream);
+      const r = Math.max(1, n - 1);
+      const a = basis(n, r, seed);
+      const s = 2;
+      const projector = algebra.projectors.given({ kind: 'right', basis: () => a });
+      const use = algebra.subspace({ projector, rule: algebra.rules.sgd(), refresh: NEVER });
+      const found = follow(one, composed(algebra, use, { lrScale: s * s }));
+      const w = Float64Array.from(startValues(one)['a']!);
+      const expected = Array.from({ length: one.steps }, (_, step): Values => {
+        const g = gradientValues(one, step)['a']!;
+        for (let i = 0; i < m; i++) {
+          const b = Array.from({ length: r }, (_, k) => a.reduce((sum, row, j) => sum + g[i * n + j]! * row[k]!, 0));
+          for (let j = 0; j < n; j++) w[i * n + j]! -= RATE * s * s * b.reduce((sum, x, k) => sum + x * a[j]![k]!, 0);
+        }
+        return { a: Float32Array.from(w) };
+      });
+      requireSamePath('SGD', found, expected, 1e-5);
+    },
+  }),
+  asyncLaw({
+    name: 'I13: permuting rows permutes the update',
+    formula: 'rows of W, G and of the index list permuted alike ⟹ the update is permuted, bit for bit',
+    why: 'The order of neurons is arbitrary; state attached to the wrong coordinate shows here.',
+    example: reductionExamples,
+    check: (algebra: Algebra, { stream, seed }) => {
+      const { one, m, n } = only(stream);
+      const order = [...Array(m).keys()].sort((i, j) => ((seed >> i) & 1) - ((seed >> j) & 1) || j - i);
+      const permute = (x: Float32Array): Float32Array =>
+        Float32Array.from({ length: m * n }, (_, i) => x[order[Math.floor(i / n)]! * n + (i % n)]!);
+      const use = (indices: readonly number[]): LawfulOptimizer =>
+        composed(
+          algebra,
+          algebra.subspace({
+            projector: algebra.projectors.given({ kind: 'rows', indices: () => [...new Set(indices)] }),
+            rule: algebra.rules.adamW(),
+            combine: algebra.residual(algebra.rules.lion()),
+            refresh: NEVER,
+          }),
+        );
+      const chosen = [0, m - 1];
+      const expected = follow(one, use(chosen)).map(({ a }) => ({ a: permute(a!) }));
+      const found = follow(one, use(chosen.map(row => order.indexOf(row))), {
+        gradients: step => ({ a: permute(gradientValues(one, step)['a']!) }),
+        start: { a: permute(startValues(one)['a']!) },
+      });
+      requireSamePath('rows', found, expected);
+    },
+  }),
+];
