@@ -5,7 +5,7 @@ import { type ComposedOptimizer, recipe } from '@frugaljs/composer';
 import * as tf from '@tensorflow/tfjs-core';
 import { Checkpoints } from '../src/index.js';
 import { FolderStore } from '../src/node/index.js';
-import { makeModel, type Model, stateBits, bitsOf, trainSteps } from './fixtures.js';
+import { bitsOf, type Model, makeModel, stateBits, trainSteps } from './fixtures.js';
 
 /** About 0.6 MB per checkpoint: large enough to be hit in the middle of a file. */
 const SHAPES = { 'a.weight': [256, 128], 'b.weight': [64, 256], 'model.norm.weight': [64] };
@@ -34,8 +34,9 @@ async function main(folder: string): Promise<void> {
     const [loss] = trainSteps(run.model, run.optimizer, step, step + 1);
     const trainer = { digest: await digestOf(run) };
     const state = { step: step + 1, model: run.model.parameters, optimizer: run.optimizer, metric: loss!, trainer };
-    await checkpoints.save(state, { whileBusy: 'wait' });
-    process.stdout.write(`${step + 1}\n`);
+    const saving = await checkpoints.save(state, { whileBusy: 'wait' });
+    // The next step is trained while this one is written.
+    saving!.done.then(name => process.stdout.write(`${name}\n`));
   }
 }
 

@@ -2,12 +2,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { randomKey, randomUniforms } from '@frugaljs/core';
+import { randomKey, randomUniform } from '@frugaljs/core';
 import { checkpointsIn, digestOf, makeRun } from './kill-process.js';
 
 const script = fileURLToPath(new URL('kill-process.ts', import.meta.url));
 /** Milliseconds after its first save at which a process is killed, at most: several saves long. */
-const LONGEST = 150;
+const LONGEST = 400;
 
 /** What a series of kills found. */
 export interface Verdict {
@@ -24,14 +24,14 @@ export interface Verdict {
 
 /** Kills a process that saves every step, again and again, with SIGKILL, and restores after each kill. */
 export async function killRepeatedly(folder: string, kills: number, seed: number): Promise<Verdict> {
-  const delays = randomUniforms(randomKey(seed, 'delays'), kills);
+  const key = randomKey(seed, 'delays');
   const verdict: Verdict = { kills: 0, intact: 0, interrupted: 0, steps: 0, problems: [] };
-  for (const delay of delays) {
+  for (let i = 0; i < kills; i++) {
     const child = spawn(process.execPath, ['--conditions=source', '--import', 'tsx', script, folder], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     await firstSave(child);
-    await new Promise(resolve => setTimeout(resolve, delay * LONGEST));
+    await new Promise(resolve => setTimeout(resolve, randomUniform(key, i) * LONGEST));
     const ended = once(child, 'exit');
     child.kill('SIGKILL');
     const [, signal] = (await ended) as [number | null, string | null];
@@ -58,7 +58,8 @@ async function judge(folder: string, verdict: Verdict): Promise<void> {
     const latest = await checkpoints.latest();
     if (latest === null) throw new Error('no checkpoint left');
     const { step, trainer } = await latest.restore({ model: run.model.parameters, optimizer: run.optimizer });
-    if ((trainer as { digest: string }).digest !== (await digestOf(run))) throw new Error(`step ${step} is not what was saved`);
+    if ((trainer as { digest: string }).digest !== (await digestOf(run)))
+      throw new Error(`step ${step} is not what was saved`);
     if (step <= verdict.steps) throw new Error(`step ${step} after step ${verdict.steps} was there`);
     verdict.steps = step;
     verdict.intact++;

@@ -1,11 +1,19 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { afterAll, describe, expect, test } from 'vitest';
-import { Checkpoints, DTYPES, type HostTensor, MemorySink, SafetensorsReader, writeSafetensors } from '../src/index.js';
-import { fileSource, FolderStore } from '../src/node/index.js';
+import * as tf from '@tensorflow/tfjs-core';
+import { describe, expect, test } from 'vitest';
+import {
+  Checkpoints,
+  DTYPES,
+  type Dtype,
+  type HostTensor,
+  MemorySink,
+  SafetensorsReader,
+  writeSafetensors,
+} from '../src/index.js';
+import { FolderStore, fileSource } from '../src/node/index.js';
 import { elementBytes, viewBytes, viewElements } from '../src/safetensors/dtype.js';
 import { temporaryFolder } from './temporary-folder.js';
-import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 
 /** A Python that has what the test needs, or why there is none. */
@@ -32,11 +40,32 @@ function run(script: string, ...args: string[]): string {
   return execFileSync(python!, ['-c', script, ...args], { encoding: 'utf8' });
 }
 
+/** What numpy and its kin call the types. */
+const PYTHON_NAMES: Readonly<Record<Dtype, string>> = {
+  BOOL: 'bool',
+  U8: 'uint8',
+  I8: 'int8',
+  F8_E5M2: 'float8_e5m2',
+  F8_E4M3: 'float8_e4m3fn',
+  I16: 'int16',
+  U16: 'uint16',
+  F16: 'float16',
+  BF16: 'bfloat16',
+  I32: 'int32',
+  U32: 'uint32',
+  F32: 'float32',
+  F64: 'float64',
+  I64: 'int64',
+  U64: 'uint64',
+};
+
 /** Types that numpy has no name for, and that safetensors gives numpy as bytes or not at all. */
 const NOT_IN_NUMPY = ['BF16', 'F8_E4M3', 'F8_E5M2'];
 
 const tensors: HostTensor[] = DTYPES.map((dtype, i) => {
-  const bytes = Uint8Array.from({ length: 6 * elementBytes(dtype) }, (_, k) => (dtype === 'BOOL' ? k % 2 : (37 * k + i) % 251));
+  const bytes = Uint8Array.from({ length: 6 * elementBytes(dtype) }, (_, k) =>
+    dtype === 'BOOL' ? k % 2 : (37 * k + i) % 251,
+  );
   return { name: `t.${dtype.toLowerCase()}.é`, dtype, shape: [2, 3], data: viewElements(dtype, bytes.buffer) };
 });
 const inNumpy = tensors.filter(({ dtype }) => !NOT_IN_NUMPY.includes(dtype));
@@ -70,16 +99,20 @@ print(json.dumps([{k: [str(v.dtype), list(v.shape), v.tobytes().hex()] for k, v 
 
   test('is read here, all types', async () => {
     const path = `${temporaryFolder()}/theirs.safetensors`;
-    // The serializer takes bytes with any type, so that those numpy lacks are tried too.
+    // The serializer takes bytes of any type, so that those numpy has no name for are tried too.
     run(
       `
 import json, sys
-from safetensors import serialize_file
-tensors = {n: {'dtype': d, 'shape': s, 'data': bytes.fromhex(h)} for n, d, s, h in json.loads(sys.argv[2])}
-serialize_file(tensors, sys.argv[1], {'a': 'b"\\u00e9'})
+import numpy as np, safetensors
+rows = [(n, d, s, np.frombuffer(bytes.fromhex(h), np.uint8)) for n, d, s, h in json.loads(sys.argv[2])]
+if hasattr(safetensors, 'TensorSpec'):
+    spec = lambda d, s, a: safetensors.TensorSpec(dtype=d, shape=s, data_ptr=a.ctypes.data, data_len=a.nbytes)
+else:
+    spec = lambda d, s, a: {'dtype': d, 'shape': s, 'data': a.tobytes()}
+safetensors.serialize_file({n: spec(d, s, a) for n, d, s, a in rows}, sys.argv[1], {'a': 'b"\\u00e9'})
 `,
       path,
-      JSON.stringify(tensors.map(({ name, dtype, shape, data }) => [name, PYTHON_NAMES[dtype] ?? dtype, shape, hex(data)])),
+      JSON.stringify(tensors.map(({ name, dtype, shape, data }) => [name, PYTHON_NAMES[dtype], shape, hex(data)])),
     );
     const reader = await SafetensorsReader.open(await fileSource(path));
     expect(Object.fromEntries(reader.metadata)).toEqual({ a: 'b"é' });

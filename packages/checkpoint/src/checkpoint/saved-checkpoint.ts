@@ -15,6 +15,8 @@ const VERIFIED_CHUNK = 2 ** 22;
 
 /** A checkpoint in a store, opened for reading. Holds no open file between calls. */
 export class SavedCheckpoint {
+  #verified = false;
+
   private constructor(
     private readonly stored: StoredCheckpoint,
     private readonly crc32: Crc32,
@@ -72,6 +74,7 @@ export class SavedCheckpoint {
     for (const [name, seal] of Object.entries(this.manifest.files)) {
       await this.#with(name, source => this.#verifyFile(source, seal));
     }
+    this.#verified = true;
   }
 
   /** What the trainer saved; null if it saved nothing. */
@@ -126,7 +129,7 @@ export class SavedCheckpoint {
    * @throws InvalidCheckpointError if a file was cut off or altered.
    */
   async restore(target: RestoreTarget): Promise<RestoreReport> {
-    await this.verify();
+    if (!this.#verified) await this.verify();
     return restoreInto(this, target);
   }
 

@@ -1,0 +1,87 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync, rmSync, statfsSync } from 'node:fs';
+import * as tf from '@tensorflow/tfjs-core';
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { type CheckpointStorageError, Checkpoints } from '../src/index.js';
+import { FolderStore } from '../src/node/index.js';
+import { bitsOf } from './fixtures.js';
+import { temporaryFolder } from './temporary-folder.js';
+import '@tensorflow/tfjs-backend-cpu';
+
+/** Mounts a file system of its own; the reason if that is not possible. */
+function mounted(options: string): { folder: string } | { reason: string } {
+  if (process.platform !== 'linux') return { reason: 'tmpfs exists on Linux only' };
+  if (process.getuid?.() !== 0) return { reason: 'mounting takes root' };
+  const folder = temporaryFolder();
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder], { stdio: 'pipe' });
+  } catch (error) {
+    return { reason: `mount failed: ${(error as Error).message}` };
+  }
+  onTestFinished(() => void execFileSync('umount', ['-l', folder], { stdio: 'pipe' }));
+  return { folder };
+}
+
+afterEach(() => tf.disposeVariables());
+
+const kilobytes = (count: number, value: number): { w: tf.Variable } => ({
+  w: tf.variable(tf.fill([256 * count], value), true, 'w'),
+});
+
+describe('a file system of 1 MB', () => {
+  test('when it is full, the error says so, drafts are gone and what was saved stays', async context => {
+    const place = mounted('size=1m');
+    if ('reason' in place) return skip(context, place.reason);
+    await tf.setBackend('cpu');
+    const store = new FolderStore(`${place.folder}/run`);
+    const checkpoints = new Checkpoints({ store, keepLast: 3 });
+    await checkpoints.prepare();
+    const model = kilobytes(400, 1);
+    const save = async (step: number): Promise<string> => {
+      model.w.assign(tf.fill(model.w.shape, step));
+      return (await checkpoints.save({ step, model, trainer: { step } }))!.done;
+    };
+    expect([await save(1), await save(2)]).toEqual(['step-000001', 'step-000002']);
+    const { bavail } = statfsSync(place.folder);
+    const failure: CheckpointStorageError = await save(3).then(
+      () => new Error('the disk was not full'),
+      error => error,
+    );
+    expect(failure).toMatchObject({ code: 'checkpoint-storage', fault: 'full' });
+    expect(failure.message).toMatch(
+      /: expected room for a checkpoint, found a full disk \(ENOSPC\)\. Free some space, keep fewer/,
+    );
+    expect(readdirSync(store.location).sort()).toEqual(['step-000001', 'step-000002']);
+    expect(statfsSync(place.folder).bavail).toBe(bavail);
+    await expect(checkpoints.settled()).rejects.toBe(failure);
+
+    // Nothing is lost: the last one loads, and once there is room the next one is saved.
+    const latest = (await checkpoints.latest())!;
+    await latest.restore({ model });
+    expect(bitsOf(model)).toEqual(bitsOf({ w: tf.fill([400 * 256], 2) }));
+    rmSync(`${store.location}/step-000001`, { recursive: true });
+    expect(await save(3)).toBe('step-000003');
+    await checkpoints.settled();
+    expect((await checkpoints.latest())!.step).toBe(3);
+  });
+
+  test('a folder that is read-only is found out before training, and can still be loaded from', async context => {
+    const place = mounted('size=4m');
+    if ('reason' in place) return skip(context, place.reason);
+    await tf.setBackend('cpu');
+    const checkpoints = new Checkpoints({ store: new FolderStore(place.folder) });
+    const model = kilobytes(10, 7);
+    await checkpoints.save({ step: 1, model });
+    await checkpoints.settled();
+    execFileSync('mount', ['-o', 'remount,ro', place.folder], { stdio: 'pipe' });
+    const refusal = { code: 'checkpoint-storage', fault: 'not-writable', message: expect.stringContaining('EROFS') };
+    await expect(checkpoints.prepare()).rejects.toMatchObject(refusal);
+    await expect((await checkpoints.save({ step: 2, model }))!.done).rejects.toMatchObject(refusal);
+    expect((await checkpoints.latest())!.step).toBe(1);
+  });
+});
+
+function skip(context: { skip(): void }, reason: string): void {
+  console.log(`Skipped: ${reason}`);
+  context.skip();
+}
