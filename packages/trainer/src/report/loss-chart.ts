@@ -15,8 +15,8 @@ const TOP = 14;
 const BOTTOM = 44;
 const LEFT = 46;
 const LABEL_HEIGHT = 17;
-const LONGEST_LABEL = 36;
-const CHARACTER_WIDTH = 7.4;
+const LONGEST_LABEL = 32;
+const CHARACTER_WIDTH = 7.9;
 
 /** The fall of the first steps is cut off at this share of the run, or it would press all else into a line. */
 const CUT = 0.12;

@@ -51,7 +51,7 @@ ${stopped}
 ${lossChart(series, settings.steps, 'wide', { width: 936, height: 430, labels: true })}
 ${lossChart(series, settings.steps, 'narrow', { width: 350, height: 320, labels: false })}
 <ul class="legend">${legend.join('')}</ul>
-<table id="tip" hidden><caption></caption><tbody></tbody></table>
+<div id="tip" hidden><table><caption></caption><tbody></tbody></table></div>
 </div>
 </section>
 <section class="card">

@@ -26,6 +26,7 @@ p { margin: 0; }
 .holder { position: relative; margin-top: 10px; }
 .chart { display: block; width: 100%; height: auto; overflow: visible; touch-action: pan-y; border-radius: 6px; }
 .chart.narrow { display: none; }
+.chart:focus-visible { outline: 2px solid var(--c1); outline-offset: 4px; }
 .chart text { font: 12.5px system-ui, "Segoe UI", Roboto, sans-serif; font-variant-numeric: tabular-nums; }
 .tick { fill: var(--soft); }
 .grid { stroke: var(--rule); }
@@ -43,15 +44,15 @@ p { margin: 0; }
 .marker { width: 14px; height: 14px; flex: none; } .marker path { fill: var(--color); }
 .legend li, .who { display: inline-flex; align-items: center; gap: 8px; }
 #tip { position: absolute; top: 8px; pointer-events: none; background: var(--card); border: 1px solid var(--rule); border-radius: 8px;
-  padding: 6px 12px 8px; box-shadow: 0 4px 18px rgb(0 0 0 / .14); font-size: .85rem; font-variant-numeric: tabular-nums; width: max-content; }
-#tip caption { text-align: left; color: var(--soft); } #tip th { text-align: left; font-weight: 600; color: var(--color); padding-right: 14px; }
+  padding: 6px 14px 8px; box-shadow: 0 4px 18px rgb(0 0 0 / .14); font-size: .85rem; font-variant-numeric: tabular-nums; width: max-content; }
+#tip caption { text-align: left; color: var(--soft); white-space: nowrap; } #tip th { text-align: left; font-weight: 600; color: var(--color); padding-right: 14px; }
 #tip td { text-align: right; }
 table { border-collapse: collapse; }
 .results { width: 100%; margin-top: 12px; font-variant-numeric: tabular-nums; }
 .results th, .results td { padding: 10px 0 10px 18px; text-align: right; border-top: 1px solid var(--rule); font-weight: 400; white-space: nowrap; }
 .results thead th { border-top: 0; color: var(--soft); font-size: .84rem; padding-top: 4px; vertical-align: bottom; white-space: normal; }
 .results th:first-child { text-align: left; padding-left: 0; }
-.results tbody th { font-weight: 600; }
+.results tbody th { font-weight: 600; white-space: normal; }
 .results .best { font-weight: 700; }
 .state { width: 27%; } .state .value { display: block; }
 .bar { display: block; height: 6px; border-radius: 3px; background: var(--bar); margin-top: 3px; overflow: hidden; }

@@ -11,9 +11,9 @@ export interface TrainOptions<Batch> extends StepsOptions<Batch> {
   /** Validation batches of an evaluation, at most. Default 32. */
   readonly validationBatches?: number;
   /** Called, and waited for, after every step: show, log or save. */
-  readonly onStep?: (step: Step) => void | Promise<void>;
+  readonly onStep?: (step: Step) => unknown;
   /** Called, and waited for, after every evaluation. */
-  readonly onEvaluation?: (evaluation: Evaluation) => void | Promise<void>;
+  readonly onEvaluation?: (evaluation: Evaluation) => unknown;
 }
 
 /** The validation loss after a number of steps. */
