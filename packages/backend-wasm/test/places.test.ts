@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { sequence } from '../src/assembly/code.js';
-import { i32, v128 } from '../src/assembly/instructions.js';
+import { v128 } from '../src/assembly/instructions.js';
 import { integers, ModuleBuilder } from '../src/assembly/module.js';
 import { LANE_BINARY, laneConstant, loadFirstLane, storeLane } from '../src/fused/lanes.js';
 import { visitPlaces } from '../src/fused/places.js';
@@ -17,14 +17,11 @@ function visitor(places: number): (from: number, count: number) => void {
     const value = scope.local('v128');
     return visitPlaces(
       scope,
+      from,
       count,
       places,
-      at => v128.store(i32.add(from, at), LANE_BINARY.add(v128.load(i32.add(from, at)), ONE)),
-      at =>
-        sequence(
-          value.set(LANE_BINARY.add(loadFirstLane(i32.add(from, at)), ONE)),
-          storeLane(i32.add(from, at), value, 0),
-        ),
+      offsets => sequence(...offsets.map(at => v128.store(at, LANE_BINARY.add(v128.load(at), ONE)))),
+      at => sequence(value.set(LANE_BINARY.add(loadFirstLane(at), ONE)), storeLane(at, value, 0)),
     );
   });
   const bytes = module.encode({ shared: false });

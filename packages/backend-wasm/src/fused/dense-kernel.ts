@@ -260,9 +260,10 @@ class DenseEmitter {
       this.left.set(i32.mul(rows, columns)),
       visitPlaces(
         this.scope,
+        0,
         this.left,
         PLACES,
-        place => visit('vector', place),
+        places => sequence(...places.map(place => visit('vector', place))),
         place => visit('first lane', place),
       ),
     );

@@ -1,5 +1,5 @@
 import { type Code, sequence } from '../assembly/code.js';
-import { f32x4, i32, v128 } from '../assembly/instructions.js';
+import { f32x4, v128 } from '../assembly/instructions.js';
 import { integers, type Local, ModuleBuilder } from '../assembly/module.js';
 import { Program } from '../program.js';
 import { f64x2, i32x4MaxU, LANE_BINARY, laneAnd, laneIntegers, loadFirstLane, promoteLow } from './lanes.js';
@@ -36,10 +36,11 @@ function defineMagnitude(module: ModuleBuilder): void {
       mask.set(laneIntegers(MAGNITUDE)),
       visitPlaces(
         scope,
+        from,
         count,
         PLACES,
-        (at, place) => see(v128.load(i32.add(from, at)), place),
-        at => see(loadFirstLane(i32.add(from, at)), 0),
+        places => sequence(...places.map((at, i) => see(v128.load(at), i))),
+        at => see(loadFirstLane(at), 0),
       ),
       ...largest.slice(1).map(other => first.set(i32x4MaxU(first, other))),
       v128.store(result, first),
@@ -52,30 +53,39 @@ function defineSumSquares(module: ModuleBuilder): void {
     'sumSquares',
     { ...integers('result', 'from', 'count'), limit: 'f32' },
     ({ result, from, count, limit }, scope) => {
-      const sums = scope.locals('v128', PLACES);
-      const [x, low, high] = scope.locals('v128', 3) as [Local, Local, Local];
-      const upper = v128.shuffle32(x, x, [2, 3, 2, 3]);
-      // minimum and maximum keep NaN, so clipping cannot hide it.
-      const add = (load: Code, sum: Local): Code =>
+      const [x, low, high, near, lowSum, highSum] = scope.locals('v128', 6) as [
+        Local,
+        Local,
+        Local,
+        Local,
+        Local,
+        Local,
+      ];
+      // With x first, pmin and pmax keep its NaN, so clipping cannot hide it.
+      const squareOf = (load: Code): Code =>
+        sequence(x.set(f32x4.pmin(f32x4.pmax(load, low), high)), LANE_BINARY.mul(x, x));
+      /** A few squares are added in float32, the rest of the sum is in float64. */
+      const add = (loads: readonly Code[]): Code =>
         sequence(
-          x.set(LANE_BINARY.minimum(LANE_BINARY.maximum(load, low), high)),
-          x.set(LANE_BINARY.mul(x, x)),
-          sum.set(f64x2.add(f64x2.add(sum, promoteLow(x)), promoteLow(upper))),
+          near.set(squareOf(loads[0]!)),
+          ...loads.slice(1).map(load => near.set(LANE_BINARY.add(squareOf(load), near))),
+          lowSum.set(f64x2.add(lowSum, promoteLow(near))),
+          highSum.set(f64x2.add(highSum, promoteLow(v128.shuffle32(near, near, [2, 3, 2, 3])))),
         );
-      const first = sums[0]!;
       return sequence(
         high.set(f32x4.splat(limit)),
         low.set(LANE_BINARY.sub(v128.zero, high)),
-        ...sums.map(sum => sum.set(v128.zero)),
+        lowSum.set(v128.zero),
+        highSum.set(v128.zero),
         visitPlaces(
           scope,
+          from,
           count,
           PLACES,
-          (at, place) => add(v128.load(i32.add(from, at)), sums[place]!),
-          at => add(loadFirstLane(i32.add(from, at)), first),
+          places => add(places.map(at => v128.load(at))),
+          at => add([loadFirstLane(at)]),
         ),
-        ...sums.slice(1).map(sum => first.set(f64x2.add(first, sum))),
-        v128.store(result, first),
+        v128.store(result, f64x2.add(lowSum, highSum)),
       );
     },
   );

@@ -1,5 +1,6 @@
 import type { Graph, GraphNode } from '@frugaljs/core';
 import { type Code, sequence } from '../assembly/code.js';
+import { f32x4 } from '../assembly/instructions.js';
 import type { FunctionScope, Local } from '../assembly/module.js';
 import { LANE_BINARY, LANE_COMPARE, LANE_UNARY, laneAnd, laneConstant, laneOr, laneSelect } from './lanes.js';
 
@@ -66,12 +67,25 @@ export class GraphEmitter {
       case 'sub':
       case 'mul':
       case 'div':
+        return LANE_BINARY[node.op](this.value(node.x), this.value(node.y));
       case 'minimum':
       case 'maximum':
-        return LANE_BINARY[node.op](this.value(node.x), this.value(node.y));
+        return this.extremum(node.op, node.x, node.y);
       default:
         throw new Error(`No lane code for ${node.op}.`);
     }
+  }
+
+  /** With a limit that is not NaN one instruction does, which keeps NaN in the other operand; else it takes several. */
+  private extremum(op: 'minimum' | 'maximum', x: number, y: number): Code {
+    const isLimit = (id: number): boolean => {
+      const node = this.graph.nodes[id]!;
+      return node.op === 'constant' && !Number.isNaN(node.value);
+    };
+    const short = op === 'minimum' ? f32x4.pmin : f32x4.pmax;
+    if (isLimit(y)) return short(this.value(x), this.value(y));
+    if (isLimit(x)) return short(this.value(y), this.value(x));
+    return LANE_BINARY[op](this.value(x), this.value(y));
   }
 
   private maskOf(id: number): Code {

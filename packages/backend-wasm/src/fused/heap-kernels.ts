@@ -99,7 +99,7 @@ export class HeapKernels implements KernelSet {
     const result = this.heap.scratch(16);
     const { sumSquares } = gradientPasses.on(this.heap.memory);
     let total = 0;
-    for (const gradient of gradients) {
+    for (const gradient of [...gradients].reverse()) {
       sumSquares(result, this.heap.offset(gradient), gradient.size, clipValue);
       const halves = new Float64Array(this.heap.memory.buffer, result, 2);
       total += halves[0]! + halves[1]!;

@@ -1,4 +1,4 @@
-import { type Code, sequence } from '../assembly/code.js';
+import { type Code, type Operand, sequence } from '../assembly/code.js';
 import { i32, repeatWhile, select } from '../assembly/instructions.js';
 import type { FunctionScope, Local } from '../assembly/module.js';
 
@@ -18,16 +18,18 @@ const SHIFT = 68;
  *
  * Places are kept off a common position in their pages, where they would compete for the same lines of the cache.
  *
+ * @param start What the byte offsets count from: 0, or the address of a single array.
  * @param count Entries; counted down to 0.
  * @param places A power of two.
- * @param vector Code for four entries at a byte offset, of the place with this number.
+ * @param vectors Code for four entries at each of these byte offsets: all places, or a single one for the end.
  * @param single Code for one entry.
  */
 export function visitPlaces(
   scope: FunctionScope,
+  start: Operand,
   count: Local,
   places: number,
-  vector: (at: Local, place: number) => Code,
+  vectors: (at: readonly Local[]) => Code,
   single: (at: Local) => Code,
 ): Code {
   const at = scope.locals('i32', places);
@@ -37,14 +39,14 @@ export function visitPlaces(
   return sequence(
     length.set(i32.shrU(count, 2 + Math.log2(places))),
     length.set(select(shifted, length, i32.gtU(length, LONG))),
-    first.set(0),
+    first.set(start),
     ...at.slice(1).map((next, i) => next.set(i32.add(at[i]!, i32.shl(length, 4)))),
     left.set(length),
-    repeatWhile(left, ...at.flatMap((place, i) => [vector(place, i), place.advance(16)]), left.advance(-1)),
+    repeatWhile(left, vectors(at), ...at.map(place => place.advance(16)), left.advance(-1)),
     // The last place ends where the entries begin that belong to none.
     first.set(last),
     count.set(i32.sub(count, i32.mul(length, 4 * places))),
-    repeatWhile(i32.geU(count, 4), vector(first, 0), first.advance(16), count.advance(-4)),
+    repeatWhile(i32.geU(count, 4), vectors([first]), first.advance(16), count.advance(-4)),
     repeatWhile(count, single(first), first.advance(4), count.advance(-1)),
   );
 }

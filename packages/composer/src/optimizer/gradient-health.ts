@@ -65,7 +65,11 @@ function sumSquares(
 }
 
 function findNonFinite(gradients: readonly NamedGradient[], kernels: KernelSet | null): NamedGradient | undefined {
-  if (kernels !== null) return gradients.find(({ gradient }) => !kernels.isFinite(gradient));
+  if (kernels !== null) {
+    const isBad = ({ gradient }: NamedGradient): boolean => !kernels.isFinite(gradient);
+    // From the last to the first: the update begins with the first, which then still lies in a cache.
+    return [...gradients].reverse().some(isBad) ? gradients.find(isBad) : undefined;
+  }
   // One read for all: x · 0 is 0 for finite x and NaN for NaN and ±Inf.
   const zeros = readScalar(() => gradients.map(({ gradient }) => sum(mul(gradient, 0))).reduce((a, b) => add(a, b)));
   if (zeros === 0) return undefined;
