@@ -24,7 +24,7 @@ export interface SubspaceOptions {
   readonly method?: 'auto' | 'exact' | 'randomized';
   /**
    * A previous or random basis to start from, n x k for right vectors, m x k for left ones; missing columns are filled
-   * with fixed noise, surplus ones ignored. Default: fixed noise, equal in every call.
+   * with fixed noise, surplus ones ignored. Default: fixed noise, equal in every call. The exact method needs none.
    */
   readonly start?: Tensor2D;
   /** Subspace iterations, two products with G each. Default 1 with `start`, else 2. */
