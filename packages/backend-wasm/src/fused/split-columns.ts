@@ -3,7 +3,7 @@ import { i32, repeatWhile } from '../assembly/instructions.js';
 import type { Local } from '../assembly/module.js';
 import type { SplitParts } from './split-parts.js';
 import { defineListed } from './tier-listed.js';
-import { ABREAST, defineRun } from './tier-run.js';
+import { defineRun } from './tier-run.js';
 
 /** All columns of a few rows are updated by the rest, then the listed ones anew from their former values. */
 export function driveColumns({ module, scope, rows, columns, scratch, listed, rest }: SplitParts): Code {
@@ -16,7 +16,7 @@ export function driveColumns({ module, scope, rows, columns, scratch, listed, re
   }));
   const runRest = defineRun(module, rest.name, rest.tier, true);
   const update = (width: 'single' | 'abreast'): Code => {
-    const height = width === 'single' ? 1 : ABREAST;
+    const height = width === 'single' ? 1 : runRest.width;
     const starts = Array.from({ length: height }, (_, i) => i32.add(at, i32.mul(rowBytes, i)));
     return sequence(
       old.set(i32.sub(scratch, at)),
@@ -33,7 +33,7 @@ export function driveColumns({ module, scope, rows, columns, scratch, listed, re
     rowBytes.set(i32.shl(columns, 2)),
     ...tiers.map(({ bytes, count }) => bytes.set(i32.shl(count, 2))),
     left.set(rows),
-    repeatWhile(i32.geU(left, ABREAST), update('abreast')),
+    repeatWhile(i32.geU(left, runRest.width), update('abreast')),
     repeatWhile(left, update('single')),
   );
 }

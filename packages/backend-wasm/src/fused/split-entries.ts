@@ -3,11 +3,10 @@ import { i32, repeatWhile, select, when } from '../assembly/instructions.js';
 import type { Local } from '../assembly/module.js';
 import { entryAt, listedEntry, type SplitParts } from './split-parts.js';
 import { defineListed } from './tier-listed.js';
-import { ABREAST, defineRun } from './tier-run.js';
+import { defineRun } from './tier-run.js';
 
 /** Entries that are updated before their neighbors, so that they stay in the cache; a power of two. */
 export const CHUNK = 4096;
-const PART = CHUNK / ABREAST;
 
 /** Chunk by chunk all entries are updated by the rest, then the listed ones anew from their former values. */
 export function driveEntries({ module, scope, rows, columns, scratch, listed, rest }: SplitParts): Code {
@@ -35,7 +34,8 @@ export function driveEntries({ module, scope, rows, columns, scratch, listed, re
       ),
     );
   };
-  const places = Array.from({ length: ABREAST }, (_, i) => i32.add(at, 4 * PART * i));
+  const part = CHUNK / runRest.width;
+  const places = Array.from({ length: runRest.width }, (_, i) => i32.add(at, 4 * part * i));
   return sequence(
     total.set(i32.mul(rows, columns)),
     repeatWhile(
@@ -46,7 +46,7 @@ export function driveEntries({ module, scope, rows, columns, scratch, listed, re
       old.set(i32.sub(scratch, at)),
       when(
         i32.eq(size, CHUNK),
-        runRest.abreast(PART, old, ...places, ...places.map(() => 0), ...rest.args),
+        runRest.abreast(part, old, ...places, ...places.map(() => 0), ...rest.args),
         runRest.single(size, old, at, 0, ...rest.args),
       ),
       ...tiers.flatMap(tier => {

@@ -5,7 +5,7 @@ import { CHUNK, driveEntries } from './split-entries.js';
 import type { SplitParts, TierPart } from './split-parts.js';
 import { driveRows } from './split-rows.js';
 import { type TierSpec, tierParameters } from './tier.js';
-import { ABREAST } from './tier-run.js';
+import { MOST_ABREAST } from './tier-run.js';
 
 /** How the entries of a parameter are shared out among tiers. */
 export type SplitAxis = 'row' | 'column' | 'element';
@@ -18,7 +18,7 @@ const DRIVERS: Readonly<Record<SplitAxis, (parts: SplitParts) => Code>> = {
 
 /** Entries of scratch memory that the kernel needs. */
 export function scratchEntries(axis: SplitAxis, columns: number): number {
-  return axis === 'row' ? 0 : axis === 'column' ? ABREAST * columns : CHUNK;
+  return axis === 'row' ? 0 : axis === 'column' ? MOST_ABREAST * columns : CHUNK;
 }
 
 /**

@@ -34,7 +34,7 @@ export const entryAt = (list: Local, position: Operand): Code => i32.add(list, i
 
 /** An entry of a list, and whether there is one at this position. */
 export function listedEntry(
-  { list, count }: ListedPart,
+  { list, count }: Pick<ListedPart, 'list' | 'count'>,
   position: Operand,
 ): { readonly exists: Code; readonly index: Code } {
   const exists = i32.ltU(position, count);

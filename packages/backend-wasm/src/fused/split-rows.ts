@@ -2,7 +2,10 @@ import { type Code, type Operand, sequence } from '../assembly/code.js';
 import { i32, repeatWhile, select, when } from '../assembly/instructions.js';
 import type { FunctionScope, Local } from '../assembly/module.js';
 import { type ListedPart, listedEntry, type SplitParts, type TierPart } from './split-parts.js';
-import { ABREAST, defineRun, type Runs } from './tier-run.js';
+import { defineRun, type Runs } from './tier-run.js';
+
+/** Parts of the matrix from which rows are taken. */
+const PARTS = 4;
 
 /**
  * Each row goes to the tier whose list names it. The rows are taken in turns from several parts of the matrix, and wait
@@ -15,7 +18,7 @@ export function driveRows({ module, scope, rows, columns, listed, rest }: SplitP
   const lists = listed.map(part => ({ part, queue: queueOf(part) }));
   const restQueue = queueOf(rest);
   const stretches: Stretch[] = [];
-  for (let i = 0; i < ABREAST; i++) stretches.push(new Stretch(stretches[i - 1], listed, scope));
+  for (let i = 0; i < PARTS; i++) stretches.push(new Stretch(stretches[i - 1], listed, scope));
   /** Adds the next row of a stretch to a queue. */
   const take = ({ row, at, positions }: Stretch): Code => {
     let choose = restQueue.add(at, 0);
@@ -29,7 +32,7 @@ export function driveRows({ module, scope, rows, columns, listed, rest }: SplitP
   };
   return sequence(
     rowBytes.set(i32.shl(columns, 2)),
-    perPart.set(i32.shrU(i32.add(rows, ABREAST - 1), Math.log2(ABREAST))),
+    perPart.set(i32.shrU(i32.add(rows, PARTS - 1), Math.log2(PARTS))),
     ...stretches.map((stretch, i) => stretch.start(i32.mul(perPart, i), rowBytes)),
     turns.set(perPart),
     repeatWhile(turns, ...stretches.map(take), turns.advance(-1)),
@@ -84,8 +87,8 @@ class RowQueue {
     scope: FunctionScope,
   ) {
     this.waiting = scope.local('i32');
-    this.at = scope.locals('i32', ABREAST - 1);
-    this.compactAt = scope.locals('i32', ABREAST - 1);
+    this.at = scope.locals('i32', run.width - 1);
+    this.compactAt = scope.locals('i32', run.width - 1);
   }
 
   /** Adds a row; the last of a group sets all of them off. */
@@ -94,7 +97,7 @@ class RowQueue {
     const push = (queue: readonly Local[], next: Operand): Code =>
       sequence(...queue.map((_, i) => queue[queue.length - 1 - i]!.set(queue[queue.length - 2 - i] ?? next)));
     return when(
-      i32.eq(waiting, ABREAST - 1),
+      i32.eq(waiting, this.run.width - 1),
       sequence(
         this.run.abreast(this.columns, ...this.at, at, ...this.compactAt, compactAt, ...this.args),
         waiting.set(0),

@@ -1,16 +1,25 @@
 import { type Code, sequence } from '../assembly/code.js';
-import { i32, repeatWhile, v128 } from '../assembly/instructions.js';
+import { i32, repeatWhile, select, v128, when } from '../assembly/instructions.js';
 import { type Call, integers, type Local, type ModuleBuilder } from '../assembly/module.js';
 import { loadFirstLane, storeLane } from './lanes.js';
-import { addressParameter, TierEmitter, type TierSpec, tierParameters } from './tier.js';
+import { addressParameter, TierEmitter, type TierSpec, tierParameters, tierTensors } from './tier.js';
 
-/** Rows that are worked on at the same time, for the reason given at `visitPlaces`. */
-export const ABREAST = 4;
+/** The most stretches that are worked on at the same time, for the reason given at `visitPlaces`. */
+export const MOST_ABREAST = 4;
+/** Walks through memory at the same time, one per tensor and stretch, more than which do not pay. */
+const WALKS = 8;
 
-/** A function for one stretch of entries and one for several of the same length. */
+/**
+ * Vectors by which one stretch is ahead of the one before. Without that, rows of 4 KiB would be at the same place of
+ * a page all the time, where they compete for lines of the cache, and loads wait for stores to other rows.
+ */
+const LAG = 4;
+
+/** A function for one stretch of entries and one for `width` stretches of the same length. */
 export interface Runs {
   readonly single: Call;
   readonly abreast: Call;
+  readonly width: number;
 }
 
 /**
@@ -45,21 +54,39 @@ export function defineRun(module: ModuleBuilder, name: string, tier: TierSpec, k
       const each = (body: (i: number) => Code): Code[] => at.map((_, i) => body(i));
       const keep = (i: number, store: (place: Code, value: Local) => Code): Code =>
         keepsOld ? store(i32.add(locals['old']!, at[i]!), emit.input('w')) : sequence();
+      const vectors = each(i =>
+        sequence(
+          emit.body(
+            tensor => v128.load(place(tensor, i)),
+            (tensor, value) => v128.store(place(tensor, i), value),
+          ),
+          keep(i, v128.store),
+        ),
+      );
+      const [lag, all, left, turn] = scope.locals('i32', 4) as [Local, Local, Local, Local];
+      const shift = (i: number, by: Code): Code => sequence(at[i]!.advance(by), compactAt[i]!.advance(by));
+      const advance = [...at, ...compactAt].map(offset => offset.advance(16));
+      // Every stretch starts a little further on than the one before it, and does what it left out at the end.
+      const lagging = sequence(
+        all.set(i32.shrU(count, 2)),
+        lag.set(select(LAG, 0, i32.gtU(all, 8 * LAG))),
+        ...each(i => shift(i, i32.mul(lag, 16 * i))),
+        left.set(i32.sub(all, i32.mul(lag, places - 1))),
+        turn.set(places),
+        repeatWhile(
+          turn,
+          repeatWhile(left, ...vectors, ...advance, left.advance(-1)),
+          turn.advance(-1),
+          ...each(i => (i === 0 ? sequence() : when(i32.eq(turn, i), shift(i, i32.mul(all, -16))))),
+          left.set(lag),
+        ),
+        // The first stands at its end now, the others where they started.
+        ...each(i => (i === 0 ? sequence() : shift(i, i32.sub(i32.shl(all, 4), i32.mul(lag, 16 * i))))),
+        count.set(i32.and(count, 3)),
+      );
       return sequence(
         emit.numbers(),
-        repeatWhile(
-          i32.geU(count, 4),
-          ...each(i =>
-            sequence(
-              emit.body(
-                tensor => v128.load(place(tensor, i)),
-                (tensor, value) => v128.store(place(tensor, i), value),
-              ),
-              keep(i, v128.store),
-            ),
-          ),
-          ...step(4),
-        ),
+        places > 1 ? lagging : repeatWhile(i32.geU(count, 4), ...vectors, ...step(4)),
         repeatWhile(
           count,
           ...each(i =>
@@ -76,5 +103,6 @@ export function defineRun(module: ModuleBuilder, name: string, tier: TierSpec, k
       );
     });
   };
-  return { single: define(name, 1), abreast: define(`${name} abreast`, ABREAST) };
+  const width = Math.min(MOST_ABREAST, Math.max(2, 2 ** Math.floor(Math.log2(WALKS / tierTensors(tier).length))));
+  return { single: define(name, 1), abreast: define(`${name} abreast`, width), width };
 }
