@@ -46,7 +46,7 @@ export class CheckpointMismatchError extends FrugalError {
 }
 
 /** Why a store could not be written or read. */
-export type StorageFault = 'full' | 'not-writable' | 'not-readable' | 'in-the-way' | 'missing' | 'device';
+export type StorageFault = 'full' | 'not-writable' | 'in-the-way' | 'missing' | 'device';
 
 /** The store failed: disk full, folder not writable, device gone. Checkpoints saved before are untouched. */
 export class CheckpointStorageError extends FrugalError {

@@ -14,9 +14,10 @@ export function makeRun(): { model: Model; optimizer: ComposedOptimizer } {
   return { model: makeModel(1, SHAPES), optimizer: recipe('adamW', { learningRate: 0.001 }) };
 }
 
-export async function digestOf({ model, optimizer }: ReturnType<typeof makeRun>): Promise<string> {
-  const everything = JSON.stringify([bitsOf(model.parameters), await stateBits(optimizer)]);
-  return createHash('sha256').update(everything).digest('hex');
+/** A digest of values by name, in hexadecimal. */
+export function digestOf(weights: Readonly<Record<string, string>>, state: Readonly<Record<string, string>>): string {
+  const sorted = [weights, state].map(values => Object.entries(values).sort(([a], [b]) => (a < b ? -1 : 1)));
+  return createHash('sha256').update(JSON.stringify(sorted)).digest('hex');
 }
 
 export function checkpointsIn(folder: string, onWarning?: (line: string) => void): Checkpoints {
@@ -32,7 +33,7 @@ async function main(folder: string): Promise<void> {
   const restored = await latest?.restore({ model: run.model.parameters, optimizer: run.optimizer });
   for (let step = restored?.step ?? 0; ; step++) {
     const [loss] = trainSteps(run.model, run.optimizer, step, step + 1);
-    const trainer = { digest: await digestOf(run) };
+    const trainer = { digest: digestOf(bitsOf(run.model.parameters), await stateBits(run.optimizer)) };
     const state = { step: step + 1, model: run.model.parameters, optimizer: run.optimizer, metric: loss!, trainer };
     const saving = await checkpoints.save(state, { whileBusy: 'wait' });
     // The next step is trained while this one is written.

@@ -3,6 +3,9 @@ import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { randomKey, randomUniform } from '@frugaljs/core';
+import type { SafetensorsReader } from '../src/index.js';
+import { viewBytes } from '../src/safetensors/dtype.js';
+import { bitsOf } from './fixtures.js';
 import { checkpointsIn, digestOf, makeRun } from './kill-process.js';
 
 const script = fileURLToPath(new URL('kill-process.ts', import.meta.url));
@@ -28,7 +31,7 @@ export async function killRepeatedly(folder: string, kills: number, seed: number
   const verdict: Verdict = { kills: 0, intact: 0, interrupted: 0, steps: 0, problems: [] };
   for (let i = 0; i < kills; i++) {
     const child = spawn(process.execPath, ['--conditions=source', '--import', 'tsx', script, folder], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['ignore', 'pipe', 'pipe'],
     });
     await firstSave(child);
     await new Promise(resolve => setTimeout(resolve, randomUniform(key, i) * LONGEST));
@@ -44,8 +47,12 @@ export async function killRepeatedly(folder: string, kills: number, seed: number
 }
 
 async function firstSave(child: ChildProcess): Promise<void> {
+  let said = '';
+  child.stderr!.on('data', chunk => {
+    said += chunk;
+  });
   const ended = once(child, 'exit').then(() => {
-    throw new Error('the process ended before it saved');
+    throw new Error(`the process ended before it saved: ${said}`);
   });
   ended.catch(() => {});
   await Promise.race([once(child.stdout!, 'data'), ended]);
@@ -58,7 +65,8 @@ async function judge(folder: string, verdict: Verdict): Promise<void> {
     const latest = await checkpoints.latest();
     if (latest === null) throw new Error('no checkpoint left');
     const { step, trainer } = await latest.restore({ model: run.model.parameters, optimizer: run.optimizer });
-    if ((trainer as { digest: string }).digest !== (await digestOf(run)))
+    const state = await bitsIn((await latest.openOptimizer())!);
+    if ((trainer as { digest: string }).digest !== digestOf(bitsOf(run.model.parameters), state))
       throw new Error(`step ${step} is not what was saved`);
     if (step <= verdict.steps) throw new Error(`step ${step} after step ${verdict.steps} was there`);
     verdict.steps = step;
@@ -71,4 +79,12 @@ async function judge(folder: string, verdict: Verdict): Promise<void> {
     run.optimizer.dispose();
     run.model.dispose();
   }
+}
+
+async function bitsIn(reader: SafetensorsReader): Promise<Record<string, string>> {
+  const bits: Record<string, string> = {};
+  for (const name of reader.tensors.keys())
+    bits[name] = Buffer.from(viewBytes((await reader.read(name)).data)).toString('hex');
+  await reader.close();
+  return bits;
 }

@@ -1,3 +1,4 @@
+import '@frugaljs/backend-wasm';
 import { type ComposedOptimizer, compose, frugal, recipe } from '@frugaljs/composer';
 import type { Rule } from '@frugaljs/core';
 import { adamW, lion } from '@frugaljs/state-full';
@@ -235,17 +236,29 @@ test.each<[string, () => tf.Optimizer, number]>([
   again.dispose();
 });
 
-test('another backend is one warning, and the run goes on', async () => {
+test('another backend, or other kernels, are one warning, and the run goes on', async () => {
   const saved = await savedRun();
   await tf.setBackend('wasm');
-  const model = makeModel(2);
-  const optimizer = frugal({ ...options, kernels: 'reference' } as never);
-  const { warnings, keptState } = await saved.restore({ model: model.parameters, optimizer });
-  expect(warnings).toEqual([expect.stringMatching(/^step-000005 was saved on cpu \(.*\) and goes on on wasm/)]);
-  expect(keptState).toHaveLength(3);
-  trainSteps(model, optimizer, 5, 8);
-  optimizer.dispose();
-  model.dispose();
+  await go(
+    frugal(options),
+    /^step-000005 was saved on cpu \(kernels: .*\) and goes on on wasm \(kernels: .*\): the run continues/,
+  );
+  const fast = await savedRun();
+  await go(
+    frugal({ ...options, kernels: 'reference' }),
+    /saved on wasm \(kernels: .*\) and goes on on wasm \(kernels: reference\)/,
+    fast,
+  );
+
+  async function go(optimizer: ComposedOptimizer, warning: RegExp, from: SavedCheckpoint = saved): Promise<void> {
+    const model = makeModel(2);
+    const { warnings, keptState } = await from.restore({ model: model.parameters, optimizer });
+    expect(warnings).toEqual([expect.stringMatching(warning)]);
+    expect(keptState).toHaveLength(3);
+    trainSteps(model, optimizer, 5, 8);
+    optimizer.dispose();
+    model.dispose();
+  }
 });
 
 test('half precision and float64 weights of other programs are converted', async () => {

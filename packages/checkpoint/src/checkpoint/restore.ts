@@ -7,7 +7,7 @@ import { differencesOf } from './differences.js';
 import { FILES } from './files.js';
 import { fittingState } from './fitting-state.js';
 import type { SavedComposition } from './manifest.js';
-import { runtimeWarning } from './runtime.js';
+import { currentRuntime, runtimeWarning } from './runtime.js';
 import { compositionOf, type NamedTensor, type SavableOptimizer } from './savable-optimizer.js';
 import type { SavedCheckpoint } from './saved-checkpoint.js';
 
@@ -61,7 +61,8 @@ export async function restoreInto(saved: SavedCheckpoint, target: RestoreTarget)
     if (differences.length > 0 && !partial) throw mismatch(saved.name, differences);
 
     const changed = new Set(modelDifferences.map(({ path }) => path));
-    const warning = optimizer === undefined ? null : runtimeWarning(saved.name, saved.manifest.runtime);
+    const runtime = currentRuntime(now?.composition);
+    const warning = now === null ? null : runtimeWarning(saved.name, saved.manifest.runtime, runtime);
     let stateReport: Pick<RestoreReport, 'keptState' | 'droppedState'> = { keptState: [], droppedState: [] };
     if (optimizer !== undefined && state !== null && saved.manifest.optimizer !== null) {
       const variables = new Set([...changed].map(name => model[name]?.name ?? name));

@@ -5,7 +5,8 @@ import { toExactJson } from '../json/exact-json.js';
 import type { Dtype, TensorData } from '../safetensors/dtype.js';
 import type { TensorToWrite } from '../safetensors/tensor-info.js';
 import { FILES, isPlainName } from './files.js';
-import type { SavedComposition } from './manifest.js';
+import type { Runtime, SavedComposition } from './manifest.js';
+import { currentRuntime } from './runtime.js';
 import type { SavableOptimizer } from './savable-optimizer.js';
 import { compositionOf } from './savable-optimizer.js';
 
@@ -33,6 +34,7 @@ export interface TrainingState {
 export interface Snapshot {
   readonly step: number;
   readonly metric: number | null;
+  readonly runtime: Runtime;
   readonly optimizer: SavedComposition | null;
   readonly safetensors: Readonly<Record<string, readonly TensorToWrite[]>>;
   readonly texts: Readonly<Record<string, string | Uint8Array>>;
@@ -70,6 +72,7 @@ export async function takeSnapshot(state: TrainingState, copy: boolean): Promise
     step,
     // JSON has no form for a metric that overflowed, and such a checkpoint is not the best one anyway.
     metric: metric !== null && Number.isFinite(metric) ? metric : null,
+    runtime: currentRuntime(composition?.composition),
     optimizer: composition === null ? null : { ...composition, order: weights.map(({ name }) => name) },
     safetensors,
     texts,

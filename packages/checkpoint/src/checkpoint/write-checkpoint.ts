@@ -3,7 +3,6 @@ import { writeSafetensors } from '../safetensors/writer.js';
 import type { CheckpointStore } from '../store/store.js';
 import { FILES } from './files.js';
 import { type FileSeal, FORMAT, type Manifest, manifestText, VERSION } from './manifest.js';
-import { currentRuntime } from './runtime.js';
 import { SealedSink } from './sealed-sink.js';
 import type { Snapshot } from './snapshot.js';
 
@@ -24,7 +23,6 @@ export async function writeCheckpoint(
   snapshot: Snapshot,
   sequence: number,
 ): Promise<{ name: string; manifest: Manifest }> {
-  const runtime = currentRuntime();
   const draft = await store.begin();
   try {
     const files: Record<string, FileSeal> = {};
@@ -41,7 +39,7 @@ export async function writeCheckpoint(
       await write(name, sink => writeSafetensors(sink, tensors, METADATA[name]));
     }
     for (const [name, text] of Object.entries(snapshot.texts)) await write(name, sink => sink.write(bytesOf(text)));
-    const { step, metric, optimizer } = snapshot;
+    const { step, metric, runtime, optimizer } = snapshot;
     const manifest = { format: FORMAT, version: VERSION, step, sequence, metric, runtime, optimizer, files };
     const sink = await draft.create(FILES.manifest);
     try {
