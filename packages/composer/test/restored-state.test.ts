@@ -50,7 +50,35 @@ describe.each(['cpu', 'wasm'])('on %s', backend => {
       expect(tf.memory().numTensors).toBe(before);
     },
   );
+
+  test('state that waits for its variables is saved again as it was loaded', async () => {
+    await tf.setBackend(backend);
+    const use = subspace({ projector: columns({ density: 0.5 }), rule: adamW(), combine: residual(signSgd()) });
+    const variables = Object.entries(startOf(STREAM)).map(([key, values]) =>
+      tf.tidy(() => tf.variable(tf.tensor(values, [...STREAM.shapes[key]!]), true, key)),
+    );
+    const before = tf.memory().numTensors;
+    const trained = compose({ learningRate: 0.1, groups: [{ use }], accumulate: 2 });
+    steps(trained, 0, 3);
+    const saved = contents(await trained.getWeights());
+    const waiting = compose({ learningRate: 0.1, groups: [{ use }], accumulate: 2 });
+    await waiting.setWeights(await trained.getWeights());
+    expect(contents(await waiting.getWeights())).toEqual(saved);
+    trained.dispose();
+    expect(contents(await waiting.getWeights())).toEqual(saved);
+    steps(waiting, 3, 4);
+    expect([...contents(await waiting.getWeights()).keys()].sort()).toEqual(
+      [...saved.keys()].filter(name => !name.endsWith('accumulator')).sort(),
+    );
+    waiting.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+    tf.dispose(variables);
+  });
 });
+
+function contents(weights: readonly { name: string; tensor: tf.Tensor }[]): Map<string, number[]> {
+  return new Map(weights.map(({ name, tensor }) => [name, [...tensor.dataSync()]]));
+}
 
 function steps(optimizer: ComposedOptimizer, from: number, to: number): void {
   for (let step = from; step < to; step++) {

@@ -176,6 +176,10 @@ export class ComposedOptimizer extends Optimizer {
     this.parameters.save(states, (name, state) => {
       if (sums.has(name)) state.set('accumulator', sums.get(name)!);
     });
+    // Loaded state that still waits for its variables is saved as it came.
+    for (const [name, entries] of this.pending ?? []) {
+      if (!states.has(name)) states.set(name, entries);
+    }
     return toNamedTensors(states, this.handedOut);
   }
 
