@@ -15,7 +15,10 @@ export type ErrorCode =
   | 'invalid-checkpoint'
   | 'checkpoint-version'
   | 'checkpoint-mismatch'
-  | 'checkpoint-storage';
+  | 'checkpoint-storage'
+  | 'out-of-memory'
+  | 'device-lost'
+  | 'diverged';
 
 /** The parts of an error message: what is wrong, what was found, what was expected and what to do. */
 export interface Complaint {

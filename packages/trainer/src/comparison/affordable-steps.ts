@@ -1,9 +1,10 @@
 import { recipe } from '@frugaljs/composer';
 import { type LlamaConfig, LlamaForCausalLM, type TokenDataset } from '@frugaljs/llama';
+import { RunRecord } from '../training/record.js';
 import { trainingSteps } from '../training/steps.js';
 
 const WARM_UP = 4;
-const TIMED = 6;
+const TIMED = 12;
 /** Methods cost more than the AdamW that is timed, runs are evaluated, and machines have moods. */
 const MARGIN = 1.35;
 /** A comparison of fewer steps shows nothing, whatever the time. */
@@ -41,17 +42,18 @@ export async function affordableSteps(
 ): Promise<StepBudget | null> {
   const model = new LlamaForCausalLM(config);
   const optimizer = recipe('adamW');
-  const times: number[] = [];
+  const record = new RunRecord();
   try {
     for await (const step of trainingSteps({ model, optimizer, data, steps: WARM_UP + TIMED, signal })) {
-      if (step.step > WARM_UP) times.push(step.milliseconds);
+      if (step.step > WARM_UP) record.add(step);
     }
   } finally {
     optimizer.dispose();
     model.dispose();
   }
-  if (times.length < TIMED) return null;
-  const millisecondsPerStep = times.reduce((sum, time) => sum + time, 0) / TIMED;
+  if (record.losses.length < TIMED) return null;
+  // The median: a moment in which something else runs should not decide for the whole comparison.
+  const millisecondsPerStep = record.step.median!;
   const fitting = Math.floor(milliseconds / (runs * millisecondsPerStep * MARGIN) / 10) * 10;
   return { steps: Math.min(wanted, Math.max(FEWEST, fitting)), millisecondsPerStep };
 }
