@@ -1,7 +1,7 @@
 import { type ComposeOptions, compose, drop, residual, subspace } from '@frugaljs/composer';
 import { blockwise, columns, dct, given, identity, randK, random, rows, svd } from '@frugaljs/projectors';
 import { sgd, signSgd } from '@frugaljs/state-free';
-import { adamW, lion, sgdm } from '@frugaljs/state-full';
+import { adaLayer, adamMini, adamW, lion, sgdm } from '@frugaljs/state-full';
 import type { Algebra } from '@frugaljs/testing';
 
 /** The constructors of the packages, with one way to run them. */
@@ -11,7 +11,7 @@ export function builtInAlgebra(kernels: ComposeOptions['kernels']): Algebra {
     subspace,
     drop,
     residual,
-    rules: { adamW, lion, sgdm, sgd, signSgd },
+    rules: { adamW, lion, sgdm, sgd, signSgd, adaLayer, adamMini },
     projectors: { rows, columns, randK, blockwise, svd, random, dct, given, identity: () => identity() },
   };
 }

@@ -73,7 +73,7 @@ export const KERNEL_LAWS: readonly AsyncLaw<KernelSubject>[] = [
       }),
     check: ({ reference, fused, rules }: KernelSubject, { rule, shape, stream, settings: group }) => {
       const one = { ...stream, shapes: { a: shape } };
-      const ruleOf = (algebra: Algebra): Rule => rules[rule]?.() ?? algebra.rules[rule as keyof Algebra['rules']]();
+      const ruleOf = (algebra: Algebra): Rule => rules[rule]?.() ?? algebra.rules[rule as keyof Algebra['rules']]!();
       const expected = follow(one, composed(reference, ruleOf(reference), group));
       requireSamePath(rule, follow(one, composed(fused, ruleOf(fused), group)), expected, 1e-5);
     },

@@ -23,6 +23,12 @@ export interface GroupSettings {
   readonly decayInactive?: boolean;
 }
 
+interface Moments {
+  readonly beta1?: number;
+  readonly beta2?: number;
+  readonly epsilon?: number;
+}
+
 type Density = { readonly density: number };
 
 /**
@@ -46,11 +52,15 @@ export interface Algebra {
   drop(): Combine;
   residual(rule: Rule, options?: { readonly scale?: number; readonly tolerance?: number }): Combine;
   readonly rules: {
-    adamW(options?: { readonly epsilon?: number }): Rule;
+    adamW(options?: Moments): Rule;
     lion(options?: { readonly beta1?: number }): Rule;
     sgdm(options?: { readonly momentum?: number; readonly convention?: 'pytorch' | 'ema' }): Rule;
     sgd(): Rule;
     signSgd(): Rule;
+    /** Adam with one second moment per block. Optional: without it the law of such rules (I9) is left out. */
+    adaLayer?(options?: Moments & { readonly per?: 'tensor' | 'row' | 'column' }): Rule;
+    /** Likewise. */
+    adamMini?(options?: Moments & { readonly block?: 'tensor' | 'row' | 'column' | 'element' }): Rule;
   };
   readonly projectors: {
     rows(options: Density): Projector;

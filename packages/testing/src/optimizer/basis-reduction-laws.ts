@@ -3,7 +3,7 @@ import { orthonormalRows } from '../numerics/orthonormal.js';
 import { type AsyncLaw, asyncLaw } from '../run-laws-async.js';
 import { type Algebra, composed, type LawfulOptimizer, NEVER, RATE } from './algebra.js';
 import { only, reductionExamples } from './reduction-examples.js';
-import { follow, gradientValues, requireSamePath, startValues, type Values } from './trajectory.js';
+import { follow, gradientValues, requireSamePath, startValues, type Values, withShapes } from './trajectory.js';
 
 /** Columns of a random semi-orthogonal n × r matrix, as the rows of a nested list. */
 function basis(n: number, r: number, seed: number): number[][] {
@@ -82,6 +82,37 @@ export const BASIS_REDUCTION_LAWS: readonly AsyncLaw<Algebra>[] = [
         });
       const found = follow(one, composed(algebra, use(turned)));
       requireSamePath('turned basis', found, follow(one, composed(algebra, use(straight))), 2e-5);
+    },
+  }),
+  asyncLaw({
+    name: 'I9: blocks of one entry are Adam',
+    formula:
+      'a second moment shared by one entry (AdaLayer per tensor on 1 × 1, per row on m × 1, per column on 1 × n, Adam-mini likewise and per element) is AdamW',
+    why: 'The mean must be taken over the block that is named; over another axis, layers of one output show it first.',
+    lifted: ({ rules }) => (rules.adaLayer || rules.adamMini ? null : 'the algebra has neither adaLayer nor adamMini'),
+    example: reductionExamples,
+    check: (algebra: Algebra, { stream, weightDecay, seed }) => {
+      const { m, n } = only(stream);
+      const { rules } = algebra;
+      const options = { beta1: [0.9, 0][seed % 2]!, beta2: 0.95, epsilon: 1e-8 };
+      for (const [block, shape] of [
+        ['tensor', [1, 1]],
+        ['row', [m, 1]],
+        ['column', [1, n]],
+        ['element', [m, n]],
+      ] as const) {
+        const one = withShapes(stream, { a: shape });
+        const expected = follow(one, composed(algebra, rules.adamW(options), { weightDecay }));
+        const sharing: readonly (Rule | undefined)[] = [
+          block === 'element' ? undefined : rules.adaLayer?.({ ...options, per: block }),
+          rules.adamMini?.({ ...options, block }),
+        ];
+        for (const rule of sharing) {
+          if (rule === undefined) continue;
+          const found = follow(one, composed(algebra, rule, { weightDecay }));
+          requireSamePath(`${rule.kind}, one ${block} of [${shape}] each`, found, expected, 1e-6);
+        }
+      }
     },
   }),
   asyncLaw({

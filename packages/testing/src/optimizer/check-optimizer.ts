@@ -6,6 +6,7 @@ import { BASIS_REDUCTION_LAWS } from './basis-reduction-laws.js';
 import { CONTINUITY_LAWS } from './continuity-laws.js';
 import { DENSITY_REDUCTION_LAWS } from './density-reduction-laws.js';
 import { OPTIMIZER_ENERGY_LAWS } from './energy-laws.js';
+import { MOMENTUM_ENERGY_LAWS } from './momentum-energy-laws.js';
 import { SCHEDULE_LAWS } from './schedule-laws.js';
 
 export interface OptimizerLawOptions extends RunOptions {
@@ -19,6 +20,7 @@ export const OPTIMIZER_LAWS: readonly AsyncLaw<Algebra>[] = [
   ...DENSITY_REDUCTION_LAWS,
   ...BASIS_REDUCTION_LAWS,
   ...CONTINUITY_LAWS,
+  ...MOMENTUM_ENERGY_LAWS,
   ...OPTIMIZER_ENERGY_LAWS,
 ];
 

@@ -67,6 +67,16 @@ export const OPTIMIZER_MUTANTS: readonly Mutant[] = [
     residual: (rule, options) => right.residual(rule, { ...options, scale: 1 }),
   }),
   broken('residual dropped', 'Algorithm 4 in plain numbers', { residual: () => right.drop() }),
+  broken('AdaLayer that forgets its momentum', 'I9: blocks of one entry are Adam', {
+    rules: { ...right.rules, adaLayer: options => right.rules.adaLayer!({ ...options, beta1: 0 }) },
+  }),
+  broken('Adam-mini with the blocks of the other axis', 'I9: blocks of one entry are Adam', {
+    rules: {
+      ...right.rules,
+      adamMini: options =>
+        right.rules.adamMini!({ ...options, block: options?.block === 'row' ? 'column' : (options?.block ?? 'row') }),
+    },
+  }),
   broken('saved state ignored', 'resume', {
     compose: options => Object.assign(right.compose(options), { setWeights: async () => {} }),
   }),
