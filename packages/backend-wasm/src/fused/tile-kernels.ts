@@ -15,9 +15,10 @@ import { scratchEntries } from './split-kernel.js';
 import { refusalOf } from './stages.js';
 import { tierTensors } from './tier.js';
 import { TileMemory } from './tile-memory.js';
+import { unfilledFloats } from './unfilled-floats.js';
 
 /** Entries of a tile: small enough for all arrays of a step to stay in the second-level cache. */
-const TILE = 16384;
+const TILE = 32768;
 
 /** What tfjs's cpu backend keeps of a tensor. */
 interface CpuBackend extends KernelBackend {
@@ -63,19 +64,19 @@ export class TileKernels implements KernelSet {
     const results = Object.fromEntries(
       signature.outputs.map(name => {
         const over = overwrite[name];
-        return [name, over === undefined ? tensor(new Float32Array(size), [...shape]) : (inputs[over] as Tensor)];
+        return [name, over === undefined ? tensor(unfilledFloats(size), [...shape]) : (inputs[over] as Tensor)];
       }),
     );
     const sources = signature.inputs.map(name => this.floats(inputs[name] as Tensor));
-    const targets = signature.outputs.map(name =>
-      name === 'w' ? new Float32Array(size) : this.floats(results[name]!),
-    );
+    const targets = signature.outputs.map(name => (name === 'w' ? unfilledFloats(size) : this.floats(results[name]!)));
+    // An output that is written over an input has its place in the tile too, which halves what a cache must hold.
+    const places = signature.outputs.map(name => signature.inputs.indexOf(overwrite[name] ?? ''));
     const { run } = program.on(this.memory.memory);
     for (let start = 0; start < size; start += TILE) {
       const end = Math.min(start + TILE, size);
       this.memory.clear();
       const from = sources.map(values => this.memory.put(values.subarray(start, end)));
-      const to = targets.map(() => this.memory.reserve(end - start));
+      const to = places.map(place => from[place] ?? this.memory.reserve(end - start));
       run(1, end - start, 0, ...from, ...to, ...numbers);
       targets.forEach((values, i) => {
         values.set(this.memory.floats(to[i]!, end - start), start);
@@ -102,7 +103,7 @@ export class TileKernels implements KernelSet {
     const perTile = Math.max(1, Math.floor(TILE / columns));
     const lists = tiers.slice(0, -1).map(({ indices }) => this.integers(indices!));
     const done = lists.map(() => 0);
-    const next = new Float32Array(w.size);
+    const next = unfilledFloats(w.size);
     for (let start = 0; start < rows; start += perTile) {
       const end = Math.min(start + perTile, rows);
       this.runTile({ axis, w, next, g, tiers, kernel, columns, start, end, lists, done });

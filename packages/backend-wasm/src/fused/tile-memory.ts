@@ -1,4 +1,6 @@
 const PAGE = 65536;
+/** Between arrays: those of a tile are equally long, and at the same place of their pages they would evict each other. */
+const GAP = 320;
 
 /** A small WebAssembly memory that is filled from its start for every tile. */
 export class TileMemory {
@@ -28,7 +30,7 @@ export class TileMemory {
   /** Byte offset of room for so many 4-byte values, aligned to a vector. */
   reserve(count: number): number {
     const at = this.used;
-    this.used += 16 * Math.ceil(count / 4);
+    this.used += 16 * Math.ceil(count / 4) + GAP;
     const missing = this.used - this.memory.buffer.byteLength;
     if (missing > 0) this.memory.grow(Math.ceil(missing / PAGE));
     return at;
