@@ -1,3 +1,5 @@
+import { collectGarbage } from './collect-garbage.js';
+
 /** Something that is measured once per round. */
 export interface Contestant {
   /** Takes one step and returns its milliseconds. */
@@ -17,6 +19,7 @@ const FEWEST = 3;
 
 /**
  * Measures contestants in turns, one step each per round, so that a slow minute of the machine hits all alike.
+ * Garbage is collected between the turns, outside of the measurement.
  *
  * @returns The milliseconds of every contestant's rounds.
  */
@@ -37,7 +40,9 @@ export async function roundRobin(
   const samples: number[][] = contestants.map(() => []);
   for (let round = 0; round < rounds; round++) {
     for (const [i, contestant] of contestants.entries()) {
-      if (isTurn(round, rounds, turns[i]!)) samples[i]!.push(await contestant.time());
+      if (!isTurn(round, rounds, turns[i]!)) continue;
+      collectGarbage();
+      samples[i]!.push(await contestant.time());
     }
   }
   return samples;
