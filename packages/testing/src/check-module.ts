@@ -20,7 +20,10 @@ export type ModuleLaws = Readonly<
  *
  * @throws TypeError when the module exports no factory.
  */
-export function checkModule(exports: Readonly<Record<string, unknown>>, options: RunOptions = {}): Report[] {
+export async function checkModule(
+  exports: Readonly<Record<string, unknown>>,
+  options: RunOptions = {},
+): Promise<Report[]> {
   const laws = (exports['laws'] ?? {}) as ModuleLaws;
   const reports: Report[] = [];
   for (const [name, value] of Object.entries(exports)) {
@@ -29,13 +32,15 @@ export function checkModule(exports: Readonly<Record<string, unknown>>, options:
     const claims = { name, ...laws[name], ...options };
     switch (kindOf(factory)) {
       case 'projector':
-        reports.push(checkProjector(factory as () => Projector, claims as ProjectorLawOptions<{ density: number }>));
+        reports.push(
+          await checkProjector(factory as () => Projector, claims as ProjectorLawOptions<{ density: number }>),
+        );
         break;
       case 'rule':
-        reports.push(checkRule(factory as () => Rule, claims as RuleLawOptions<never>));
+        reports.push(await checkRule(factory as () => Rule, claims as RuleLawOptions<never>));
         break;
       case 'combine':
-        reports.push(checkCombine(factory as () => Combine, claims as CombineLawOptions<never>));
+        reports.push(await checkCombine(factory as () => Combine, claims as CombineLawOptions<never>));
         break;
     }
   }

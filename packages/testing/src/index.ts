@@ -48,5 +48,4 @@ export type { ProjectorClaims, ProjectorFactory, ProjectorLawOptions } from './p
 export { explainFailure, formatReport, type LawResult, type Report } from './report.js';
 export { checkRule, RULE_LAWS } from './rule/check-rule.js';
 export type { Recursion, RuleClaims, RuleFactory, RuleLawOptions } from './rule/subject.js';
-export { DEFAULT_RUNS, DEFAULT_SEED, type RunOptions } from './run-laws.js';
-export { type AsyncLaw, DEFAULT_ASYNC_RUNS } from './run-laws-async.js';
+export { DEFAULT_OPTIMIZER_RUNS, DEFAULT_RUNS, DEFAULT_SEED, type RunOptions } from './run-laws.js';

@@ -22,10 +22,15 @@ export interface Law<Subject, Example = unknown> {
   /** What a run draws. */
   example(subject: Subject): Arbitrary<Example>;
   /**
-   * Throws a {@link BrokenLaw} when the law does not hold for an example. Called inside `tf.tidy`. `fc.pre(false)` passes
-   * over an example to which the law does not apply.
+   * The check frees its tensors itself, and what it leaves is a leak. Default false: whatever it makes is freed after it,
+   * as by `tf.tidy`.
    */
-  check(subject: Subject, example: Example): void;
+  readonly freesItself?: boolean;
+  /**
+   * Throws a {@link BrokenLaw} when the law does not hold for an example. `fc.pre(false)` passes over an example to which
+   * the law does not apply. Numbers are read with `await`, since some backends cannot wait for their device.
+   */
+  check(subject: Subject, example: Example): Promise<void> | void;
 }
 
 /** A law does not hold. The message says what was expected and what was found, in numbers. */
@@ -44,4 +49,9 @@ export function require(condition: boolean, message: () => string): void {
 /** Keeps the type of the example between `example` and `check` while laws of all kinds share one list. */
 export function law<Subject, Example>(definition: Law<Subject, Example>): Law<Subject> {
   return definition as unknown as Law<Subject>;
+}
+
+/** The same for laws of whole optimizers, which own their state. */
+export function optimizerLaw<Subject, Example>(definition: Law<Subject, Example>): Law<Subject> {
+  return law({ ...definition, freesItself: true });
 }

@@ -1,13 +1,14 @@
-import { getBackend, memory, tidy } from '@tensorflow/tfjs-core';
+import { getBackend } from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { BrokenLaw, type Law } from './law.js';
 import type { LawResult, Report } from './report.js';
 import { smallerShapes } from './smaller-shapes.js';
+import { tryExample } from './try-example.js';
 
 export interface RunOptions {
   /** Seed of all examples. Default 1, so that a suite draws the same examples every time it runs. */
   readonly seed?: number;
-  /** Examples per law. Default 25. */
+  /** Examples per law. Default 25, for whole optimizers and kernels 10. */
   readonly numRuns?: number;
   /** Stop at the first broken law. Default false. */
   readonly bail?: boolean;
@@ -15,17 +16,19 @@ export interface RunOptions {
 
 export const DEFAULT_SEED = 1;
 export const DEFAULT_RUNS = 25;
+/** Runs of whole optimizers take longer than those of single parts. */
+export const DEFAULT_OPTIMIZER_RUNS = 10;
 
 /** Tries laws in their order. A law is left out when one that it needs is broken. */
-export function runLaws<Subject>(
+export async function runLaws<Subject>(
   name: string,
   laws: readonly Law<Subject>[],
   subject: Subject,
   options: RunOptions = {},
-): Report {
+): Promise<Report> {
   const results = new Map<string, LawResult>();
   for (const law of laws) {
-    const result = runLaw(law, subject, options, results);
+    const result = await runLaw(law, subject, options, results);
     results.set(law.name, result);
     if (options.bail && result.status === 'failed') break;
   }
@@ -40,26 +43,26 @@ export function runLaws<Subject>(
 }
 
 /** Tries one law. `before` holds the results of the laws that came before it. */
-export function runLaw<Subject>(
+export async function runLaw<Subject>(
   law: Law<Subject>,
   subject: Subject,
-  { seed = DEFAULT_SEED, numRuns = DEFAULT_RUNS }: RunOptions = {},
+  { seed = DEFAULT_SEED, numRuns = law.freesItself ? DEFAULT_OPTIMIZER_RUNS : DEFAULT_RUNS }: RunOptions = {},
   before: ReadonlyMap<string, LawResult> = new Map(),
-): LawResult {
+): Promise<LawResult> {
   const about = { law: law.name, formula: law.formula, why: law.why, seed };
   const reason = reasonToSkip(law, subject, before);
   if (reason !== null) return { ...about, status: 'skipped', runs: 0, reason };
-  const property = fc.property(law.example(subject), example => tryExample(law, subject, example));
-  const details = fc.check(property, parameters(law, seed, numRuns));
+  const property = fc.asyncProperty(law.example(subject), example => tryExample(law, subject, example));
+  const details = await fc.check(property, parameters(law, seed, numRuns));
   const result = summarize(about, details);
   if (result.status !== 'failed') return result;
   const shrunk = { example: result.counterexample, error: details.errorInstance };
-  const { example, error } = toSmallestShape(law, subject, shrunk, seed);
+  const { example, error } = await toSmallestShape(law, subject, shrunk, seed);
   return { ...result, message: messageOf(error), counterexample: example };
 }
 
 /** The parameters of fast-check for a law. */
-export function parameters(
+function parameters(
   { effort = 1 }: Pick<Law<never>, 'effort'>,
   seed: number,
   numRuns: number,
@@ -68,7 +71,7 @@ export function parameters(
 }
 
 /** What fast-check found, as the result of a law. */
-export function summarize(
+function summarize(
   about: Pick<LawResult, 'law' | 'formula' | 'why' | 'seed'>,
   details: fc.RunDetails<[unknown]>,
 ): LawResult {
@@ -105,14 +108,6 @@ export function reasonToSkip<Subject>(
   return broken === undefined ? null : `it follows from "${broken}", which is broken`;
 }
 
-/** Checks one example; whatever it does, no tensor outlives it. */
-function tryExample<Subject>(law: Law<Subject>, subject: Subject, example: unknown): void {
-  const { numTensors } = memory();
-  tidy(() => law.check(subject, example));
-  const left = memory().numTensors - numTensors;
-  if (left !== 0) throw new BrokenLaw(`${left} tensors outlive tf.tidy; tf.keep or tf.variable must not be used here`);
-}
-
 interface Failure {
   readonly example: unknown;
   readonly error: unknown;
@@ -126,14 +121,19 @@ const OTHER_PARTS = 12;
  * every smaller shape, smallest first, each with the parts that failed and with some others, and so ends at the smallest
  * shape on which any of them fails. Laws that take long for a single example are left as they are.
  */
-function toSmallestShape<Subject>(law: Law<Subject>, subject: Subject, failure: Failure, seed: number): Failure {
-  if (typeof law.effort === 'number' && law.effort < 0.5) return failure;
+async function toSmallestShape<Subject>(
+  law: Law<Subject>,
+  subject: Subject,
+  failure: Failure,
+  seed: number,
+): Promise<Failure> {
+  if (law.freesItself || (typeof law.effort === 'number' && law.effort < 0.5)) return failure;
   const others = fc.sample(law.example(subject), { seed, numRuns: OTHER_PARTS }) as object[];
   for (const shape of smallerShapes(failure.example)) {
     for (const parts of [failure.example as object, ...others]) {
       const example = { ...parts, shape };
       try {
-        tryExample(law, subject, example);
+        await tryExample(law, subject, example);
       } catch (error) {
         if (!fc.PreconditionFailure.isFailure(error)) return { example, error };
       }

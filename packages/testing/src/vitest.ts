@@ -1,6 +1,6 @@
 import { COMBINE_LAWS } from './combine/laws.js';
 import { type CombineFactory, type CombineLawOptions, combineSubject } from './combine/subject.js';
-import { type DescribeOptions, describeAsyncSuite, describeSuite } from './describe-suite.js';
+import { type DescribeOptions, describeSuite } from './describe-suite.js';
 import { KERNEL_LAWS, type KernelLawOptions } from './kernel/check-kernels.js';
 import type { Algebra } from './optimizer/algebra.js';
 import { OPTIMIZER_LAWS, type OptimizerLawOptions } from './optimizer/check-optimizer.js';
@@ -40,7 +40,7 @@ export function describeCombineLaws<Options = Readonly<Record<string, never>>>(
 
 /** A vitest suite of the laws of optimizers; see {@link checkOptimizer} for the same without vitest. */
 export function describeOptimizerLaws(algebra: Algebra, options: OptimizerLawOptions & DescribeOptions = {}): void {
-  describeAsyncSuite(options.name ?? 'laws of optimizers', OPTIMIZER_LAWS, algebra, options);
+  describeSuite(options.name ?? 'laws of optimizers', OPTIMIZER_LAWS, algebra, options);
 }
 
 /** A vitest suite that compares fused kernels with the reference; see {@link checkKernels} for the same without vitest. */
@@ -50,5 +50,5 @@ export function describeKernelLaws(
   options: KernelLawOptions & DescribeOptions = {},
 ): void {
   const subject = { reference, fused, rules: options.rules ?? {} };
-  describeAsyncSuite(options.name ?? 'laws of kernels', KERNEL_LAWS, subject, options);
+  describeSuite(options.name ?? 'laws of kernels', KERNEL_LAWS, subject, options);
 }

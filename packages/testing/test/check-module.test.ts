@@ -12,9 +12,9 @@ beforeAll(async () => {
 });
 
 describe('checkModule', () => {
-  it('finds the factories among the exports and uses what the module claims', () => {
+  it('finds the factories among the exports and uses what the module claims', async () => {
     const laws = { columns: { parameters: 'at least 1 axis' as const }, sgd: { descent: 'gradient' as const } };
-    const reports = checkModule(
+    const reports = await checkModule(
       { columns: projectors.columns, sgd, laws, limit: 3, text: () => 'no part' },
       { numRuns: 4 },
     );
@@ -25,8 +25,8 @@ describe('checkModule', () => {
     expect(reports[1]!.results.find(({ law }) => law === 'descent (E.1, E.2)')?.status).toBe('passed');
   });
 
-  it('says so when there is nothing to check', () => {
-    expect(() => checkModule({ limit: 3 })).toThrow(/exports limit, expected a function/);
+  it('says so when there is nothing to check', async () => {
+    await expect(checkModule({ limit: 3 })).rejects.toThrow(/exports limit, expected a function/);
   });
 
   it('reads a file', async ({ task }) => {
@@ -53,19 +53,19 @@ describe('a failure', () => {
     return { ...right, up };
   };
 
-  it('names the law, the smallest shape and the numbers, and repeats with its seed', () => {
-    const report = checkProjector(scaled, { seed: 5 });
+  it('names the law, the smallest shape and the numbers, and repeats with its seed', async () => {
+    const report = await checkProjector(scaled, { seed: 5 });
     const broken = report.results.find(({ status }) => status === 'failed')!;
     expect(broken.law).toBe('down ∘ up = id');
     expect(broken.counterexample).toMatchObject({ shape: [1, 1] });
     expect(broken.message).toMatch(/^down\(up\(X\)\): is .*, expected .*\(difference .*, allowed .*\)$/);
     expect(explainFailure(broken, report.subject)).toContain('repeat with { seed: 5 }');
     expect(formatReport(report)).toContain('it follows from "down ∘ up = id", which is broken');
-    expect(checkProjector(scaled, { seed: 5 })).toEqual(report);
-    expect(checkProjector(scaled, { seed: 6 }).passed).toBe(false);
+    expect(await checkProjector(scaled, { seed: 5 })).toEqual(report);
+    expect((await checkProjector(scaled, { seed: 6 })).passed).toBe(false);
   });
 
-  it('is shrunk to the smallest shape also where two dimensions must shrink together', () => {
+  it('is shrunk to the smallest shape also where two dimensions must shrink together', async () => {
     // Wrong only for shapes with more than 6 entries.
     const factory = ({ density }: { readonly density: number }): ReturnType<typeof projectors.columns> => {
       const right = projectors.columns({ density });
@@ -74,7 +74,7 @@ describe('a failure', () => {
         up: (x, basis, site) => (site.shape[0]! * site.shape[1]! > 6 ? scaled({ density }) : right).up(x, basis, site),
       };
     };
-    const broken = checkProjector(factory, { bail: true }).results.at(-1)!;
+    const broken = (await checkProjector(factory, { bail: true })).results.at(-1)!;
     const [m, n] = (broken.counterexample as { shape: [number, number] }).shape;
     expect(m * n).toBe(7);
   });

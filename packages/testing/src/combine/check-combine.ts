@@ -7,7 +7,7 @@ import { type CombineFactory, type CombineLawOptions, combineSubject } from './s
 export function checkCombine<Options = Readonly<Record<string, never>>>(
   factory: CombineFactory<Options>,
   options: CombineLawOptions<Options> = {},
-): Report {
+): Promise<Report> {
   const subject = combineSubject(factory, options);
   return runLaws(options.name ?? `combine ${subject.kind}`, COMBINE_LAWS, subject, options);
 }

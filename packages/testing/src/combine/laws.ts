@@ -23,12 +23,12 @@ export const COMBINE_LAWS: readonly Law<CombineSubject>[] = [
     formula: 'apply returns a direction and the next value of every slot of state(), all finite',
     why: 'Memory is planned and checkpoints are read by this declaration.',
     example: combineExamples,
-    check: (subject: CombineSubject, { shape, options, seed }) => {
+    check: async (subject: CombineSubject, { shape, options, seed }) => {
       const run = new CombineRun(subject.create(options), shape);
       for (let t = 0; t < 3; t++) {
         const g = normals(shape, seed, `g${t}`);
         const lifted = normals(shape, seed, `lifted${t}`);
-        const direction = run.apply({ g, lifted, residual: g, residualDirection: g.map(Math.sign) });
+        const direction = await run.apply({ g, lifted, residual: g, residualDirection: g.map(Math.sign) });
         requireFinite(`the direction of step ${t + 1}`, direction);
       }
     },
@@ -38,7 +38,7 @@ export const COMBINE_LAWS: readonly Law<CombineSubject>[] = [
     formula: 'options survive JSON, name the rule of the residual, and make an equal combine',
     why: 'Configuration files and checkpoints hold nothing else.',
     example: combineExamples,
-    check: (subject: CombineSubject, { options }) => {
+    check: async (subject: CombineSubject, { options }) => {
       const combine = subject.create(options);
       const text = JSON.stringify(combine.options);
       const again = subject.create(options);
@@ -54,11 +54,11 @@ export const COMBINE_LAWS: readonly Law<CombineSubject>[] = [
     why: 'A parameter without a gradient must not move.',
     needs: ['state as declared'],
     example: combineExamples,
-    check: (subject: CombineSubject, { shape, options }) => {
+    check: async (subject: CombineSubject, { shape, options }) => {
       const zero = new Float32Array(sizeOf(shape));
       const run = new CombineRun(subject.create(options), shape);
       for (let t = 0; t < 2; t++) {
-        const direction = run.apply({ g: zero, lifted: zero, residual: zero, residualDirection: zero });
+        const direction = await run.apply({ g: zero, lifted: zero, residual: zero, residualDirection: zero });
         requireSame('the direction', direction, zero);
       }
     },
@@ -69,12 +69,12 @@ export const COMBINE_LAWS: readonly Law<CombineSubject>[] = [
     why: 'With density 1 a hybrid must be its state-full rule.',
     needs: ['state as declared'],
     example: combineExamples,
-    check: (subject: CombineSubject, { shape, options, seed }) => {
+    check: async (subject: CombineSubject, { shape, options, seed }) => {
       const zero = new Float32Array(sizeOf(shape));
       const run = new CombineRun(subject.create(options), shape);
       for (let t = 0; t < 2; t++) {
         const lifted = normals(shape, seed, `lifted${t}`);
-        const direction = run.apply({
+        const direction = await run.apply({
           g: normals(shape, seed, `g${t}`),
           lifted,
           residual: zero,
@@ -91,12 +91,12 @@ export const COMBINE_LAWS: readonly Law<CombineSubject>[] = [
     needs: ['state as declared'],
     lifted: ({ claims }) => (claims.scale === undefined ? 'no claim scale' : null),
     example: combineExamples,
-    check: (subject: CombineSubject, { shape, options, seed }) => {
+    check: async (subject: CombineSubject, { shape, options, seed }) => {
       const zero = new Float32Array(sizeOf(shape));
       const g = normals(shape, seed, 'g');
       const found = normals(shape, seed, 'direction');
       const run = new CombineRun(subject.create(options), shape);
-      const direction = run.apply({ g, lifted: zero, residual: g, residualDirection: found });
+      const direction = await run.apply({ g, lifted: zero, residual: g, residualDirection: found });
       const expected = scaled(found, subject.claims.scale!(options));
       requireClose('the direction', direction, expected, CLOSE * maxAbs(expected));
     },
@@ -108,14 +108,14 @@ export const COMBINE_LAWS: readonly Law<CombineSubject>[] = [
     needs: ['a complete subspace is the rule (I1)'],
     lifted: ({ claims }) => (claims.mixesParts ? 'lifted by the claim mixesParts' : null),
     example: combineExamples,
-    check: (subject: CombineSubject, { shape, options, seed }) => {
+    check: async (subject: CombineSubject, { shape, options, seed }) => {
       const coin = randomKey(seed, 'inside');
       const g = normals(shape, seed, 'g');
       const inside = g.map((_, i) => (randomUniform(coin, i) < 0.5 ? 1 : 0));
       const lifted = normals(shape, seed, 'lifted').map((x, i) => x * inside[i]!);
       const residual = g.map((x, i) => x * (1 - inside[i]!));
       const run = new CombineRun(subject.create(options), shape);
-      const direction = run.apply({ g, lifted, residual, residualDirection: residual.map(Math.sign) });
+      const direction = await run.apply({ g, lifted, residual, residualDirection: residual.map(Math.sign) });
       requireSame(
         'the direction inside',
         direction.map((x, i) => x * inside[i]!),
@@ -130,13 +130,13 @@ export const COMBINE_LAWS: readonly Law<CombineSubject>[] = [
     needs: ['state as declared'],
     lifted: ({ claims }) => (claims.odd === false ? 'lifted by the claim odd: false' : null),
     example: combineExamples,
-    check: (subject: CombineSubject, { shape, options, seed }) => {
+    check: async (subject: CombineSubject, { shape, options, seed }) => {
       const combine = subject.create(options);
       const [g, lifted] = [normals(shape, seed, 'g'), normals(shape, seed, 'lifted')];
       const values = { g, lifted, residual: g, residualDirection: normals(shape, seed, 'direction') };
       const mirrored = Object.fromEntries(Object.entries(values).map(([name, x]) => [name, x.map(y => -y)]));
-      const straight = new CombineRun(combine, shape).apply(values);
-      const other = new CombineRun(combine, shape).apply(mirrored as unknown as typeof values);
+      const straight = await new CombineRun(combine, shape).apply(values);
+      const other = await new CombineRun(combine, shape).apply(mirrored as unknown as typeof values);
       requireSame('-apply(-inputs)', scaled(other, -1), straight);
     },
   }),
@@ -148,7 +148,7 @@ export const COMBINE_LAWS: readonly Law<CombineSubject>[] = [
     lifted: ({ sample }) =>
       sample.rule === null || sample.rule.type === 'subspace' ? 'no plain rule on the residual' : null,
     example: combineExamples,
-    check: (subject: CombineSubject, { shape, options, seed }) => {
+    check: async (subject: CombineSubject, { shape, options, seed }) => {
       const combine = subject.create(options);
       const { rule } = combine;
       const [m, n] = matrixView(shape);
@@ -163,14 +163,19 @@ export const COMBINE_LAWS: readonly Law<CombineSubject>[] = [
       const low = tensor2d(randomNormals(randomKey(seed, 'low'), m * rank), [m, rank]);
       const g = matMul(low, basis);
       const lifted = matMul(matMul(g, transpose(basis) as Tensor2D), basis);
-      const noise = sub(g, lifted).dataSync<'float32'>();
-      const values = g.dataSync<'float32'>();
+      const noise = await sub(g, lifted).data<'float32'>();
+      const values = await g.data<'float32'>();
       // As a composition prepares the residual of a dense projector.
       const floor = combine.tolerance * maxAbs(values);
       const residual = noise.map(x => (Math.abs(x) <= floor ? 0 : x));
-      const { direction: residualDirection } = new RuleRun(rule as never, shape).step(residual);
-      const up = lifted.dataSync<'float32'>();
-      const direction = new CombineRun(combine, shape).apply({ g: values, lifted: up, residual, residualDirection });
+      const { direction: residualDirection } = await new RuleRun(rule as never, shape).step(residual);
+      const up = await lifted.data<'float32'>();
+      const direction = await new CombineRun(combine, shape).apply({
+        g: values,
+        lifted: up,
+        residual,
+        residualDirection,
+      });
       const moved = farthest(direction, up).distance;
       requireAtMost('the largest step on a residual that is rounding noise', moved, 0, 1e-3 * Math.max(1, maxAbs(up)));
     },

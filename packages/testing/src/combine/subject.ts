@@ -1,7 +1,8 @@
 import { type Combine, interpret, type Shape, slotShape, traceCombine } from '@frugaljs/core';
-import { tensor, tidy } from '@tensorflow/tfjs-core';
+import { tensor } from '@tensorflow/tfjs-core';
 import fc, { type Arbitrary } from 'fast-check';
 import { type Parameters, shapes } from '../arbitraries/shapes.js';
+import { free, valuesOf } from '../rule/rule-run.js';
 import type { RunOptions } from '../run-laws.js';
 
 /** What a factory of combines promises. */
@@ -83,21 +84,21 @@ export class CombineRun {
     );
   }
 
-  apply(values: CombineValues): Float32Array {
+  async apply(values: CombineValues): Promise<Float32Array> {
     const { combine, shape } = this;
     const specs = combine.state(shape);
-    return tidy(() => {
-      const inputs = Object.fromEntries([
-        ...Object.entries(values).map(([name, x]) => [name, tensor(x, [...shape], 'float32')]),
-        ...Object.entries(this.slots).map(([name, x]) => [
-          name,
-          tensor(x, [...slotShape(specs[name]!.extent, shape)], 'float32'),
-        ]),
-      ]);
-      const outputs = interpret(traceCombine(combine, shape), inputs, {}, shape);
-      const { direction, ...next } = outputs;
-      this.slots = Object.fromEntries(Object.entries(next).map(([name, x]) => [name, x.dataSync<'float32'>().slice()]));
-      return direction!.dataSync<'float32'>().slice();
-    });
+    const inputs = Object.fromEntries([
+      ...Object.entries(values).map(([name, x]) => [name, tensor(x, [...shape], 'float32')]),
+      ...Object.entries(this.slots).map(([name, x]) => [
+        name,
+        tensor(x, [...slotShape(specs[name]!.extent, shape)], 'float32'),
+      ]),
+    ]);
+    const outputs = interpret(traceCombine(combine, shape), inputs, {}, shape);
+    const { direction, ...next } = await valuesOf(outputs);
+    free(inputs);
+    free(outputs);
+    this.slots = next;
+    return direction!;
   }
 }

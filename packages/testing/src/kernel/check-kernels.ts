@@ -3,7 +3,7 @@ import { dispose, memory, tensor } from '@tensorflow/tfjs-core';
 import fc, { type Arbitrary } from 'fast-check';
 import { buildComposition, type Composition, compositions, takesSignOfNoise } from '../arbitraries/compositions.js';
 import { type GradientStream, gradientStreams } from '../arbitraries/gradient-streams.js';
-import { require } from '../law.js';
+import { type Law, optimizerLaw, require } from '../law.js';
 import { requireSame } from '../numerics/closeness.js';
 import { type Algebra, COORDINATE, composed, DENSE, type GroupSettings } from '../optimizer/algebra.js';
 import {
@@ -15,8 +15,7 @@ import {
   startValues,
 } from '../optimizer/trajectory.js';
 import type { Report } from '../report.js';
-import type { RunOptions } from '../run-laws.js';
-import { type AsyncLaw, asyncLaw, runLawsAsync } from '../run-laws-async.js';
+import { type RunOptions, runLaws } from '../run-laws.js';
 
 /** Two ways to run the same compositions. */
 export interface KernelSubject {
@@ -58,8 +57,8 @@ const examples = (dense: boolean): Arbitrary<Example> =>
     .filter(({ composition }) => !takesSignOfNoise(composition));
 
 /** Every law of fused kernels. */
-export const KERNEL_LAWS: readonly AsyncLaw<KernelSubject>[] = [
-  asyncLaw({
+export const KERNEL_LAWS: readonly Law<KernelSubject>[] = [
+  optimizerLaw({
     name: 'same steps on whole parameters',
     formula: 'every rule, on 0 to 3 axes of any size: fused = reference, up to float32 rounding',
     why: 'One definition runs on many machines only if all machines agree.',
@@ -71,14 +70,14 @@ export const KERNEL_LAWS: readonly AsyncLaw<KernelSubject>[] = [
         stream: gradientStreams({ parameters: 1 }),
         settings,
       }),
-    check: ({ reference, fused, rules }: KernelSubject, { rule, shape, stream, settings: group }) => {
+    check: async ({ reference, fused, rules }: KernelSubject, { rule, shape, stream, settings: group }) => {
       const one = { ...stream, shapes: { a: shape } };
       const ruleOf = (algebra: Algebra): Rule => rules[rule]?.() ?? algebra.rules[rule as keyof Algebra['rules']]!();
-      const expected = follow(one, composed(reference, ruleOf(reference), group));
-      requireSamePath(rule, follow(one, composed(fused, ruleOf(fused), group)), expected, 1e-5);
+      const expected = await follow(one, composed(reference, ruleOf(reference), group));
+      requireSamePath(rule, await follow(one, composed(fused, ruleOf(fused), group)), expected, 1e-5);
     },
   }),
-  asyncLaw({
+  optimizerLaw({
     name: 'same steps in coordinate splits',
     formula: 'nested splits along coordinates: fused = reference, up to float32 rounding',
     why: 'Every entry must meet its own rule and its own state, in one pass.',
@@ -86,7 +85,7 @@ export const KERNEL_LAWS: readonly AsyncLaw<KernelSubject>[] = [
     example: () => examples(false),
     check: sameSteps(5e-6),
   }),
-  asyncLaw({
+  optimizerLaw({
     name: 'same steps with dense projectors',
     formula: 'splits by dense subspaces: fused = reference, up to float32 rounding of the matrix products',
     why: 'down, rule, up and the epilogue are put together in another way than in the reference.',
@@ -94,39 +93,40 @@ export const KERNEL_LAWS: readonly AsyncLaw<KernelSubject>[] = [
     example: () => examples(true),
     check: sameSteps(1e-3),
   }),
-  asyncLaw({
+  optimizerLaw({
     name: 'writes nothing but its own',
     formula: 'gradients and every tensor that shares a buffer with a parameter keep their values',
     why: 'In-place kernels must copy first where somebody else holds the buffer.',
     example: () => examples(false),
-    check: ({ fused }: KernelSubject, { composition, stream }) => {
+    check: async ({ fused }: KernelSubject, { composition, stream }) => {
       const variables = makeVariables(stream, startValues(stream));
       const optimizer = composed(fused, buildComposition(fused, composition));
       for (let step = 0; step < stream.steps; step++) {
         const held = variables.map(v => v.clone());
-        const before = held.map(x => x.dataSync().slice());
+        const before = await Promise.all(held.map(async x => (await x.data()).slice()));
         const values = gradientValues(stream, step);
         const gradients = Object.fromEntries(
           Object.entries(values).map(([name, g]) => [name, tensor(g.slice(), [...stream.shapes[name]!], 'float32')]),
         );
         optimizer.applyGradients(gradients);
-        for (const [name, g] of Object.entries(gradients))
-          requireSame(`the gradient of "${name}"`, g.dataSync(), values[name]!);
-        held.forEach((x, i) => {
-          requireSame(`a clone of "${variables[i]!.name}" taken before step ${step + 1}`, x.dataSync(), before[i]!);
-        });
+        for (const [name, g] of Object.entries(gradients)) {
+          requireSame(`the gradient of "${name}"`, await g.data(), values[name]!);
+        }
+        for (const [i, x] of held.entries()) {
+          requireSame(`a clone of "${variables[i]!.name}" taken before step ${step + 1}`, await x.data(), before[i]!);
+        }
         dispose([held, gradients]);
       }
       optimizer.dispose();
       dispose(variables);
     },
   }),
-  asyncLaw({
+  optimizerLaw({
     name: 'memory settles',
     formula: 'bytes and tensors do not grow from one step to the next within an epoch',
     why: 'Kernels that keep scratch buffers per step exhaust a heap that never shrinks.',
     example: () => examples(false),
-    check: ({ fused }: KernelSubject, { composition, stream }) => {
+    check: async ({ fused }: KernelSubject, { composition, stream }) => {
       const variables = makeVariables(stream, startValues(stream));
       // One epoch only: a refresh may change what state there is.
       const optimizer = composed(fused, buildComposition(fused, unmoving(composition)));
@@ -147,10 +147,10 @@ export const KERNEL_LAWS: readonly AsyncLaw<KernelSubject>[] = [
   }),
 ];
 
-function sameSteps(tolerance: number): (subject: KernelSubject, example: Example) => void {
-  return ({ reference, fused }, { composition, stream, settings: group }) => {
-    const expected = follow(stream, composed(reference, buildComposition(reference, composition), group));
-    const found = follow(stream, composed(fused, buildComposition(fused, composition), group));
+function sameSteps(tolerance: number): (subject: KernelSubject, example: Example) => Promise<void> {
+  return async ({ reference, fused }, { composition, stream, settings: group }) => {
+    const expected = await follow(stream, composed(reference, buildComposition(reference, composition), group));
+    const found = await follow(stream, composed(fused, buildComposition(fused, composition), group));
     requireSamePath('fused', found, expected, tolerance);
   };
 }
@@ -175,5 +175,5 @@ function unmoving(composition: Composition): Composition {
  */
 export function checkKernels(reference: Algebra, fused: Algebra, options: KernelLawOptions = {}): Promise<Report> {
   const subject = { reference, fused, rules: options.rules ?? {} };
-  return runLawsAsync(options.name ?? 'kernels', KERNEL_LAWS, subject, options);
+  return runLaws(options.name ?? 'kernels', KERNEL_LAWS, subject, options);
 }

@@ -1,6 +1,6 @@
 import { type Projector, type Rule, randomKey } from '@frugaljs/core';
+import { type Law, optimizerLaw } from '../law.js';
 import { orthonormalRows } from '../numerics/orthonormal.js';
-import { type AsyncLaw, asyncLaw } from '../run-laws-async.js';
 import { type Algebra, composed, type LawfulOptimizer, NEVER, RATE } from './algebra.js';
 import { only, reductionExamples } from './reduction-examples.js';
 import { follow, gradientValues, requireSamePath, startValues, type Values, withShapes } from './trajectory.js';
@@ -12,15 +12,15 @@ function basis(n: number, r: number, seed: number): number[][] {
 }
 
 /** Reductions that follow from how the subspace is described (algorithms D4), by number. */
-export const BASIS_REDUCTION_LAWS: readonly AsyncLaw<Algebra>[] = [
-  asyncLaw({
+export const BASIS_REDUCTION_LAWS: readonly Law<Algebra>[] = [
+  optimizerLaw({
     name: 'I5: momentum does not notice a rotation',
     formula: 'SGDM in an orthonormal basis of full rank, also a moving one with transport, is SGDM',
     why: 'State must be carried to the new basis with the right change of basis.',
     example: reductionExamples,
-    check: (algebra: Algebra, { stream, every, seed }) => {
+    check: async (algebra: Algebra, { stream, every, seed }) => {
       const { one, n } = only(stream);
-      const expected = follow(one, composed(algebra, algebra.rules.sgdm()));
+      const expected = await follow(one, composed(algebra, algebra.rules.sgdm()));
       for (const moves of [false, true]) {
         const projector = algebra.projectors.given({
           kind: 'right',
@@ -28,16 +28,21 @@ export const BASIS_REDUCTION_LAWS: readonly AsyncLaw<Algebra>[] = [
         });
         const refresh = moves ? { every } : NEVER;
         const use = algebra.subspace({ projector, rule: algebra.rules.sgdm(), refresh, onRefresh: 'transport' });
-        requireSamePath(moves ? 'moving basis' : 'fixed basis', follow(one, composed(algebra, use)), expected, 2e-5);
+        requireSamePath(
+          moves ? 'moving basis' : 'fixed basis',
+          await follow(one, composed(algebra, use)),
+          expected,
+          2e-5,
+        );
       }
     },
   }),
-  asyncLaw({
+  optimizerLaw({
     name: 'I7: a permutation matrix is a choice of coordinates',
     formula: 'dense basis of unit vectors on the right = columns, on the left = rows, with the same indices',
     why: 'The side of a dense projector and the axis of a coordinate projector must mean the same.',
     example: reductionExamples,
-    check: (algebra: Algebra, { stream, seed }) => {
+    check: async (algebra: Algebra, { stream, seed }) => {
       const { one, m, n } = only(stream);
       for (const [kind, matrixKind, count] of [
         ['columns', 'right', n],
@@ -56,19 +61,19 @@ export const BASIS_REDUCTION_LAWS: readonly AsyncLaw<Algebra>[] = [
         const asIndices = use(algebra.projectors.given({ kind, indices: () => indices }));
         requireSamePath(
           kind,
-          follow(one, composed(algebra, asMatrix)),
-          follow(one, composed(algebra, asIndices)),
+          await follow(one, composed(algebra, asMatrix)),
+          await follow(one, composed(algebra, asIndices)),
           1e-6,
         );
       }
     },
   }),
-  asyncLaw({
+  optimizerLaw({
     name: 'I8: order and sign of basis vectors do not matter',
     formula: 'AdamW in the basis P D Q with signs D and a permutation Q takes the steps of AdamW in P',
     why: 'Singular vectors are known only up to sign; a run must not depend on it.',
     example: reductionExamples,
-    check: (algebra: Algebra, { stream, seed }) => {
+    check: async (algebra: Algebra, { stream, seed }) => {
       const { one, n } = only(stream);
       const straight = basis(n, Math.max(1, n - 1), seed);
       const turned = straight.map(row => row.map((x, k) => (k % 2 === 0 ? -x : x)).reverse());
@@ -80,18 +85,18 @@ export const BASIS_REDUCTION_LAWS: readonly AsyncLaw<Algebra>[] = [
           combine: algebra.residual(algebra.rules.sgd()),
           refresh: NEVER,
         });
-      const found = follow(one, composed(algebra, use(turned)));
-      requireSamePath('turned basis', found, follow(one, composed(algebra, use(straight))), 2e-5);
+      const found = await follow(one, composed(algebra, use(turned)));
+      requireSamePath('turned basis', found, await follow(one, composed(algebra, use(straight))), 2e-5);
     },
   }),
-  asyncLaw({
+  optimizerLaw({
     name: 'I9: blocks of one entry are Adam',
     formula:
       'a second moment shared by one entry (AdaLayer per tensor on 1 × 1, per row on m × 1, per column on 1 × n, Adam-mini likewise and per element) is AdamW',
     why: 'The mean must be taken over the block that is named; over another axis, layers of one output show it first.',
     lifted: ({ rules }) => (rules.adaLayer || rules.adamMini ? null : 'the algebra has neither adaLayer nor adamMini'),
     example: reductionExamples,
-    check: (algebra: Algebra, { stream, weightDecay, seed }) => {
+    check: async (algebra: Algebra, { stream, weightDecay, seed }) => {
       const { m, n } = only(stream);
       const { rules } = algebra;
       const options = { beta1: [0.9, 0][seed % 2]!, beta2: 0.95, epsilon: 1e-8 };
@@ -102,32 +107,32 @@ export const BASIS_REDUCTION_LAWS: readonly AsyncLaw<Algebra>[] = [
         ['element', [m, n]],
       ] as const) {
         const one = withShapes(stream, { a: shape });
-        const expected = follow(one, composed(algebra, rules.adamW(options), { weightDecay }));
+        const expected = await follow(one, composed(algebra, rules.adamW(options), { weightDecay }));
         const sharing: readonly (Rule | undefined)[] = [
           block === 'element' ? undefined : rules.adaLayer?.({ ...options, per: block }),
           rules.adamMini?.({ ...options, block }),
         ];
         for (const rule of sharing) {
           if (rule === undefined) continue;
-          const found = follow(one, composed(algebra, rule, { weightDecay }));
+          const found = await follow(one, composed(algebra, rule, { weightDecay }));
           requireSamePath(`${rule.kind}, one ${block} of [${shape}] each`, found, expected, 1e-6);
         }
       }
     },
   }),
-  asyncLaw({
+  optimizerLaw({
     name: 'I12: LoRA with a frozen basis is GaLore',
     formula: 'W = W₀ + s B Aᵀ with orthonormal A, training B by SGD, is SGD in the subspace of A with the rate s²η',
     why: 'down and up must be the same matrix, transposed.',
     example: reductionExamples,
-    check: (algebra: Algebra, { stream, seed }) => {
+    check: async (algebra: Algebra, { stream, seed }) => {
       const { one, m, n } = only(stream);
       const r = Math.max(1, n - 1);
       const a = basis(n, r, seed);
       const s = 2;
       const projector = algebra.projectors.given({ kind: 'right', basis: () => a });
       const use = algebra.subspace({ projector, rule: algebra.rules.sgd(), refresh: NEVER });
-      const found = follow(one, composed(algebra, use, { lrScale: s * s }));
+      const found = await follow(one, composed(algebra, use, { lrScale: s * s }));
       const w = Float64Array.from(startValues(one)['a']!);
       const expected = Array.from({ length: one.steps }, (_, step): Values => {
         const g = gradientValues(one, step)['a']!;
@@ -140,12 +145,12 @@ export const BASIS_REDUCTION_LAWS: readonly AsyncLaw<Algebra>[] = [
       requireSamePath('SGD', found, expected, 1e-5);
     },
   }),
-  asyncLaw({
+  optimizerLaw({
     name: 'I13: permuting rows permutes the update',
     formula: 'rows of W, G and of the index list permuted alike ⟹ the update is permuted, bit for bit',
     why: 'The order of neurons is arbitrary; state attached to the wrong coordinate shows here.',
     example: reductionExamples,
-    check: (algebra: Algebra, { stream, seed }) => {
+    check: async (algebra: Algebra, { stream, seed }) => {
       const { one, m, n } = only(stream);
       const order = [...Array(m).keys()].sort((i, j) => ((seed >> i) & 1) - ((seed >> j) & 1) || j - i);
       const permute = (x: Float32Array): Float32Array =>
@@ -161,8 +166,8 @@ export const BASIS_REDUCTION_LAWS: readonly AsyncLaw<Algebra>[] = [
           }),
         );
       const chosen = [0, m - 1];
-      const expected = follow(one, use(chosen)).map(({ a }) => ({ a: permute(a!) }));
-      const found = follow(one, use(chosen.map(row => order.indexOf(row))), {
+      const expected = (await follow(one, use(chosen))).map(({ a }) => ({ a: permute(a!) }));
+      const found = await follow(one, use(chosen.map(row => order.indexOf(row))), {
         gradients: step => ({ a: permute(gradientValues(one, step)['a']!) }),
         start: { a: permute(startValues(one)['a']!) },
       });

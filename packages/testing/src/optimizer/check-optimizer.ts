@@ -1,6 +1,6 @@
+import type { Law } from '../law.js';
 import type { Report } from '../report.js';
-import type { RunOptions } from '../run-laws.js';
-import { type AsyncLaw, runLawsAsync } from '../run-laws-async.js';
+import { type RunOptions, runLaws } from '../run-laws.js';
 import type { Algebra } from './algebra.js';
 import { BASIS_REDUCTION_LAWS } from './basis-reduction-laws.js';
 import { CONTINUITY_LAWS } from './continuity-laws.js';
@@ -15,7 +15,7 @@ export interface OptimizerLawOptions extends RunOptions {
 }
 
 /** Every law of optimizers, in the order in which they are tried. */
-export const OPTIMIZER_LAWS: readonly AsyncLaw<Algebra>[] = [
+export const OPTIMIZER_LAWS: readonly Law<Algebra>[] = [
   ...SCHEDULE_LAWS,
   ...DENSITY_REDUCTION_LAWS,
   ...BASIS_REDUCTION_LAWS,
@@ -26,5 +26,5 @@ export const OPTIMIZER_LAWS: readonly AsyncLaw<Algebra>[] = [
 
 /** Tries the laws of optimizers on compositions built from an algebra, on the current tfjs backend. */
 export function checkOptimizer(algebra: Algebra, options: OptimizerLawOptions = {}): Promise<Report> {
-  return runLawsAsync(options.name ?? 'optimizer', OPTIMIZER_LAWS, algebra, options);
+  return runLaws(options.name ?? 'optimizer', OPTIMIZER_LAWS, algebra, options);
 }

@@ -2,9 +2,8 @@ import { dispose, tensor } from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { buildComposition, type Composition, compositions } from '../arbitraries/compositions.js';
 import { type GradientStream, gradientStreams } from '../arbitraries/gradient-streams.js';
-import { require } from '../law.js';
+import { type Law, optimizerLaw, require } from '../law.js';
 import { requireFinite, requireSame } from '../numerics/closeness.js';
-import { type AsyncLaw, asyncLaw } from '../run-laws-async.js';
 import { type Algebra, composed, type SavedTensor } from './algebra.js';
 import {
   applyStep,
@@ -13,6 +12,7 @@ import {
   makeVariables,
   requireSamePath,
   startValues,
+  type Values,
   valuesOf,
 } from './trajectory.js';
 
@@ -25,29 +25,28 @@ const examples = (): fc.Arbitrary<Example> =>
   fc.record({ composition: compositions(), stream: gradientStreams({ parameters: 2, steps: 9 }) });
 
 /** Laws of random nested compositions: they train, leave no trace and go on after saving. */
-export const CONTINUITY_LAWS: readonly AsyncLaw<Algebra>[] = [
-  asyncLaw({
+export const CONTINUITY_LAWS: readonly Law<Algebra>[] = [
+  optimizerLaw({
     name: 'any composition works',
     formula: 'every expression of the algebra takes finite, repeatable steps and leaves gradients as they are',
     why: 'Closure is the promise: a split can stand wherever a rule can.',
     effort: 3,
     example: examples,
-    check: (algebra: Algebra, { composition, stream }) => {
-      const run = (): ReturnType<typeof follow> =>
-        follow(stream, composed(algebra, buildComposition(algebra, composition)));
-      const first = run();
+    check: async (algebra: Algebra, { composition, stream }) => {
+      const run = (): Promise<Values[]> => follow(stream, composed(algebra, buildComposition(algebra, composition)));
+      const first = await run();
       for (const values of first) for (const [name, x] of Object.entries(values)) requireFinite(`"${name}"`, x);
-      requireSamePath('a second run', run(), first);
+      requireSamePath('a second run', await run(), first);
     },
   }),
-  asyncLaw({
+  optimizerLaw({
     name: 'gradients untouched, nothing leaks',
     formula:
       'gradients keep their values; after dispose() as many tensors live as before; no growth while nothing moves',
     why: 'tfjs does not collect garbage: what leaks per step ends the run.',
     effort: 2,
     example: examples,
-    check: (algebra: Algebra, { composition, stream }) => {
+    check: async (algebra: Algebra, { composition, stream }) => {
       const variables = makeVariables(stream, startValues(stream));
       const optimizer = composed(algebra, buildComposition(algebra, composition));
       for (let step = 0; step < stream.steps; step++) {
@@ -58,7 +57,7 @@ export const CONTINUITY_LAWS: readonly AsyncLaw<Algebra>[] = [
         optimizer.applyGradients(gradients);
         for (const [name, g] of Object.entries(gradients)) {
           require(!g.isDisposed, () => `the gradient of "${name}" has been disposed`);
-          requireSame(`the gradient of "${name}" after the step`, g.dataSync(), values[name]!);
+          requireSame(`the gradient of "${name}" after the step`, await g.data(), values[name]!);
         }
         dispose(gradients);
       }
@@ -66,7 +65,7 @@ export const CONTINUITY_LAWS: readonly AsyncLaw<Algebra>[] = [
       dispose(variables);
     },
   }),
-  asyncLaw({
+  optimizerLaw({
     name: 'resume',
     formula:
       'state saved after any update, also in the middle of an epoch, and loaded into a new optimizer goes on bit for bit',
@@ -76,7 +75,7 @@ export const CONTINUITY_LAWS: readonly AsyncLaw<Algebra>[] = [
     check: async (algebra: Algebra, { composition, stream, at }) => {
       const cut = Math.min(at + 1, stream.steps - 1);
       const make = (): ReturnType<typeof composed> => composed(algebra, buildComposition(algebra, composition));
-      const expected = follow(stream, make());
+      const expected = await follow(stream, make());
       const variables = makeVariables(stream, startValues(stream));
       const first = make();
       for (let step = 0; step < cut; step++) applyStep(first, stream, gradientValues(stream, step));
@@ -87,10 +86,10 @@ export const CONTINUITY_LAWS: readonly AsyncLaw<Algebra>[] = [
       first.dispose();
       const second = make();
       await second.setWeights(saved);
-      const found: ReturnType<typeof follow> = [];
+      const found: Values[] = [];
       for (let step = cut; step < stream.steps; step++) {
         applyStep(second, stream, gradientValues(stream, step));
-        found.push(valuesOf(variables));
+        found.push(await valuesOf(variables));
       }
       second.dispose();
       dispose(variables);

@@ -1,6 +1,5 @@
-import { require } from '../law.js';
+import { type Law, optimizerLaw, require } from '../law.js';
 import { show } from '../numerics/closeness.js';
-import { type AsyncLaw, asyncLaw } from '../run-laws-async.js';
 import { type Algebra, COORDINATE, composed, DENSE, type LawfulOptimizer, NEVER, RATE } from './algebra.js';
 import { only, reductionExamples } from './reduction-examples.js';
 import { follow, gradientValues, requireSamePath, startValues, type Values, withShapes } from './trajectory.js';
@@ -9,13 +8,13 @@ const coordinateNames = [...COORDINATE];
 const allNames = [...COORDINATE, ...DENSE];
 
 /** Reductions that follow from what is in the subspace (algorithms D4), by number, under the conditions stated there. */
-export const DENSITY_REDUCTION_LAWS: readonly AsyncLaw<Algebra>[] = [
-  asyncLaw({
+export const DENSITY_REDUCTION_LAWS: readonly Law<Algebra>[] = [
+  optimizerLaw({
     name: 'I11: Algorithm 2 in plain numbers',
     formula: 'mⱼ ← βmⱼ + (1-β)gⱼ for j ∈ J, else 0; xⱼ ← xⱼ - α mⱼ for j ∈ J, else xⱼ - α gⱼ',
     why: 'A coordinate that comes back starts from zero momentum; one that stays keeps it (the corrected Algorithm 2).',
     example: reductionExamples,
-    check: (algebra: Algebra, { stream, every, seed }) => {
+    check: async (algebra: Algebra, { stream, every, seed }) => {
       const { one, m, n } = only({ ...stream, steps: 9 });
       const sets = Array.from({ length: 9 }, (_, epoch) => rowsOf(seed + 31 * epoch, m));
       const use = algebra.subspace({
@@ -38,17 +37,17 @@ export const DENSITY_REDUCTION_LAWS: readonly AsyncLaw<Algebra>[] = [
         }
         expected.push({ a: Float32Array.from(x) });
       }
-      requireSamePath('rows', follow(one, composed(algebra, use)), expected, 2e-6);
+      requireSamePath('rows', await follow(one, composed(algebra, use)), expected, 2e-6);
     },
   }),
-  asyncLaw({
+  optimizerLaw({
     name: 'I1: density 1 is the state-full rule',
     formula:
       'coordinate projector with ρ = 1, T = ∞ or transport: subspace(P, AdamW, residual(sign)) = AdamW, bit for bit',
     why: 'What is left over must be exactly 0, and state must follow its coordinates.',
     example: reductionExamples,
-    check: (algebra: Algebra, { stream, every, weightDecay }) => {
-      const plain = follow(stream, composed(algebra, algebra.rules.adamW(), { weightDecay }));
+    check: async (algebra: Algebra, { stream, every, weightDecay }) => {
+      const plain = await follow(stream, composed(algebra, algebra.rules.adamW(), { weightDecay }));
       for (const projector of [
         ...coordinateNames.map(name => algebra.projectors[name]({ density: 1 })),
         algebra.projectors.identity(),
@@ -66,26 +65,26 @@ export const DENSITY_REDUCTION_LAWS: readonly AsyncLaw<Algebra>[] = [
           });
           requireSamePath(
             `${projector.kind}, ${onRefresh}`,
-            follow(stream, composed(algebra, use, { weightDecay })),
+            await follow(stream, composed(algebra, use, { weightDecay })),
             plain,
           );
         }
       }
     },
   }),
-  asyncLaw({
+  optimizerLaw({
     name: 'I1b: a reset is a restart',
     formula: 'ρ = 1, T finite, reset: the rule made anew every T steps, counter included',
     why: 'State kept over a reset belongs to other coordinates; a counter kept over it has the wrong bias correction.',
     example: reductionExamples,
-    check: (algebra: Algebra, { stream, every, weightDecay }) => {
+    check: async (algebra: Algebra, { stream, every, weightDecay }) => {
       const make = (): LawfulOptimizer => composed(algebra, algebra.rules.adamW(), { weightDecay });
       let current = make();
       const restarted = (step: number): LawfulOptimizer => {
         if (step > 0 && step % every === 0) current = make();
         return current;
       };
-      const expected = follow(stream, restarted);
+      const expected = await follow(stream, restarted);
       for (const name of coordinateNames) {
         const use = algebra.subspace({
           projector: algebra.projectors[name]({ density: 1 }),
@@ -94,19 +93,23 @@ export const DENSITY_REDUCTION_LAWS: readonly AsyncLaw<Algebra>[] = [
           refresh: { every },
           onRefresh: 'reset',
         });
-        requireSamePath(`${name}, every ${every}`, follow(stream, composed(algebra, use, { weightDecay })), expected);
+        requireSamePath(
+          `${name}, every ${every}`,
+          await follow(stream, composed(algebra, use, { weightDecay })),
+          expected,
+        );
       }
     },
   }),
-  asyncLaw({
+  optimizerLaw({
     name: 'I2: density 0 is the state-free rule',
     formula: 'ρ = 0: subspace(P, AdamW, residual(rule, scale)) = rule at the rate η · scale · lrScale; decay with η',
     why: 'An empty subspace must cost nothing and change nothing; scales must not reach the decay.',
     example: reductionExamples,
-    check: (algebra: Algebra, { stream, every, weightDecay, seed }) => {
+    check: async (algebra: Algebra, { stream, every, weightDecay, seed }) => {
       const [scale, lrScale] = [[1, 0.25][seed % 2]!, [1, 0.5][(seed >> 1) % 2]!];
       for (const free of [algebra.rules.signSgd(), algebra.rules.sgd()]) {
-        const expected = follow(stream, composed(algebra, free, { weightDecay, lrScale: lrScale * scale }));
+        const expected = await follow(stream, composed(algebra, free, { weightDecay, lrScale: lrScale * scale }));
         for (const name of allNames) {
           const use = algebra.subspace({
             projector: algebra.projectors[name]({ density: 0 }),
@@ -114,21 +117,21 @@ export const DENSITY_REDUCTION_LAWS: readonly AsyncLaw<Algebra>[] = [
             combine: algebra.residual(free, { scale }),
             refresh: { every },
           });
-          const found = follow(stream, composed(algebra, use, { weightDecay, lrScale }));
+          const found = await follow(stream, composed(algebra, use, { weightDecay, lrScale }));
           requireSamePath(`${name}, ${free.kind}`, found, expected, 1e-6);
         }
       }
     },
   }),
-  asyncLaw({
+  optimizerLaw({
     name: 'I3: sign on both sides is signSGD',
     formula:
       'coordinate projector, any ρ and T: sign inside (signSGD, Lion with β₁ = 0, first Adam steps) and outside = signSGD',
     why: 'Every coordinate must be stepped on exactly once, at the same rate on both sides.',
     example: reductionExamples,
-    check: (algebra: Algebra, { stream, density, every }) => {
+    check: async (algebra: Algebra, { stream, density, every }) => {
       const { rules } = algebra;
-      const expected = follow(stream, composed(algebra, rules.signSgd()));
+      const expected = await follow(stream, composed(algebra, rules.signSgd()));
       for (const name of coordinateNames) {
         for (const [inside, gap, tolerance] of [
           [rules.signSgd(), every, 0],
@@ -141,19 +144,19 @@ export const DENSITY_REDUCTION_LAWS: readonly AsyncLaw<Algebra>[] = [
             combine: algebra.residual(rules.signSgd()),
             refresh: { every: gap },
           });
-          const found = follow(stream, composed(algebra, use));
+          const found = await follow(stream, composed(algebra, use));
           requireSamePath(`${name}, ${inside.kind} inside`, found, expected, tolerance);
         }
       }
     },
   }),
-  asyncLaw({
+  optimizerLaw({
     name: 'I4: SGD on both sides is SGD',
     formula: 'any orthonormal projector, any ρ and T: ΠG + (G - ΠG) = G',
     why: 'The two parts must share the gradient out without overlap or gap.',
     example: reductionExamples,
-    check: (algebra: Algebra, { stream, density, every }) => {
-      const expected = follow(stream, composed(algebra, algebra.rules.sgd()));
+    check: async (algebra: Algebra, { stream, density, every }) => {
+      const expected = await follow(stream, composed(algebra, algebra.rules.sgd()));
       for (const name of allNames) {
         const use = algebra.subspace({
           projector: algebra.projectors[name]({ density }),
@@ -161,16 +164,16 @@ export const DENSITY_REDUCTION_LAWS: readonly AsyncLaw<Algebra>[] = [
           combine: algebra.residual(algebra.rules.sgd(), { tolerance: 0 }),
           refresh: { every },
         });
-        requireSamePath(name, follow(stream, composed(algebra, use)), expected, 1e-5);
+        requireSamePath(name, await follow(stream, composed(algebra, use)), expected, 1e-5);
       }
     },
   }),
-  asyncLaw({
+  optimizerLaw({
     name: 'I10: blocks without a residual are BAdam',
     formula: 'blockwise, drop, reset: an optimizer for the active block alone, made anew at every switch',
     why: 'Inactive blocks must rest, keep no state and start afresh.',
     example: reductionExamples,
-    check: (algebra: Algebra, { stream, every, weightDecay, seed }) => {
+    check: async (algebra: Algebra, { stream, every, weightDecay, seed }) => {
       const names = ['w0', 'w1', 'w2', 'w3'];
       const shape = [3, 2];
       const blocks = withShapes(stream, Object.fromEntries(names.map(name => [name, shape])));
@@ -180,7 +183,7 @@ export const DENSITY_REDUCTION_LAWS: readonly AsyncLaw<Algebra>[] = [
         rule: algebra.rules.adamW(),
         refresh: { every },
       });
-      const found = follow(blocks, composed(algebra, use, { weightDecay, decayInactive: false }));
+      const found = await follow(blocks, composed(algebra, use, { weightDecay, decayInactive: false }));
       let values = startValues(blocks);
       const expected: Values[] = [];
       for (let start = 0; start < blocks.steps; start += every) {
@@ -189,7 +192,7 @@ export const DENSITY_REDUCTION_LAWS: readonly AsyncLaw<Algebra>[] = [
         const part = { ...withShapes(blocks, { [active]: shape }), steps: Math.min(every, blocks.steps - start) };
         const gradients = (step: number): Values => ({ [active]: gradientValues(blocks, start + step)[active]! });
         const before = values;
-        const moved = follow(part, composed(algebra, algebra.rules.adamW(), { weightDecay }), {
+        const moved = await follow(part, composed(algebra, algebra.rules.adamW(), { weightDecay }), {
           gradients,
           start: before,
         });
@@ -199,12 +202,12 @@ export const DENSITY_REDUCTION_LAWS: readonly AsyncLaw<Algebra>[] = [
       requireSamePath(order, found, expected);
     },
   }),
-  asyncLaw({
+  optimizerLaw({
     name: 'I14: every entry is stepped on exactly once',
     formula: 'supports of the state-full and the state-free step are disjoint and cover everything, in every epoch',
     why: 'Overlap doubles a step, a gap leaves weights untrained.',
     example: reductionExamples,
-    check: (algebra: Algebra, { stream, density, every }) => {
+    check: async (algebra: Algebra, { stream, density, every }) => {
       const ones = (value: number): Values =>
         Object.fromEntries(
           Object.entries(stream.shapes).map(([name, shape]) => [
@@ -214,7 +217,7 @@ export const DENSITY_REDUCTION_LAWS: readonly AsyncLaw<Algebra>[] = [
         );
       const sign = algebra.rules.signSgd();
       for (const name of coordinateNames) {
-        const run = (combine: ReturnType<Algebra['drop']>): Values[] =>
+        const run = (combine: ReturnType<Algebra['drop']>): Promise<Values[]> =>
           follow(
             stream,
             composed(
@@ -230,8 +233,8 @@ export const DENSITY_REDUCTION_LAWS: readonly AsyncLaw<Algebra>[] = [
             ),
             { gradients: () => ones(1), start: ones(0) },
           );
-        const inside = run(algebra.drop());
-        run(algebra.residual(sign)).forEach((values, step) => {
+        const inside = await run(algebra.drop());
+        (await run(algebra.residual(sign))).forEach((values, step) => {
           for (const [parameter, x] of Object.entries(values)) {
             const at = x.findIndex(value => value !== -(step + 1));
             require(at < 0, () =>

@@ -3,10 +3,9 @@ import { dispose } from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import type { GradientStream } from '../arbitraries/gradient-streams.js';
 import { type Objective, type ObjectiveRecipe, objective, objectiveRecipes } from '../arbitraries/objectives.js';
-import { require } from '../law.js';
+import { type Law, optimizerLaw, require } from '../law.js';
 import { EPSILON32, show } from '../numerics/closeness.js';
 import { dot } from '../numerics/vectors.js';
-import { type AsyncLaw, asyncLaw } from '../run-laws-async.js';
 import { type Algebra, COORDINATE, composed, DENSE, type ProjectorName } from './algebra.js';
 import { applyStep, makeVariables, valuesOf } from './trajectory.js';
 
@@ -36,31 +35,31 @@ const examples = (projectors: readonly ProjectorName[]): fc.Arbitrary<Example> =
   });
 
 /** Laws of descent of whole optimizers (algorithms E.3, E.4, E.5), on smooth functions with a known L. */
-export const OPTIMIZER_ENERGY_LAWS: readonly AsyncLaw<Algebra>[] = [
-  asyncLaw({
+export const OPTIMIZER_ENERGY_LAWS: readonly Law<Algebra>[] = [
+  optimizerLaw({
     name: 'rate of SGDM/SGD (E.3)',
     formula:
       'mean ‖∇f‖² ≤ (f⁰ - f*)/(αK) · (1/(1 - αL/2) + 2β/(1-β)) for every projector, α < 2/L, reset and transport',
     why: 'The whole optimizer, refreshes included, must keep what the energy argument promises.',
     effort: 3,
     example: () => examples([...COORDINATE, ...DENSE]),
-    check: (algebra: Algebra, example) => {
-      const { f, path, gradients, alpha } = descend(algebra, example, 'sgd');
+    check: async (algebra: Algebra, example) => {
+      const { f, path, gradients, alpha } = await descend(algebra, example, 'sgd');
       const mean = gradients.reduce((sum, g) => sum + dot(g, g), 0) / STEPS;
       const { step: s, momentum: b } = example;
       const bound = ((path[0]! - f.infimum) / (alpha * STEPS)) * (1 / (1 - s / 2) + (2 * b) / (1 - b));
       require(mean <= bound * 1.0001 + 1e-8, () => `mean ‖∇f‖² is ${show(mean)}, at most ${show(bound)} expected`);
     },
   }),
-  asyncLaw({
+  optimizerLaw({
     name: 'SGDM with a sign residual (E.4)',
     formula: 'β = 0: f⁺ ≤ f - Σⱼ min(α(1 - αL/2)gⱼ², α|gⱼ| - Lα²/2), whichever coordinates are inside',
     why: 'With coordinate projectors the sign of the residual descends; it must act on the residual only.',
     effort: 2,
     example: () => examples(COORDINATE),
-    check: (algebra: Algebra, example) => {
+    check: async (algebra: Algebra, example) => {
       // β = 0 leaves no unseen momentum in the energy: E = f.
-      const { f, path, gradients, alpha } = descend(algebra, { ...example, momentum: 0 }, 'signSgd');
+      const { f, path, gradients, alpha } = await descend(algebra, { ...example, momentum: 0 }, 'signSgd');
       const L = f.smoothness;
       gradients.forEach((g, k) => {
         // Whichever side an entry is on, its part of the decrease is at least the smaller of the two.
@@ -75,13 +74,13 @@ export const OPTIMIZER_ENERGY_LAWS: readonly AsyncLaw<Algebra>[] = [
       });
     },
   }),
-  asyncLaw({
+  optimizerLaw({
     name: 'stochastic rate, fixed subspace (E.5)',
     formula: '(1/K)ΣE‖∇f‖² ≤ 4(f⁰-f*)/(αK) + 2Lασ² + 4L²α²κ²((1-β)/(1+β))σ_J² for αL ≤ 1/4, αLκ ≤ 1/(2√2)',
     why: 'Momentum must average noise and not add to it.',
     effort: 0.4,
     example: () => fc.tuple(examples(COORDINATE), fc.nat({ max: 999 })).map(([e, seed]) => ({ ...e, seed })),
-    check: (algebra: Algebra, example) => {
+    check: async (algebra: Algebra, example) => {
       const b = example.momentum;
       const kappa = b / (1 - b);
       const step = Math.min(0.25, kappa === 0 ? 0.25 : 1 / (2 * Math.SQRT2 * kappa));
@@ -97,7 +96,7 @@ export const OPTIMIZER_ENERGY_LAWS: readonly AsyncLaw<Algebra>[] = [
             randomUniform(key, (run * STEPS + k) * size + i) < 0.5 ? -sigma : sigma,
           );
         const fixed = { ...example, step, every: Number.POSITIVE_INFINITY };
-        const result = descend(algebra, fixed, 'sgd', noise);
+        const result = await descend(algebra, fixed, 'sgd', noise);
         means.push(result.gradients.reduce((sum, g) => sum + dot(g, g), 0) / STEPS);
         [start, alpha, L] = [result.path[0]! - result.f.infimum, result.alpha, result.f.smoothness];
       }
@@ -115,12 +114,12 @@ export const OPTIMIZER_ENERGY_LAWS: readonly AsyncLaw<Algebra>[] = [
 ];
 
 /** Runs SGDM (EMA) inside and a rule outside on an objective; values of f before every step and after the last. */
-function descend(
+async function descend(
   algebra: Algebra,
   { shape, projector, density, momentum, step, every, onRefresh, objective: recipe }: Example,
   outside: 'sgd' | 'signSgd',
   noise?: (step: number) => readonly number[],
-): { f: Objective; path: number[]; gradients: Float64Array[]; alpha: number } {
+): Promise<{ f: Objective; path: number[]; gradients: Float64Array[]; alpha: number }> {
   const f = objective(recipe, sizeOf(shape));
   const alpha = step / f.smoothness;
   const use = algebra.subspace({
@@ -136,7 +135,7 @@ function descend(
   const [path, gradients]: [number[], Float64Array[]] = [[], []];
   try {
     for (let k = 0; k < STEPS; k++) {
-      const x = valuesOf(variables)['a']!;
+      const x = (await valuesOf(variables))['a']!;
       const g = f.gradient(x);
       path.push(f.value(x));
       gradients.push(g);
@@ -144,7 +143,7 @@ function descend(
       const seen = shift === undefined ? g : g.map((y, i) => y + shift[i]!);
       applyStep(optimizer, stream, { a: Float32Array.from(seen) });
     }
-    path.push(f.value(valuesOf(variables)['a']!));
+    path.push(f.value((await valuesOf(variables))['a']!));
   } finally {
     optimizer.dispose();
     dispose(variables);

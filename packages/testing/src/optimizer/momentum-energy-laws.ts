@@ -2,10 +2,9 @@ import { randomKey, randomPermutation, type Shape, sizeOf } from '@frugaljs/core
 import { dispose } from '@tensorflow/tfjs-core';
 import fc, { type Arbitrary } from 'fast-check';
 import { type Objective, type ObjectiveRecipe, objective, objectiveRecipes } from '../arbitraries/objectives.js';
-import { require } from '../law.js';
+import { type Law, optimizerLaw, require } from '../law.js';
 import { EPSILON32, show } from '../numerics/closeness.js';
 import { axpy, dot, maxAbs, norm } from '../numerics/vectors.js';
-import { type AsyncLaw, asyncLaw } from '../run-laws-async.js';
 import { type Algebra, composed, type LawfulOptimizer } from './algebra.js';
 import { applyStep, makeVariables, valuesOf } from './trajectory.js';
 
@@ -37,18 +36,18 @@ const examples = (): Arbitrary<Example> =>
  * The energy of whole optimizers with momentum (algorithms E.3, E.4). An optimizer does not show its momentum, but on the
  * chosen rows the step is α m, so it can be read off the parameter.
  */
-export const MOMENTUM_ENERGY_LAWS: readonly AsyncLaw<Algebra>[] = [
-  asyncLaw({
+export const MOMENTUM_ENERGY_LAWS: readonly Law<Algebra>[] = [
+  optimizerLaw({
     name: 'energy with momentum on rows (E.3, E.4)',
     formula:
       'f⁺ + c‖m‖² ≤ f + c‖m⁻‖² - α(1 - αL/2)‖m‖² - c‖m - m̃‖² - D, α ≤ 2/L; outside D = α(1 - αL/2)‖g_F‖² for SGD, α‖g_F‖₁ - (Lα²/2) nnz(g_F) for sign',
     why: 'Momentum that survives a reset, or follows other rows than its own, adds energy; a sign inside does as well.',
     effort: 4,
     example: examples,
-    check: (algebra: Algebra, example) => {
+    check: async (algebra: Algebra, example) => {
       const run = new EnergyRun(algebra, example);
       try {
-        for (let k = 0; k < STEPS; k++) run.step(k);
+        for (let k = 0; k < STEPS; k++) await run.step(k);
       } finally {
         run.dispose();
       }
@@ -87,13 +86,13 @@ class EnergyRun {
     this.optimizer = composed(algebra, use, {}, this.alpha);
   }
 
-  step(k: number): void {
+  async step(k: number): Promise<void> {
     const { f, alpha, c, example } = this;
-    const before = this.values();
+    const before = await this.values();
     const g = Float64Array.from(Float32Array.from(f.gradient(before)));
     const inside = this.inside(Math.floor(k / example.every));
     applyStep(this.optimizer, this.stream, { a: Float32Array.from(g) });
-    const after = this.values();
+    const after = await this.values();
     const m = after.map((x, i) => (inside[i] ? (before[i]! - x) / alpha : 0));
     const rest = g.map((x, i) => (inside[i] ? 0 : x));
     const carried = this.carried(k, inside);
@@ -117,8 +116,8 @@ class EnergyRun {
     dispose(this.variables);
   }
 
-  private values(): Float64Array {
-    return Float64Array.from(valuesOf(this.variables)['a']!);
+  private async values(): Promise<Float64Array> {
+    return Float64Array.from((await valuesOf(this.variables))['a']!);
   }
 
   /** Half of the rows, others in every epoch. */

@@ -2,10 +2,9 @@ import { matrixView, type Projector, randomKey } from '@frugaljs/core';
 import { dispose } from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { gradientStreams } from '../arbitraries/gradient-streams.js';
-import { require } from '../law.js';
+import { type Law, optimizerLaw, require } from '../law.js';
 import { requireAtMost, requireSame, show } from '../numerics/closeness.js';
 import { orthonormalRows } from '../numerics/orthonormal.js';
-import { type AsyncLaw, asyncLaw } from '../run-laws-async.js';
 import { type Algebra, composed, RATE } from './algebra.js';
 import {
   applyStep,
@@ -27,13 +26,13 @@ const settings = fc.record({
 });
 
 /** Laws of when things happen: refreshes, resets, decay, missing gradients. */
-export const SCHEDULE_LAWS: readonly AsyncLaw<Algebra>[] = [
-  asyncLaw({
+export const SCHEDULE_LAWS: readonly Law<Algebra>[] = [
+  optimizerLaw({
     name: 'refresh at 0, T, 2T …',
     formula: 'fit is called in updates 0, T, 2T … with epochs 0, 1, 2 …, once per parameter, and in no other',
     why: 'A subspace that moves too often gives momentum no time; one that moves too late misses the gradient.',
     example: () => settings,
-    check: (algebra: Algebra, { stream, every }) => {
+    check: async (algebra: Algebra, { stream, every }) => {
       const fits: { readonly update: number; readonly epoch: number; readonly name: string }[] = [];
       let update = 0;
       const inner = algebra.projectors.rows({ density: 0.5 });
@@ -60,14 +59,17 @@ export const SCHEDULE_LAWS: readonly AsyncLaw<Algebra>[] = [
       }
     },
   }),
-  asyncLaw({
+  optimizerLaw({
     name: 'decay order',
     formula: 'before: W ← (1 - ηλ)W - η s d; after: W ← (1 - ηλ)(W - η s d)',
     why: 'Published methods differ here; the two drift apart by η²λ per step.',
     example: () => settings,
-    check: (algebra: Algebra, { stream, weightDecay }) => {
+    check: async (algebra: Algebra, { stream, weightDecay }) => {
       for (const decay of ['before', 'after'] as const) {
-        const found = follow(stream, composed(algebra, algebra.rules.sgd(), { weightDecay, decay, lrScale: 0.5 }));
+        const found = await follow(
+          stream,
+          composed(algebra, algebra.rules.sgd(), { weightDecay, decay, lrScale: 0.5 }),
+        );
         const values = Object.fromEntries(
           Object.entries(startValues(stream)).map(([name, x]) => [name, Float64Array.from(x)]),
         );
@@ -86,13 +88,13 @@ export const SCHEDULE_LAWS: readonly AsyncLaw<Algebra>[] = [
       }
     },
   }),
-  asyncLaw({
+  optimizerLaw({
     name: 'Algorithm 4 in plain numbers',
     formula:
       'AdamW on the chosen rows and sign on the others, reset every T: m = v = t = 0 at every refresh; decay before',
     why: 'It is the algorithm of the paper’s code, written down a second time without tensors.',
     example: () => settings,
-    check: (algebra: Algebra, { stream, every, weightDecay, seed }) => {
+    check: async (algebra: Algebra, { stream, every, weightDecay, seed }) => {
       const shape = stream.shapes['a'] as [number, number];
       const one = withShapes(stream, { a: shape });
       const [m, n] = shape;
@@ -104,7 +106,7 @@ export const SCHEDULE_LAWS: readonly AsyncLaw<Algebra>[] = [
         refresh: { every },
         onRefresh: 'reset',
       });
-      const found = follow(one, composed(algebra, use, { weightDecay, lrScale: 2 }));
+      const found = await follow(one, composed(algebra, use, { weightDecay, lrScale: 2 }));
       const w = Float64Array.from(startValues(one)['a']!);
       let [first, second] = [new Float64Array(m * n), new Float64Array(m * n)];
       const expected = Array.from({ length: one.steps }, (_, step): Values => {
@@ -128,12 +130,12 @@ export const SCHEDULE_LAWS: readonly AsyncLaw<Algebra>[] = [
       requireSamePath('rows', found, expected, 5e-6);
     },
   }),
-  asyncLaw({
+  optimizerLaw({
     name: 'I6: GaLore in plain numbers',
     formula: 'dense basis, no residual, keep: m, v and t stay in place while the basis moves; W ← W - ηα P N',
     why: 'With onRefresh keep nothing may be reset or carried over.',
     example: () => settings,
-    check: (algebra: Algebra, { stream, every, seed }) => {
+    check: async (algebra: Algebra, { stream, every, seed }) => {
       const shape = stream.shapes['a'] as [number, number];
       const one = withShapes(stream, { a: shape });
       const [m, n] = shape;
@@ -151,7 +153,7 @@ export const SCHEDULE_LAWS: readonly AsyncLaw<Algebra>[] = [
         refresh: { every },
         onRefresh: 'keep',
       });
-      const found = follow(one, composed(algebra, use, { lrScale: 0.25 }));
+      const found = await follow(one, composed(algebra, use, { lrScale: 0.25 }));
       const w = Float64Array.from(startValues(one)['a']!);
       const [first, second] = [new Float64Array(m * r), new Float64Array(m * r)];
       const expected = Array.from({ length: one.steps }, (_, step): Values => {
@@ -173,12 +175,12 @@ export const SCHEDULE_LAWS: readonly AsyncLaw<Algebra>[] = [
       requireSamePath('moving basis', found, expected, 2e-5);
     },
   }),
-  asyncLaw({
+  optimizerLaw({
     name: 'missing gradients',
     formula: 'a parameter without a gradient rests, keeps its state and its own count of steps; the others go on',
     why: 'The first parameter may be frozen or unused; it must not decide when the others refresh.',
     example: () => settings,
-    check: (algebra: Algebra, { stream, every }) => {
+    check: async (algebra: Algebra, { stream, every }) => {
       const two = withShapes(stream, { a: [2, 3], b: [3, 2] });
       const present = (step: number): boolean => step % 2 === 1;
       const gradients = (step: number): Values => {
@@ -193,16 +195,16 @@ export const SCHEDULE_LAWS: readonly AsyncLaw<Algebra>[] = [
       });
       const alone = withShapes(two, { b: [3, 2] });
       const rest = (step: number): Values => ({ b: gradientValues(two, step)['b']! });
-      const both = follow(two, composed(algebra, hybrid), { gradients });
-      const expected = follow(alone, composed(algebra, hybrid), { gradients: rest, start: startValues(two) });
+      const both = await follow(two, composed(algebra, hybrid), { gradients });
+      const expected = await follow(alone, composed(algebra, hybrid), { gradients: rest, start: startValues(two) });
       requireSamePath('the other parameter', both, expected);
       // With a plain rule the parameter takes the steps it would take without the gaps.
-      const gaps = follow(two, composed(algebra, algebra.rules.adamW()), { gradients });
+      const gaps = await follow(two, composed(algebra, algebra.rules.adamW()), { gradients });
       const steps = [...Array(two.steps).keys()].filter(present);
       if (steps.length === 0) return;
       const dense = { ...withShapes(two, { a: [2, 3] }), steps: steps.length };
       const only = (i: number): Values => ({ a: gradientValues(two, steps[i]!)['a']! });
-      const closed = follow(dense, composed(algebra, algebra.rules.adamW()), {
+      const closed = await follow(dense, composed(algebra, algebra.rules.adamW()), {
         gradients: only,
         start: startValues(two),
       });
@@ -218,12 +220,12 @@ export const SCHEDULE_LAWS: readonly AsyncLaw<Algebra>[] = [
       }
     },
   }),
-  asyncLaw({
+  optimizerLaw({
     name: 'step bound (E.7)',
     formula: 'coordinate projector, Adam inside, sign outside: ‖ΔW‖∞ ≤ η max(bound(t), s)',
     why: 'The learning rate must bound every weight’s movement, whatever the gradients.',
     example: () => settings,
-    check: (algebra: Algebra, { stream, every, seed }) => {
+    check: async (algebra: Algebra, { stream, every, seed }) => {
       const scale = [1, 0.5][seed % 2]!;
       const use = algebra.subspace({
         projector: algebra.projectors.randK({ density: 0.5 }),
@@ -236,13 +238,13 @@ export const SCHEDULE_LAWS: readonly AsyncLaw<Algebra>[] = [
       const optimizer = composed(algebra, use);
       try {
         for (let step = 0; step < stream.steps; step++) {
-          const before = valuesOf(variables);
+          const before = await valuesOf(variables);
           applyStep(optimizer, stream, gradientValues(stream, step));
           const t = (step % every) + 1;
           const adam =
             ((0.1 / Math.sqrt(0.001)) * Math.sqrt((1 - q ** t) / (1 - q)) * Math.sqrt(1 - 0.999 ** t)) / (1 - 0.9 ** t);
           const bound = RATE * Math.max(adam, scale);
-          for (const [name, w] of Object.entries(valuesOf(variables))) {
+          for (const [name, w] of Object.entries(await valuesOf(variables))) {
             const largest = w.reduce((max, x, i) => Math.max(max, Math.abs(x - before[name]![i]!)), 0);
             requireAtMost(`the largest move in "${name}" at t = ${show(t)}`, largest, bound, 1e-5 * bound + 1e-6);
           }

@@ -38,8 +38,9 @@ export function applyStep(optimizer: LawfulOptimizer, { shapes }: GradientStream
   dispose(tensors);
 }
 
-export function valuesOf(variables: readonly Variable[]): Values {
-  return Object.fromEntries(variables.map(v => [v.name, Float32Array.from(v.dataSync<'float32'>())]));
+export async function valuesOf(variables: readonly Variable[]): Promise<Values> {
+  const values = await Promise.all(variables.map(v => v.data<'float32'>()));
+  return Object.fromEntries(variables.map(({ name }, i) => [name, values[i]!.slice()]));
 }
 
 /**
@@ -47,11 +48,11 @@ export function valuesOf(variables: readonly Variable[]): Values {
  *
  * @param optimizer An optimizer, or a function that says which one takes a step.
  */
-export function follow(
+export async function follow(
   stream: GradientStream,
   optimizer: LawfulOptimizer | ((step: number) => LawfulOptimizer),
   { gradients = step => gradientValues(stream, step), start = startValues(stream) }: FollowOptions = {},
-): Values[] {
+): Promise<Values[]> {
   const variables = makeVariables(stream, start);
   const path: Values[] = [];
   let current: LawfulOptimizer | undefined;
@@ -61,7 +62,7 @@ export function follow(
       if (next !== current) current?.dispose();
       current = next;
       applyStep(current, stream, gradients(step));
-      path.push(valuesOf(variables));
+      path.push(await valuesOf(variables));
     }
   } finally {
     current?.dispose();

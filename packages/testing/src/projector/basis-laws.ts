@@ -18,15 +18,15 @@ export const BASIS_LAWS: readonly Law<ProjectorSubject>[] = [
     formula: 'fit is a function of (gradient, previous basis, seed, parameter, epoch), also in a new instance',
     why: 'A resumed run derives the basis again; hidden counters or generators let it continue in another subspace.',
     example: projectorExamples,
-    check: (subject: ProjectorSubject, example) => {
+    check: async (subject: ProjectorSubject, example) => {
       const { projector, site, epoch, basis, g } = fitted(subject, example);
-      const first = basisNumbers(basis);
-      requireSame('the basis of a second fit', basisNumbers(projector.fit(g, null, { site, epoch })), first);
+      const first = await basisNumbers(basis);
+      requireSame('the basis of a second fit', await basisNumbers(projector.fit(g, null, { site, epoch })), first);
       // Other epochs in between leave no trace.
       projector.fit(g, basis, { site, epoch: epoch + 3 });
       const fresh = subject.create(example.options, site);
-      requireSame('the basis of a new instance', basisNumbers(fresh.fit(g, null, { site, epoch })), first);
-      requireSame('the basis after other epochs', basisNumbers(projector.fit(g, null, { site, epoch })), first);
+      requireSame('the basis of a new instance', await basisNumbers(fresh.fit(g, null, { site, epoch })), first);
+      requireSame('the basis after other epochs', await basisNumbers(projector.fit(g, null, { site, epoch })), first);
     },
   }),
   law({
@@ -36,12 +36,16 @@ export const BASIS_LAWS: readonly Law<ProjectorSubject>[] = [
     needs: ['same seed, same basis'],
     lifted: ({ traits }) => (traits.basisFrom === 'gradient' ? 'the basis is from the gradient' : null),
     example: projectorExamples,
-    check: (subject: ProjectorSubject, example) => {
+    check: async (subject: ProjectorSubject, example) => {
       const { projector, site, epoch, basis, g } = fitted(subject, example);
-      const without = basisNumbers(projector.fit(null, null, { site, epoch }));
-      requireSame('the basis with a gradient', basisNumbers(basis), without);
+      const without = await basisNumbers(projector.fit(null, null, { site, epoch }));
+      requireSame('the basis with a gradient', await basisNumbers(basis), without);
       const before = projector.fit(g, null, { site, epoch: epoch + 1 });
-      requireSame('the basis with a previous one', basisNumbers(projector.fit(g, before, { site, epoch })), without);
+      requireSame(
+        'the basis with a previous one',
+        await basisNumbers(projector.fit(g, before, { site, epoch })),
+        without,
+      );
     },
   }),
   law({
@@ -50,12 +54,12 @@ export const BASIS_LAWS: readonly Law<ProjectorSubject>[] = [
     why: 'State is then kept across refreshes without being carried over.',
     lifted: ({ traits }) => (traits.basisFrom === 'fixed' ? null : `the basis is from the ${traits.basisFrom}`),
     example: projectorExamples,
-    check: (subject: ProjectorSubject, example) => {
+    check: async (subject: ProjectorSubject, example) => {
       const { projector, site, epoch, basis, reduced } = fitted(subject, example);
       const elsewhere = { ...site, seed: site.seed + 1 };
       const later = projector.fit(null, null, { site: elsewhere, epoch: epoch + 1 });
       requireSame('the shape in the next epoch', projector.reducedShape(elsewhere, epoch + 1) ?? [], reduced);
-      requireSame('the basis in the next epoch', basisNumbers(later), basisNumbers(basis));
+      requireSame('the basis in the next epoch', await basisNumbers(later), await basisNumbers(basis));
     },
   }),
   law({
@@ -64,11 +68,11 @@ export const BASIS_LAWS: readonly Law<ProjectorSubject>[] = [
     why: 'A repeated index is counted twice by up; fused kernels walk the indices once, in order.',
     lifted: ({ traits }) => (traits.coordinate ? null : 'not a coordinate projector'),
     example: projectorExamples,
-    check: (subject: ProjectorSubject, example) => {
+    check: async (subject: ProjectorSubject, example) => {
       const { basis } = fitted(subject, example);
       const { indices } = basis as Basis<'indices'>;
       fc.pre(indices?.dtype === 'int32');
-      const list = numbers(indices);
+      const list = await numbers(indices);
       const wrong = list.findIndex((j, i) => j < 0 || (i > 0 && j <= list[i - 1]!));
       require(wrong < 0, () => `indices [${list}]: number ${wrong} is ${list[wrong]}`);
     },
@@ -81,7 +85,7 @@ export const BASIS_LAWS: readonly Law<ProjectorSubject>[] = [
     effort: 2,
     lifted: ({ optimal }) => (optimal === null ? 'no claim optimal' : null),
     example: projectorExamples,
-    check: (subject: ProjectorSubject, example) => {
+    check: async (subject: ProjectorSubject, example) => {
       const all = fitted(subject, example);
       const { projector, site, epoch, g, values, reduced } = all;
       const other = normalTensor(site.shape, example.seed, 'other gradient');
@@ -94,7 +98,7 @@ export const BASIS_LAWS: readonly Law<ProjectorSubject>[] = [
         ['', all.basis],
         [' after another subspace', projector.fit(g, stale, { site, epoch: epoch + 1 })],
       ] as const) {
-        const kept = numbers(projectOnto({ projector, basis, site }, g));
+        const kept = await numbers(projectOnto({ projector, basis, site }, g));
         const rest = norm(values.map((x, i) => x - kept[i]!)) / scale;
         const bound = lost * subject.optimal! + 4 * rounding(Math.max(m, n));
         require(rest <= bound, () =>
@@ -109,13 +113,13 @@ export const BASIS_LAWS: readonly Law<ProjectorSubject>[] = [
     needs: ['shapes as declared', 'down ∘ up = id'],
     lifted: notFromGradient,
     example: projectorExamples,
-    check: (subject: ProjectorSubject, example) => {
+    check: async (subject: ProjectorSubject, example) => {
       const all = fitted(subject, example);
       const { projector, site, epoch, g, values } = all;
       for (const c of [2, 2 ** -10, -1]) {
         const basis = projector.fit(mul(g, c), null, { site, epoch });
-        const found = numbers(projectOnto({ projector, basis, site }, g));
-        requireSameLoss(`Π fitted to ${show(c)} G`, found, numbers(projectOnto(all, g)), values, site.shape);
+        const found = await numbers(projectOnto({ projector, basis, site }, g));
+        requireSameLoss(`Π fitted to ${show(c)} G`, found, await numbers(projectOnto(all, g)), values, site.shape);
       }
     },
   }),
@@ -126,7 +130,7 @@ export const BASIS_LAWS: readonly Law<ProjectorSubject>[] = [
     needs: ['shapes as declared', 'down ∘ up = id'],
     lifted: ({ permutationEquivariant }) => (permutationEquivariant ? null : 'no claim permutationEquivariant'),
     example: projectorExamples,
-    check: (subject: ProjectorSubject, example) => {
+    check: async (subject: ProjectorSubject, example) => {
       const all = fitted(subject, example);
       const { projector, site, epoch, values } = all;
       const [m, n] = site.shape as [number, number];
@@ -137,8 +141,8 @@ export const BASIS_LAWS: readonly Law<ProjectorSubject>[] = [
       const permuted = permute(values);
       const g = tensor(permuted, [m, n], 'float32');
       const basis = projector.fit(g, null, { site, epoch });
-      const found = numbers(projectOnto({ projector, basis, site }, g));
-      requireSameLoss('Π fitted to PGQ', found, permute(numbers(projectOnto(all, all.g))), permuted, [m, n]);
+      const found = await numbers(projectOnto({ projector, basis, site }, g));
+      requireSameLoss('Π fitted to PGQ', found, permute(await numbers(projectOnto(all, all.g))), permuted, [m, n]);
     },
   }),
   law({
@@ -147,7 +151,7 @@ export const BASIS_LAWS: readonly Law<ProjectorSubject>[] = [
     why: 'A resumed run must go on in the same subspace, bit for bit.',
     needs: ['shapes as declared', 'same seed, same basis'],
     example: projectorExamples,
-    check: (subject: ProjectorSubject, example) => {
+    check: async (subject: ProjectorSubject, example) => {
       const { projector, site, epoch, reduced, basis, g } = fitted(subject, example);
       const json: unknown = JSON.parse(JSON.stringify({ kind: projector.kind, options: projector.options }));
       const described = { kind: projector.kind, options: projector.options };
@@ -157,14 +161,18 @@ export const BASIS_LAWS: readonly Law<ProjectorSubject>[] = [
       const options = JSON.stringify(again.options);
       require(options === JSON.stringify(projector.options), () =>
         `made again from ${JSON.stringify(projector.options)} the options are ${options}`);
-      const saved = savedBasis(again, basis, { site, epoch });
+      const saved = await savedBasis(again, basis, { site, epoch });
       const x = normalTensor(reduced, example.seed, 'x');
       requireSame(
         'down(G) after loading',
-        numbers(again.down(g, saved, site)),
-        numbers(projector.down(g, basis, site)),
+        await numbers(again.down(g, saved, site)),
+        await numbers(projector.down(g, basis, site)),
       );
-      requireSame('up(X) after loading', numbers(again.up(x, saved, site)), numbers(projector.up(x, basis, site)));
+      requireSame(
+        'up(X) after loading',
+        await numbers(again.up(x, saved, site)),
+        await numbers(projector.up(x, basis, site)),
+      );
     },
   }),
   law({
@@ -175,21 +183,26 @@ export const BASIS_LAWS: readonly Law<ProjectorSubject>[] = [
     needs: ['shapes as declared', 'down ∘ up = id'],
     lifted: ({ transports }) => (transports ? null : 'the projector has no transport of its own'),
     example: projectorExamples,
-    check: (subject: ProjectorSubject, example) => {
+    check: async (subject: ProjectorSubject, example) => {
       const all = fitted(subject, example);
       const { projector, site, epoch, reduced, basis } = all;
       const transport = projector.transport!.bind(projector);
       const x = normalTensor(reduced, example.seed, 'x');
-      const tolerance = 4 * rounding(Math.max(...site.shape)) * scaleOf(numbers(x));
+      const tolerance = 4 * rounding(Math.max(...site.shape)) * scaleOf(await numbers(x));
       for (const degree of [1, 2] as const) {
         const stayed = transport(x, basis, basis, site, degree);
-        requireClose(`transport of degree ${degree} to the same basis`, numbers(stayed), numbers(x), tolerance);
+        requireClose(
+          `transport of degree ${degree} to the same basis`,
+          await numbers(stayed),
+          await numbers(x),
+          tolerance,
+        );
       }
       const next = projector.fit(normalTensor(site.shape, example.seed, 'next'), null, { site, epoch: epoch + 1 });
-      const there = numbers(projector.down(projector.up(x, basis, site), next, site));
-      requireClose('transport of degree 1', numbers(transport(x, basis, next, site, 1)), there, tolerance);
+      const there = await numbers(projector.down(projector.up(x, basis, site), next, site));
+      requireClose('transport of degree 1', await numbers(transport(x, basis, next, site, 1)), there, tolerance);
       const squares = mul(x, x);
-      const least = Math.min(...numbers(transport(squares, basis, next, site, 2)));
+      const least = Math.min(...(await numbers(transport(squares, basis, next, site, 2))));
       require(least >= 0, () => `transport of degree 2 turns squares into ${show(least)}`);
     },
   }),
@@ -239,15 +252,18 @@ function remade(
 }
 
 /** A basis as it comes back: from saved numbers when it is fitted to a gradient, else derived again. */
-function savedBasis(projector: Projector, basis: Basis, context: Parameters<Projector['fit']>[2]): Basis {
+async function savedBasis(
+  projector: Projector,
+  basis: Basis,
+  context: Parameters<Projector['fit']>[2],
+): Promise<Basis> {
   if (projector.traits.basisFrom !== 'gradient') return projector.fit(null, null, context);
-  const specs = Object.entries(projector.basis(context.site));
-  return Object.fromEntries(
-    specs.map(([name, { shape, dtype }]): [string, Tensor] => {
-      const values = Array.from(numbers(basis[name]!));
-      require(values.length === sizeOf(shape), () =>
-        `basis.${name} has ${values.length} numbers, its spec ${sizeOf(shape)}`);
-      return [name, tensor(values, [...shape], dtype)];
-    }),
-  );
+  const restored: Record<string, Tensor> = {};
+  for (const [name, { shape, dtype }] of Object.entries(projector.basis(context.site))) {
+    const values = Array.from(await numbers(basis[name]!));
+    require(values.length === sizeOf(shape), () =>
+      `basis.${name} has ${values.length} numbers, its spec ${sizeOf(shape)}`);
+    restored[name] = tensor(values, [...shape], dtype);
+  }
+  return restored;
 }

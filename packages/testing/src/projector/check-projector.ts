@@ -28,7 +28,7 @@ export const PROJECTOR_LAWS: readonly Law<ProjectorSubject>[] = [
 export function checkProjector<Options = { readonly density: number }>(
   factory: ProjectorFactory<Options>,
   options: ProjectorLawOptions<Options> = {},
-): Report {
+): Promise<Report> {
   const subject = projectorSubject(factory, options);
   return runLaws(options.name ?? `projector ${subject.kind}`, PROJECTOR_LAWS, subject, options);
 }

@@ -51,8 +51,8 @@ export const ENERGY_LAWS: readonly Law<ProjectorSubject>[] = [
     effort: 0.6,
     lifted,
     example: energyExamples,
-    check: (subject: ProjectorSubject, example) => {
-      new MomentumRun(subject, example).run();
+    check: async (subject: ProjectorSubject, example) => {
+      await new MomentumRun(subject, example).run();
     },
   }),
   law({
@@ -63,11 +63,11 @@ export const ENERGY_LAWS: readonly Law<ProjectorSubject>[] = [
     effort: 0.4,
     lifted,
     example: energyExamples,
-    check: (subject: ProjectorSubject, example) => {
+    check: async (subject: ProjectorSubject, example) => {
       fc.pre(example.step < 2);
       const run = new MomentumRun(subject, example);
       const f0 = run.f.value(run.x);
-      const mean = run.run() / STEPS;
+      const mean = (await run.run()) / STEPS;
       const { step: s, momentum: b } = example;
       const bound = ((f0 - run.f.infimum) / (run.alpha * STEPS)) * (1 / (1 - s / 2) + (2 * b) / (1 - b));
       require(mean <= bound * (1 + 1e-4) + 1e-9, () =>
@@ -84,8 +84,8 @@ export const ENERGY_LAWS: readonly Law<ProjectorSubject>[] = [
     lifted: subject =>
       lifted(subject) ?? (subject.traits.coordinate ? null : 'not true for a dense projector: the sign reaches back'),
     example: energyExamples,
-    check: (subject: ProjectorSubject, example) => {
-      new MomentumRun(subject, example, 'sign').run();
+    check: async (subject: ProjectorSubject, example) => {
+      await new MomentumRun(subject, example, 'sign').run();
     },
   }),
   law({
@@ -97,10 +97,10 @@ export const ENERGY_LAWS: readonly Law<ProjectorSubject>[] = [
     lifted: subject =>
       lifted(subject) ?? (subject.traits.basisFrom === 'gradient' ? 'the subspace depends on the noise' : null),
     example: energyExamples,
-    check: (subject: ProjectorSubject, example) => {
+    check: async (subject: ProjectorSubject, example) => {
       const run = new MomentumRun(subject, example);
-      run.run(3);
-      run.requireDriftUnderNoise();
+      await run.run(3);
+      await run.requireDriftUnderNoise();
     },
   }),
 ];
@@ -131,7 +131,7 @@ class MomentumRun {
   }
 
   /** Runs and checks every step; returns Σ‖∇f‖². */
-  run(steps: number = STEPS): number {
+  async run(steps: number = STEPS): Promise<number> {
     const { f, alpha, c, example } = this;
     let energy = f.value(this.x) + c * dot(this.m, this.m);
     let squares = 0;
@@ -139,9 +139,9 @@ class MomentumRun {
       // As float32, so that a coordinate projector leaves exact zeros inside.
       const g = Float64Array.from(Float32Array.from(f.gradient(this.x)));
       squares += dot(g, g);
-      this.refresh(g, k);
+      await this.refresh(g, k);
       const before = this.m;
-      const { m, rest, x } = this.step(g);
+      const { m, rest, x } = await this.step(g);
       const change = axpy(m, -1, before);
       const decrease =
         alpha * (1 - (alpha * f.smoothness) / 2) * dot(m, m) + this.decreaseOutside(rest) + c * dot(change, change);
@@ -161,11 +161,11 @@ class MomentumRun {
   }
 
   /** One more step from here, many times with other noise: the mean change of the energy is within its bound. */
-  requireDriftUnderNoise(): void {
+  async requireDriftUnderNoise(): Promise<void> {
     const { f, alpha, c, example } = this;
     const b = example.momentum;
     const g = f.gradient(this.x);
-    this.refresh(g, STEPS);
+    await this.refresh(g, STEPS);
     const before = this.m;
     const energy = f.value(this.x) + c * dot(before, before);
     const sigma = norm(g) / Math.sqrt(g.length) + 0.1;
@@ -173,7 +173,7 @@ class MomentumRun {
     const excess: number[] = [];
     for (let draw = 0; draw < DRAWS; draw++) {
       const noise = g.map((_, i) => (randomUniform(key, draw * g.length + i) < 0.5 ? -sigma : sigma));
-      const { m, rest, x, inside } = this.step(axpy(g, 1, noise), noise);
+      const { m, rest, x, inside } = await this.step(axpy(g, 1, noise), noise);
       const change = axpy(m, -1, before);
       const clean = axpy(rest, -1, axpy(noise, -1, inside.noise));
       const next = f.value(x) + c * dot(m, m);
@@ -192,17 +192,17 @@ class MomentumRun {
       `the energy exceeds its bound without noise by ${show(mean)} on average, ${show(allowed)} ± ${show(slack)} expected`);
   }
 
-  private step(
+  private async step(
     g: Float64Array,
     noise?: Float64Array,
-  ): { m: Float64Array; rest: Float64Array; x: Float64Array; inside: { noise: Float64Array } } {
+  ): Promise<{ m: Float64Array; rest: Float64Array; x: Float64Array; inside: { noise: Float64Array } }> {
     const { alpha, example } = this;
-    const low = this.down(g);
+    const low = await this.down(g);
     const m = low.map((y, i) => example.momentum * this.m[i]! + (1 - example.momentum) * y);
-    const rest = axpy(g, -1, this.up(low));
+    const rest = axpy(g, -1, await this.up(low));
     const move = this.outside === 'sign' ? rest.map(Math.sign) : rest;
-    const x = axpy(axpy(this.x, -alpha, this.up(m)), -alpha, move);
-    return { m, rest, x, inside: { noise: noise === undefined ? noNoise : this.up(this.down(noise)) } };
+    const x = axpy(axpy(this.x, -alpha, await this.up(m)), -alpha, move);
+    return { m, rest, x, inside: { noise: noise === undefined ? noNoise : await this.up(await this.down(noise)) } };
   }
 
   /** What the part outside lowers f by, at least. */
@@ -219,7 +219,7 @@ class MomentumRun {
   }
 
   /** Moves to the subspace of step k, and the momentum with it. */
-  private refresh(g: Float64Array, k: number): void {
+  private async refresh(g: Float64Array, k: number): Promise<void> {
     const { projector, site, example } = this;
     const epoch = Math.floor(k / example.every);
     if (epoch === this.epoch) return;
@@ -230,25 +230,25 @@ class MomentumRun {
     this.basis = size === 0 ? null : projector.fit(this.tensorOf(g), previous, { site, epoch });
     const comparable = previous !== null && this.basis !== null && this.m.length === size;
     if (!comparable || example.onRefresh === 'reset') this.m = new Float64Array(size);
-    else if (example.onRefresh === 'transport') this.m = this.down(this.lift(this.m, previous));
+    else if (example.onRefresh === 'transport') this.m = await this.down(await this.lift(this.m, previous));
   }
 
   private tensorOf(g: ArrayLike<number>): Tensor {
     return tensor(Float32Array.from(g), [...this.site.shape], 'float32');
   }
 
-  private down(g: ArrayLike<number>): Float64Array {
+  private async down(g: ArrayLike<number>): Promise<Float64Array> {
     if (this.basis === null) return new Float64Array(0);
-    return Float64Array.from(numbers(this.projector.down(this.tensorOf(g), this.basis, this.site)));
+    return Float64Array.from(await numbers(this.projector.down(this.tensorOf(g), this.basis, this.site)));
   }
 
-  private up(y: Float64Array): Float64Array {
-    return this.basis === null ? new Float64Array(this.x.length) : this.lift(y, this.basis);
+  private async up(y: Float64Array): Promise<Float64Array> {
+    return this.basis === null ? new Float64Array(this.x.length) : await this.lift(y, this.basis);
   }
 
-  private lift(y: Float64Array, basis: Basis): Float64Array {
+  private async lift(y: Float64Array, basis: Basis): Promise<Float64Array> {
     const low = tensor(Float32Array.from(y), [...this.reducedShape()], 'float32');
-    return Float64Array.from(numbers(this.projector.up(low, basis, this.site)));
+    return Float64Array.from(await numbers(this.projector.up(low, basis, this.site)));
   }
 
   private reducedShape(): readonly number[] {

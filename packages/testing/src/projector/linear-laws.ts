@@ -24,20 +24,20 @@ export const LINEAR_LAWS: readonly Law<ProjectorSubject>[] = [
     why: 'Accumulated and averaged gradients must give the accumulated and averaged result; momentum is a sum of them.',
     needs: ['shapes as declared'],
     example: projectorExamples,
-    check: (subject: ProjectorSubject, example) => {
+    check: async (subject: ProjectorSubject, example) => {
       const all = fitted(subject, example);
       const { projector, basis, site, reduced } = all;
       const [a, b] = [0.5, -3];
-      const checkMap = (name: string, map: (x: Tensor) => Tensor, x: Tensor, y: Tensor): void => {
-        const expected = numbers(add(mul(map(x), a), mul(map(y), b)));
-        const found = numbers(map(add(mul(x, a), mul(y, b))));
-        requireClose(`${name}(½G - 3H)`, found, expected, 4 * error(all) * scaleOf(numbers(x), numbers(y)));
+      const checkMap = async (name: string, map: (x: Tensor) => Tensor, x: Tensor, y: Tensor): Promise<void> => {
+        const expected = await numbers(add(mul(map(x), a), mul(map(y), b)));
+        const found = await numbers(map(add(mul(x, a), mul(y, b))));
+        requireClose(`${name}(½G - 3H)`, found, expected, 4 * error(all) * scaleOf(await numbers(x), await numbers(y)));
       };
       const scale = 2 ** example.matrix.exponent;
       const h = mul(normalTensor(site.shape, example.seed, 'h'), scale);
-      checkMap('down', x => projector.down(x, basis, site), all.g, h);
+      await checkMap('down', x => projector.down(x, basis, site), all.g, h);
       const [x, y] = [normalTensor(reduced, example.seed, 'x'), normalTensor(reduced, example.seed, 'y')];
-      checkMap('up', z => projector.up(z, basis, site), x, y);
+      await checkMap('up', z => projector.up(z, basis, site), x, y);
     },
   }),
   law({
@@ -47,12 +47,12 @@ export const LINEAR_LAWS: readonly Law<ProjectorSubject>[] = [
     needs: ['shapes as declared'],
     lifted: notOrthonormal,
     example: projectorExamples,
-    check: (subject: ProjectorSubject, example) => {
+    check: async (subject: ProjectorSubject, example) => {
       const all = fitted(subject, example);
       const { projector, basis, site, reduced } = all;
       const x = normalTensor(reduced, example.seed, 'x');
       const back = projector.down(projector.up(x, basis, site), basis, site);
-      requireClose('down(up(X))', numbers(back), numbers(x), error(all) * scaleOf(numbers(x)));
+      requireClose('down(up(X))', await numbers(back), await numbers(x), error(all) * scaleOf(await numbers(x)));
     },
   }),
   law({
@@ -62,11 +62,11 @@ export const LINEAR_LAWS: readonly Law<ProjectorSubject>[] = [
     needs: ['shapes as declared', 'down ∘ up = id'],
     lifted: notOrthonormal,
     example: projectorExamples,
-    check: (subject: ProjectorSubject, example) => {
+    check: async (subject: ProjectorSubject, example) => {
       const all = fitted(subject, example);
       const once = projectOnto(all, all.g);
       const twice = projectOnto(all, once);
-      requireClose('Π(ΠG)', numbers(twice), numbers(once), error(all) * scaleOf(all.values));
+      requireClose('Π(ΠG)', await numbers(twice), await numbers(once), error(all) * scaleOf(all.values));
     },
   }),
   law({
@@ -76,13 +76,13 @@ export const LINEAR_LAWS: readonly Law<ProjectorSubject>[] = [
     needs: ['shapes as declared', 'down ∘ up = id'],
     lifted: notOrthonormal,
     example: projectorExamples,
-    check: (subject: ProjectorSubject, example) => {
+    check: async (subject: ProjectorSubject, example) => {
       const all = fitted(subject, example);
       const { projector, basis, site, reduced, g, values } = all;
       const x = normalTensor(reduced, example.seed, 'x');
-      const outside = dot(numbers(projector.up(x, basis, site)), values);
-      const inside = dot(numbers(x), numbers(projector.down(g, basis, site)));
-      const scale = scaleOf(numbers(x)) * scaleOf(values);
+      const outside = dot(await numbers(projector.up(x, basis, site)), values);
+      const inside = dot(await numbers(x), await numbers(projector.down(g, basis, site)));
+      const scale = scaleOf(await numbers(x)) * scaleOf(values);
       requireClose('‹up(X), G›', [outside], [inside], error(all) * scale);
     },
   }),
@@ -93,12 +93,12 @@ export const LINEAR_LAWS: readonly Law<ProjectorSubject>[] = [
     needs: ['shapes as declared', 'up is the adjoint of down'],
     lifted: notOrthonormal,
     example: projectorExamples,
-    check: (subject: ProjectorSubject, example) => {
+    check: async (subject: ProjectorSubject, example) => {
       const all = fitted(subject, example);
       const h = normalTensor(all.site.shape, example.seed, 'h');
-      const left = dot(numbers(projectOnto(all, all.g)), numbers(h));
-      const right = dot(all.values, numbers(projectOnto(all, h)));
-      requireClose('‹ΠG, H›', [left], [right], error(all) * scaleOf(all.values) * scaleOf(numbers(h)));
+      const left = dot(await numbers(projectOnto(all, all.g)), await numbers(h));
+      const right = dot(all.values, await numbers(projectOnto(all, h)));
+      requireClose('‹ΠG, H›', [left], [right], error(all) * scaleOf(all.values) * scaleOf(await numbers(h)));
     },
   }),
   law({
@@ -108,13 +108,13 @@ export const LINEAR_LAWS: readonly Law<ProjectorSubject>[] = [
     needs: ['shapes as declared', 'down ∘ up = id'],
     lifted: notOrthonormal,
     example: projectorExamples,
-    check: (subject: ProjectorSubject, example) => {
+    check: async (subject: ProjectorSubject, example) => {
       const all = fitted(subject, example);
       const { projector, basis, site, reduced, g, values } = all;
       const x = normalTensor(reduced, example.seed, 'x');
-      const lifted = norm(numbers(projector.up(x, basis, site)));
-      requireClose('‖up(X)‖', [lifted], [norm(numbers(x))], error(all) * norm(numbers(x)));
-      const low = norm(numbers(projector.down(g, basis, site)));
+      const lifted = norm(await numbers(projector.up(x, basis, site)));
+      requireClose('‖up(X)‖', [lifted], [norm(await numbers(x))], error(all) * norm(await numbers(x)));
+      const low = norm(await numbers(projector.down(g, basis, site)));
       requireAtMost('‖down(G)‖', low, norm(values), error(all) * norm(values));
     },
   }),
@@ -125,12 +125,12 @@ export const LINEAR_LAWS: readonly Law<ProjectorSubject>[] = [
     needs: ['shapes as declared', 'down ∘ up = id', 'up is the adjoint of down'],
     lifted: notOrthonormal,
     example: projectorExamples,
-    check: (subject: ProjectorSubject, example) => {
+    check: async (subject: ProjectorSubject, example) => {
       const all = fitted(subject, example);
       const { projector, basis, site, g, values } = all;
       const scale = scaleOf(values);
-      const low = norm(numbers(projector.down(g, basis, site))) / scale;
-      const rest = norm(numbers(sub(g, projectOnto(all, g)))) / scale;
+      const low = norm(await numbers(projector.down(g, basis, site))) / scale;
+      const rest = norm(await numbers(sub(g, projectOnto(all, g)))) / scale;
       const whole = norm(values) / scale;
       requireClose('(‖down(G)‖² + ‖G - ΠG‖²) / ‖G‖²', [low ** 2 + rest ** 2], [whole ** 2], 4 * error(all));
     },
@@ -142,14 +142,14 @@ export const LINEAR_LAWS: readonly Law<ProjectorSubject>[] = [
     needs: ['shapes as declared', 'down ∘ up = id'],
     lifted: ({ traits }) => (traits.coordinate ? null : 'not a coordinate projector'),
     example: projectorExamples,
-    check: (subject: ProjectorSubject, example) => {
+    check: async (subject: ProjectorSubject, example) => {
       const all = fitted(subject, example);
-      const kept = numbers(projectOnto(all, all.g));
+      const kept = await numbers(projectOnto(all, all.g));
       all.values.forEach((x, i) => {
         require(kept[i] === 0 || kept[i] === x, () =>
           `entry ${i} of ΠG is ${show(kept[i]!)}, neither 0 nor that of G, ${show(x)}`);
       });
-      const ones = numbers(projectOnto(all, add(mul(all.g, 0), 1)));
+      const ones = await numbers(projectOnto(all, add(mul(all.g, 0), 1)));
       const count = dot(ones, ones);
       require(count === sizeOf(all.reduced), () =>
         `${count} coordinates are kept, down returns ${sizeOf(all.reduced)} numbers`);
@@ -162,10 +162,10 @@ export const LINEAR_LAWS: readonly Law<ProjectorSubject>[] = [
     needs: ['shapes as declared', 'down ∘ up = id'],
     lifted: notOrthonormal,
     example: projectorExamples,
-    check: (subject: ProjectorSubject, example) => {
+    check: async (subject: ProjectorSubject, example) => {
       const all = fitted(subject, example);
       fc.pre(sizeOf(all.reduced) === sizeOf(all.site.shape));
-      const whole = numbers(projectOnto(all, all.g));
+      const whole = await numbers(projectOnto(all, all.g));
       if (subject.traits.coordinate) requireSame('ΠG', whole, all.values);
       else requireClose('ΠG', whole, all.values, error(all) * scaleOf(all.values));
     },

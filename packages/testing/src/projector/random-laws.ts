@@ -1,5 +1,5 @@
 import { type Basis, type Projector, randomKey, randomUniform, type Shape, type Site, sizeOf } from '@frugaljs/core';
-import { tensor, tidy } from '@tensorflow/tfjs-core';
+import { dispose, tensor, tidy } from '@tensorflow/tfjs-core';
 import fc, { type Arbitrary } from 'fast-check';
 import { shapes } from '../arbitraries/shapes.js';
 import { type Law, law, require } from '../law.js';
@@ -26,9 +26,9 @@ export const RANDOM_LAWS: readonly Law<ProjectorSubject>[] = [
     effort: 0.2,
     lifted: notRandom,
     example: properExamples,
-    check: (subject: ProjectorSubject, example) => {
+    check: async (subject: ProjectorSubject, example) => {
       const { projector, site } = place(subject, example);
-      requireVariety(projector, i => ({ site, epoch: example.epoch + i }), 'epochs');
+      await requireVariety(projector, i => ({ site, epoch: example.epoch + i }), 'epochs');
     },
   }),
   law({
@@ -39,9 +39,9 @@ export const RANDOM_LAWS: readonly Law<ProjectorSubject>[] = [
     effort: 0.2,
     lifted: notRandom,
     example: properExamples,
-    check: (subject: ProjectorSubject, example) => {
+    check: async (subject: ProjectorSubject, example) => {
       const { projector, site, epoch } = place(subject, example);
-      requireVariety(projector, i => ({ site: { ...site, seed: site.seed + i }, epoch }), 'seeds');
+      await requireVariety(projector, i => ({ site: { ...site, seed: site.seed + i }, epoch }), 'seeds');
     },
   }),
   law({
@@ -62,17 +62,17 @@ export const RANDOM_LAWS: readonly Law<ProjectorSubject>[] = [
     needs: ['indices ascend'],
     lifted: subject => notRandom(subject) ?? (subject.traits.coordinate ? null : 'not a coordinate projector'),
     example: projectorExamples,
-    check: (subject: ProjectorSubject, example) => {
+    check: async (subject: ProjectorSubject, example) => {
       const { projector, site, epoch } = place(subject, example);
       const reduced = projector.reducedShape(site, epoch);
       fc.pre(reduced !== null && sizeOf(reduced) > 0 && sizeOf(reduced) < sizeOf(site.shape));
       const first = projector.fit(null, null, { site, epoch }) as Basis<'indices'>;
       fc.pre(first.indices?.dtype === 'int32');
-      const occupied = numbers(first.indices).slice() as Int32Array;
+      const occupied = (await numbers(first.indices)).slice() as Int32Array;
       const of = Math.round((sizeOf(site.shape) / sizeOf(reduced!)) * occupied.length);
       const inner = { ...site, path: 'residual' };
       const second = projector.fit(null, null, { site: inner, epoch, occupied }) as Basis<'indices'>;
-      const drawn = numbers(second.indices);
+      const drawn = await numbers(second.indices);
       require(drawn.length === occupied.length, () => `${drawn.length} indices are drawn, not ${occupied.length}`);
       const twice = drawn.filter(j => occupied.includes(j)).length;
       const unavoidable = Math.max(0, 2 * occupied.length - of);
@@ -90,17 +90,20 @@ function properExamples(subject: ProjectorSubject, largest = 6): Arbitrary<Proje
 }
 
 /** What a projector chose: its shape and its basis. */
-function choice(projector: Projector, site: Site, epoch: number): string {
+async function choice(projector: Projector, site: Site, epoch: number): Promise<string> {
   const reduced = projector.reducedShape(site, epoch);
   if (reduced === null || sizeOf(reduced) === 0) return String(reduced);
-  return tidy(() => `${reduced}: ${basisNumbers(projector.fit(null, null, { site, epoch }))}`);
+  const basis = projector.fit(null, null, { site, epoch });
+  const text = `${reduced}: ${await basisNumbers(basis)}`;
+  dispose({ ...basis });
+  return text;
 }
 
-function requireVariety(
+async function requireVariety(
   projector: Projector,
   at: (i: number) => { readonly site: Site; readonly epoch: number },
   what: string,
-): void {
+): Promise<void> {
   const { site, epoch } = at(0);
   const takesWholes = Object.keys(projector.basis(site)).length === 0;
   if (takesWholes) {
@@ -116,7 +119,7 @@ function requireVariety(
   const seen = new Set<string>();
   for (let i = 0; i < REPEATS && seen.size < 2; i++) {
     const { site: where, epoch: when } = at(i);
-    seen.add(choice(projector, where, when));
+    seen.add(await choice(projector, where, when));
   }
   require(seen.size > 1, () => `${REPEATS} ${what} give the same subspace, ${[...seen][0]!.slice(0, 80)}`);
 }
@@ -129,7 +132,7 @@ function requireVariety(
  * coordinate projector has only the second part there, hence 2 exp(-2N ε²). Parameters that are taken whole or not at all
  * are kept alike in all their directions by construction.
  */
-function requireUnbiased(subject: ProjectorSubject, example: ProjectorExample): void {
+async function requireUnbiased(subject: ProjectorSubject, example: ProjectorExample): Promise<void> {
   const { projector, site, epoch } = place(subject, example);
   const { shape } = site;
   const size = sizeOf(shape);
@@ -145,7 +148,7 @@ function requireUnbiased(subject: ProjectorSubject, example: ProjectorExample): 
     if (reduced === null || sizeOf(reduced) === 0) continue;
     kept += sizeOf(reduced) / size;
     const s = Float32Array.from({ length: size }, (_, i) => (randomUniform(signs, draw * size + i) < 0.5 ? -1 : 1));
-    const projected = signsThrough(projector, where, epoch, s, shape);
+    const projected = await signsThrough(projector, where, epoch, s, shape);
     for (let i = 0; i < size; i++) for (let j = 0; j < size; j++) sums[i * size + j]! += projected[i]! * s[j]!;
   }
   const density = kept / DRAWS;
@@ -162,9 +165,18 @@ function requireUnbiased(subject: ProjectorSubject, example: ProjectorExample): 
   }
 }
 
-function signsThrough(projector: Projector, site: Site, epoch: number, s: Float32Array, shape: Shape): Float32Array {
-  return tidy(() => {
+async function signsThrough(
+  projector: Projector,
+  site: Site,
+  epoch: number,
+  s: Float32Array,
+  shape: Shape,
+): Promise<Float32Array> {
+  const projected = tidy(() => {
     const basis = projector.fit(null, null, { site, epoch });
-    return numbers(projectOnto({ projector, basis, site }, tensor(s, [...shape], 'float32'))).slice() as Float32Array;
+    return projectOnto({ projector, basis, site }, tensor(s, [...shape], 'float32'));
   });
+  const values = (await numbers(projected)).slice() as Float32Array;
+  projected.dispose();
+  return values;
 }

@@ -20,7 +20,7 @@ export const SIZE_LAWS: readonly Law<ProjectorSubject>[] = [
     lifted: ({ optionNames }) =>
       optionNames.includes('density') || optionNames.includes('rank') ? null : 'no option density or rank',
     example: projectorExamples,
-    check: (subject: ProjectorSubject, example) => {
+    check: async (subject: ProjectorSubject, example) => {
       const placed = place(subject, example);
       const { density, rank } = example.options as { density?: number; rank?: number };
       const found = countOf(placed, subject.traits.coordinate);
@@ -37,7 +37,7 @@ export const SIZE_LAWS: readonly Law<ProjectorSubject>[] = [
     why: 'With density 0 a hybrid must be its state-free rule and keep no state.',
     lifted: noDensity,
     example: projectorExamples,
-    check: (subject: ProjectorSubject, example) => {
+    check: async (subject: ProjectorSubject, example) => {
       const { projector, site, epoch } = placeWithDensity(subject, example, 0);
       const reduced = projector.reducedShape(site, epoch);
       require(reduced === null || sizeOf(reduced) === 0, () => `reducedShape is [${reduced}] with density 0`);
@@ -50,7 +50,7 @@ export const SIZE_LAWS: readonly Law<ProjectorSubject>[] = [
     needs: ['shapes as declared', 'down ∘ up = id'],
     lifted: noDensity,
     example: projectorExamples,
-    check: (subject: ProjectorSubject, example) => {
+    check: async (subject: ProjectorSubject, example) => {
       const { projector, site, epoch } = placeWithDensity(subject, example, 1);
       const reduced = projector.reducedShape(site, epoch);
       require(reduced !== null && sizeOf(reduced) > 0, () => 'nothing is in the subspace with density 1');
@@ -62,7 +62,7 @@ export const SIZE_LAWS: readonly Law<ProjectorSubject>[] = [
       const values = matrixValues(site.shape, example.matrix);
       const g = tensor(values, [...site.shape], 'float32');
       const basis = projector.fit(g, null, { site, epoch });
-      const rest = numbers(sub(g, projectOnto({ projector, basis, site }, g)));
+      const rest = await numbers(sub(g, projectOnto({ projector, basis, site }, g)));
       const tolerance = rounding(Math.max(...site.shape, 1)) * scaleOf(values);
       requireAtMost('‖G - ΠG‖ with density 1', norm(rest), 0, tolerance);
     },

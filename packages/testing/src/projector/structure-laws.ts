@@ -15,7 +15,7 @@ export const STRUCTURE_LAWS: readonly Law<ProjectorSubject>[] = [
     formula: 'down(G) has the shape reducedShape, up(X) the shape of the parameter, fit returns what basis() lists',
     why: 'State is allocated and memory is reported from these shapes before the first step.',
     example: projectorExamples,
-    check: (subject: ProjectorSubject, example) => {
+    check: async (subject: ProjectorSubject, example) => {
       const { projector, site, epoch, reduced, basis, g } = fitted(subject, example);
       const again = projector.reducedShape(site, epoch);
       require(again !== null && sameShape(again, reduced), () => `reducedShape says [${reduced}], then [${again}]`);
@@ -40,10 +40,10 @@ export const STRUCTURE_LAWS: readonly Law<ProjectorSubject>[] = [
     formula: 'fit, down, up and transport neither change nor dispose what they are given, nor return it',
     why: 'The same gradient serves the residual, other parameters and clipping; the caller disposes what it gets back.',
     example: projectorExamples,
-    check: (subject: ProjectorSubject, example) => {
+    check: async (subject: ProjectorSubject, example) => {
       const { projector, site, epoch, reduced, basis, g, values } = fitted(subject, example);
       const x = normalTensor(reduced, example.seed, 'x');
-      const before = { g: values, x: numbers(x).slice(), basis: basisNumbers(basis) };
+      const before = { g: values, x: (await numbers(x)).slice(), basis: await basisNumbers(basis) };
       const next = projector.fit(g, basis, { site, epoch: epoch + 1 });
       const results = [projector.down(g, basis, site), projector.up(x, basis, site)];
       if (projector.transport !== undefined) results.push(projector.transport(x, basis, next, site, 1));
@@ -54,9 +54,9 @@ export const STRUCTURE_LAWS: readonly Law<ProjectorSubject>[] = [
       }
       dispose(results);
       for (const tensor of given) require(!tensor.isDisposed, () => 'disposing a result disposes what was passed in');
-      requireSame('the gradient after the calls', numbers(g), before.g);
-      requireSame('X after the calls', numbers(x), before.x);
-      requireSame('the basis after the calls', basisNumbers(basis), before.basis);
+      requireSame('the gradient after the calls', await numbers(g), before.g);
+      requireSame('X after the calls', await numbers(x), before.x);
+      requireSame('the basis after the calls', await basisNumbers(basis), before.basis);
     },
   }),
   law({
@@ -66,7 +66,7 @@ export const STRUCTURE_LAWS: readonly Law<ProjectorSubject>[] = [
     needs: ['inputs untouched'],
     effort: 0.5,
     example: projectorExamples,
-    check: (subject: ProjectorSubject, example) => {
+    check: async (subject: ProjectorSubject, example) => {
       const { projector, site, epoch, reduced, basis, g } = fitted(subject, example);
       const x = normalTensor(reduced, example.seed, 'x');
       const next = projector.fit(g, null, { site, epoch: epoch + 1 });
@@ -93,10 +93,10 @@ export const STRUCTURE_LAWS: readonly Law<ProjectorSubject>[] = [
     formula: 'fit and Π are finite for zero, constant, sparse, low-rank and ill-conditioned G of every scale',
     why: 'Dead units, padding and the first steps of training give such gradients; one NaN ends the run.',
     example: projectorExamples,
-    check: (subject: ProjectorSubject, example) => {
+    check: async (subject: ProjectorSubject, example) => {
       const all = fitted(subject, example);
-      requireFinite('the basis', basisNumbers(all.basis));
-      requireFinite('up(down(G))', numbers(projectOnto(all, all.g)));
+      requireFinite('the basis', await basisNumbers(all.basis));
+      requireFinite('up(down(G))', await numbers(projectOnto(all, all.g)));
     },
   }),
   law({
@@ -105,7 +105,7 @@ export const STRUCTURE_LAWS: readonly Law<ProjectorSubject>[] = [
     why: 'A projector that keeps nothing passes every other law and trains nothing.',
     effort: 'once',
     example: subject => fc.array(projectorExamples(subject), { minLength: 60, maxLength: 60, size: 'max' }),
-    check: (subject: ProjectorSubject, examples) => {
+    check: async (subject: ProjectorSubject, examples) => {
       const works = examples.some(example => {
         try {
           const { projector, site, epoch } = place(subject, example);
@@ -130,15 +130,15 @@ export const EDGE_LAWS: readonly Law<ProjectorSubject>[] = [
     needs: ['shapes as declared', 'down ∘ up = id'],
     effort: 'once',
     example: subject => fc.record({ options: fc.array(subject.options, { minLength: 6, maxLength: 6 }) }),
-    check: (subject: ProjectorSubject, { options }) => {
+    check: async (subject: ProjectorSubject, { options }) => {
       for (const shape of degenerateShapes(subject.parameters)) {
-        for (const chosen of options) tryShape(subject, shape, chosen);
+        for (const chosen of options) await tryShape(subject, shape, chosen);
       }
     },
   }),
 ];
 
-function tryShape(subject: ProjectorSubject, shape: readonly number[], options: unknown): void {
+async function tryShape(subject: ProjectorSubject, shape: readonly number[], options: unknown): Promise<void> {
   const site = siteOf({ shape, seed: 3, before: 1, after: 2 });
   const where = `shape [${shape}], options ${JSON.stringify(options)}`;
   try {
@@ -151,10 +151,10 @@ function tryShape(subject: ProjectorSubject, shape: readonly number[], options: 
       const basis = projector.fit(g, null, { site, epoch: 0 });
       const x = normalTensor(reduced, 1, 'x');
       const back = projector.down(projector.up(x, basis, site), basis, site);
-      requireFinite(`up(down(G)) with ${where}`, numbers(projectOnto({ projector, basis, site }, g)));
+      requireFinite(`up(down(G)) with ${where}`, await numbers(projectOnto({ projector, basis, site }, g)));
       if (!subject.traits.orthonormal) continue;
-      const tolerance = rounding(Math.max(...matrixView(shape))) * scaleOf(numbers(x));
-      requireClose(`down(up(X)) with ${where}`, numbers(back), numbers(x), tolerance);
+      const tolerance = rounding(Math.max(...matrixView(shape))) * scaleOf(await numbers(x));
+      requireClose(`down(up(X)) with ${where}`, await numbers(back), await numbers(x), tolerance);
     }
   } catch (error) {
     if (error instanceof FrugalError) return;

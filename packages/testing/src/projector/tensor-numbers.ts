@@ -2,15 +2,15 @@ import { type Basis, randomKey, randomNormals, type Shape, sizeOf } from '@fruga
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 
 /** The entries of a tensor. */
-export function numbers(x: Tensor): Float32Array | Int32Array {
-  return x.dataSync() as Float32Array | Int32Array;
+export function numbers(x: Tensor): Promise<Float32Array | Int32Array> {
+  return x.data() as Promise<Float32Array | Int32Array>;
 }
 
 /** The tensors of a basis as one list of numbers, in the order of their names. */
-export function basisNumbers(basis: Basis): number[] {
-  return Object.keys(basis)
-    .sort()
-    .flatMap(name => Array.from(numbers(basis[name]!)));
+export async function basisNumbers(basis: Basis): Promise<number[]> {
+  const names = Object.keys(basis).sort();
+  const values = await Promise.all(names.map(name => numbers(basis[name]!)));
+  return values.flatMap(list => Array.from(list));
 }
 
 /** A float32 tensor of standard normal numbers. */

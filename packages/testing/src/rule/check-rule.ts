@@ -17,7 +17,7 @@ export const RULE_LAWS: readonly Law<RuleSubject>[] = [
 export function checkRule<Options = Readonly<Record<string, never>>>(
   factory: RuleFactory<Options>,
   options: RuleLawOptions<Options> = {},
-): Report {
+): Promise<Report> {
   const subject = ruleSubject(factory, options);
   return runLaws(options.name ?? `rule ${subject.kind}`, RULE_LAWS, subject, options);
 }

@@ -24,7 +24,7 @@ export const RULE_DESCENT_LAWS: readonly Law<RuleSubject>[] = [
         objective: objectiveRecipes(),
         step: fc.constantFrom(1, 0.1, 0.5, 1.5, 1.95),
       }),
-    check: (subject: RuleSubject, { shape, options, objective: recipe, step }) => {
+    check: async (subject: RuleSubject, { shape, options, objective: recipe, step }) => {
       const rule = subject.create(options);
       const f = objective(
         recipe,
@@ -37,7 +37,7 @@ export const RULE_DESCENT_LAWS: readonly Law<RuleSubject>[] = [
       const f0 = f.value(x);
       for (let k = 0; k < STEPS; k++) {
         const g = Float32Array.from(f.gradient(x));
-        const d = directionsOf(rule, shape, [g])[0]!;
+        const d = (await directionsOf(rule, shape, [g]))[0]!;
         const next = axpy(x, -alpha, d);
         const [before, after] = [f.value(x), f.value(next)];
         const l1 = g.reduce((sum, y) => sum + Math.abs(y), 0);

@@ -5,11 +5,12 @@ import {
   type Rule,
   type Shape,
   type SlotSpec,
+  sizeOf,
   slotShape,
   type TensorRule,
   traceRule,
 } from '@frugaljs/core';
-import { dispose, fill, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
+import { dispose, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 
 /** A rule that can be stepped by itself. */
 export type PlainRule = ExpressionRule | TensorRule;
@@ -35,15 +36,11 @@ export class RuleRun {
   ) {
     this.graph = rule.type === 'expression' ? traceRule(rule, shape) : null;
     this.specs = rule.state(shape);
-    this.slots = tidy(() =>
-      Object.fromEntries(
-        Object.entries(this.specs).map(([name, { extent, initial = 0 }]) => [
-          name,
-          fill([...slotShape(extent, shape)], initial)
-            .dataSync<'float32'>()
-            .slice(),
-        ]),
-      ),
+    this.slots = Object.fromEntries(
+      Object.entries(this.specs).map(([name, { extent, initial = 0 }]) => [
+        name,
+        new Float32Array(sizeOf(slotShape(extent, shape))).fill(initial),
+      ]),
     );
   }
 
@@ -53,19 +50,16 @@ export class RuleRun {
     this.t = t;
   }
 
-  step(gradient: ArrayLike<number>, parameter?: ArrayLike<number>): RuleStep {
+  async step(gradient: ArrayLike<number>, parameter?: ArrayLike<number>): Promise<RuleStep> {
     this.t++;
-    return tidy(() => {
-      const { inputs, scalars } = this.arguments(gradient, parameter);
-      const outputs = this.call(inputs, scalars);
-      const values = Object.fromEntries(
-        Object.entries(outputs).map(([name, x]) => [name, x.dataSync<'float32'>().slice()]),
-      );
-      const { direction, ...slots } = values;
-      this.slots = slots;
-      const shapes = Object.fromEntries(Object.entries(outputs).map(([name, x]) => [name, x.shape]));
-      return { direction: direction!, slots, shapes };
-    });
+    const { inputs, scalars } = this.arguments(gradient, parameter);
+    const outputs = this.call(inputs, scalars);
+    const { direction, ...slots } = await valuesOf(outputs);
+    const shapes = Object.fromEntries(Object.entries(outputs).map(([name, x]) => [name, x.shape]));
+    free(inputs);
+    free(outputs);
+    this.slots = slots;
+    return { direction: direction!, slots, shapes };
   }
 
   /** The tensors and numbers of the next step. */
@@ -94,9 +88,23 @@ export class RuleRun {
 }
 
 /** The directions of a fresh rule for a list of gradients. */
-export function directionsOf(rule: PlainRule, shape: Shape, gradients: readonly ArrayLike<number>[]): Float32Array[] {
+export async function directionsOf(
+  rule: PlainRule,
+  shape: Shape,
+  gradients: readonly ArrayLike<number>[],
+): Promise<Float32Array[]> {
   const run = new RuleRun(rule, shape);
-  return gradients.map(gradient => run.step(gradient).direction);
+  const directions: Float32Array[] = [];
+  for (const gradient of gradients) directions.push((await run.step(gradient)).direction);
+  return directions;
+}
+
+/** Copies of the entries of float32 tensors, by name. */
+export async function valuesOf(tensors: Readonly<Record<string, Tensor>>): Promise<Record<string, Float32Array>> {
+  const entries = Object.entries(tensors).map(
+    async ([name, x]): Promise<[string, Float32Array]> => [name, (await x.data<'float32'>()).slice()],
+  );
+  return Object.fromEntries(await Promise.all(entries));
 }
 
 /** Frees a record of tensors. */

@@ -3,7 +3,7 @@ import { memory, type Tensor } from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { type Law, law, require } from '../law.js';
 import { requireFinite, requireSame, show } from '../numerics/closeness.js';
-import { directionsOf, free, RuleRun } from './rule-run.js';
+import { directionsOf, free, RuleRun, valuesOf } from './rule-run.js';
 import { prepared, type RuleSubject, ruleExamples } from './subject.js';
 
 /** Laws of what a rule takes and gives. */
@@ -13,10 +13,10 @@ export const RULE_STRUCTURE_LAWS: readonly Law<RuleSubject>[] = [
     formula: 'step returns a direction of the shape of G and, for every slot of state(), a tensor of its extent',
     why: 'Memory is planned and checkpoints are read by this declaration.',
     example: ruleExamples,
-    check: (subject: RuleSubject, example) => {
+    check: async (subject: RuleSubject, example) => {
       const { rule, shape, stream } = prepared(subject, example);
       const run = new RuleRun(rule, shape);
-      const { shapes } = run.step(stream[0]!);
+      const { shapes } = await run.step(stream[0]!);
       const declared = ['direction', ...Object.keys(run.specs)].sort();
       const found = Object.keys(shapes).sort();
       require(found.join() === declared.join(), () => `step returns {${found}}, expected {${declared}}`);
@@ -38,17 +38,17 @@ export const RULE_STRUCTURE_LAWS: readonly Law<RuleSubject>[] = [
         ? 'an expression cannot reach its inputs'
         : null,
     example: ruleExamples,
-    check: (subject: RuleSubject, example) => {
+    check: async (subject: RuleSubject, example) => {
       const { rule, shape, stream } = prepared(subject, example);
       const run = new RuleRun(rule, shape);
-      run.step(stream[0]!);
+      await run.step(stream[0]!);
       const { inputs, scalars } = run.arguments(stream[0]!);
-      const before = Object.values(inputs).map(x => x.dataSync().slice());
+      const before = await valuesOf(inputs);
       run.call(inputs, scalars);
-      Object.entries(inputs).forEach(([name, x], i) => {
+      for (const [name, x] of Object.entries(inputs)) {
         require(!x.isDisposed, () => `${name} has been disposed`);
-        requireSame(`${name} after the step`, x.dataSync(), before[i]!);
-      });
+        requireSame(`${name} after the step`, await x.data(), before[name]!);
+      }
     },
   }),
   law({
@@ -56,7 +56,7 @@ export const RULE_STRUCTURE_LAWS: readonly Law<RuleSubject>[] = [
     formula: 'tensors after a step = tensors before it + tensors returned',
     why: 'One leaked tensor per step fills the memory of a device within a training run.',
     example: ruleExamples,
-    check: (subject: RuleSubject, example) => {
+    check: async (subject: RuleSubject, example) => {
       const { rule, shape, stream } = prepared(subject, example);
       const run = new RuleRun(rule, shape);
       const { inputs, scalars } = run.arguments(stream[0]!);
@@ -75,14 +75,14 @@ export const RULE_STRUCTURE_LAWS: readonly Law<RuleSubject>[] = [
     why: 'All state must be in the declared slots: what hides in a closure is lost in a checkpoint and shared by parameters.',
     needs: ['state as declared'],
     example: ruleExamples,
-    check: (subject: RuleSubject, example) => {
+    check: async (subject: RuleSubject, example) => {
       const { rule, shape, stream } = prepared(subject, example);
-      const first = directionsOf(rule, shape, stream);
-      const second = directionsOf(rule, shape, stream);
+      const first = await directionsOf(rule, shape, stream);
+      const second = await directionsOf(rule, shape, stream);
       first.forEach((d, t) => {
         requireSame(`direction ${t + 1} of a second run`, second[t]!, d);
       });
-      const again = directionsOf(subject.create(JSON.parse(JSON.stringify(example.options))), shape, stream);
+      const again = await directionsOf(subject.create(JSON.parse(JSON.stringify(example.options))), shape, stream);
       first.forEach((d, t) => {
         requireSame(`direction ${t + 1} of a rule made again`, again[t]!, d);
       });
@@ -94,21 +94,26 @@ export const RULE_STRUCTURE_LAWS: readonly Law<RuleSubject>[] = [
     why: 'A resumed run must be the run.',
     needs: ['deterministic'],
     example: ruleExamples,
-    check: (subject: RuleSubject, example) => {
+    check: async (subject: RuleSubject, example) => {
       const { rule, shape, stream } = prepared(subject, example);
       fc.pre(stream.length > 1);
       const half = Math.floor(stream.length / 2);
       const run = new RuleRun(rule, shape);
       let slots: Readonly<Record<string, Float32Array>> = {};
-      const expected = stream.map((g, t) => {
-        const step = run.step(g);
+      const expected: Float32Array[] = [];
+      for (const [t, g] of stream.entries()) {
+        const step = await run.step(g);
         if (t + 1 === half) slots = step.slots;
-        return step.direction;
-      });
+        expected.push(step.direction);
+      }
       const resumed = new RuleRun(subject.create(example.options), shape);
       resumed.resume(slots, half);
       for (let t = half; t < stream.length; t++) {
-        requireSame(`direction ${t + 1} after resuming at ${half}`, resumed.step(stream[t]!).direction, expected[t]!);
+        requireSame(
+          `direction ${t + 1} after resuming at ${half}`,
+          (await resumed.step(stream[t]!)).direction,
+          expected[t]!,
+        );
       }
     },
   }),
@@ -119,14 +124,14 @@ export const RULE_STRUCTURE_LAWS: readonly Law<RuleSubject>[] = [
     why: 'Such gradients occur in every training run; one NaN ends it.',
     needs: ['state as declared'],
     example: ruleExamples,
-    check: (subject: RuleSubject, example) => {
+    check: async (subject: RuleSubject, example) => {
       const { rule, shape, stream } = prepared(subject, example);
       const run = new RuleRun(rule, shape);
-      stream.forEach((g, t) => {
-        const { direction, slots } = run.step(g);
+      for (const [t, g] of stream.entries()) {
+        const { direction, slots } = await run.step(g);
         requireFinite(`direction ${t + 1}`, direction);
         for (const [name, values] of Object.entries(slots)) requireFinite(`slot ${name} after step ${t + 1}`, values);
-      });
+      }
     },
   }),
   law({
@@ -135,11 +140,11 @@ export const RULE_STRUCTURE_LAWS: readonly Law<RuleSubject>[] = [
     why: 'Some kernels map NaN to 0 in a sign; a broken loss would train on unnoticed.',
     needs: ['state as declared'],
     example: ruleExamples,
-    check: (subject: RuleSubject, example) => {
+    check: async (subject: RuleSubject, example) => {
       const { rule, shape, stream } = prepared(subject, example);
       const broken = Float32Array.from(stream[0]!);
       broken[0] = Number.NaN;
-      const { direction } = new RuleRun(rule, shape).step(broken);
+      const { direction } = await new RuleRun(rule, shape).step(broken);
       require(Number.isNaN(direction[0]), () =>
         `the direction of an entry with gradient NaN is ${show(direction[0]!)}`);
     },

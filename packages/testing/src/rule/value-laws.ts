@@ -24,10 +24,10 @@ export const RULE_VALUE_LAWS: readonly Law<RuleSubject>[] = [
     why: 'sign(0) must be 0: rows of unused embeddings and padding would otherwise take full steps.',
     needs: ['state as declared'],
     example: ruleExamples,
-    check: (subject: RuleSubject, example) => {
+    check: async (subject: RuleSubject, example) => {
       const { rule, shape } = prepared(subject, example);
       const zeros = new Float32Array(sizeOf(shape));
-      directionsOf(rule, shape, [zeros, zeros]).forEach((d, t) => {
+      (await directionsOf(rule, shape, [zeros, zeros])).forEach((d, t) => {
         requireSame(`direction ${t + 1} of a zero gradient`, d, zeros);
       });
     },
@@ -39,12 +39,12 @@ export const RULE_VALUE_LAWS: readonly Law<RuleSubject>[] = [
     why: 'State of coordinates that are never used must not move them when they are used at last.',
     needs: ['state as declared'],
     example: ruleExamples,
-    check: (subject: RuleSubject, example) => {
+    check: async (subject: RuleSubject, example) => {
       const { rule, shape, stream } = prepared(subject, example);
       fc.pre(sizeOf(shape) > 1);
       const run = new RuleRun(rule, shape);
       for (const g of stream) {
-        const { direction, slots } = run.step(g.map((x, i) => (i === 1 ? 0 : x)));
+        const { direction, slots } = await run.step(g.map((x, i) => (i === 1 ? 0 : x)));
         for (const [name, { extent, initial = 0 }] of Object.entries(run.specs)) {
           if (extent !== 'element') continue;
           // Rules may add a floor such as 1e-30 to squares.
@@ -63,14 +63,14 @@ export const RULE_VALUE_LAWS: readonly Law<RuleSubject>[] = [
     needs: ['deterministic'],
     lifted: ({ claims }) => (claims.odd === false ? 'lifted by the claim odd: false' : null),
     example: ruleExamples,
-    check: (subject: RuleSubject, example) => {
+    check: async (subject: RuleSubject, example) => {
       const { rule, shape, stream } = prepared(subject, example);
-      const mirrored = directionsOf(
+      const mirrored = await directionsOf(
         rule,
         shape,
         stream.map(g => g.map(x => -x)),
       );
-      directionsOf(rule, shape, stream).forEach((d, t) => {
+      (await directionsOf(rule, shape, stream)).forEach((d, t) => {
         requireSame(`-d(-G) at step ${t + 1}`, scaled(mirrored[t]!, -1), d);
       });
     },
@@ -82,17 +82,17 @@ export const RULE_VALUE_LAWS: readonly Law<RuleSubject>[] = [
     needs: ['deterministic'],
     lifted: ({ claims }) => (claims.permutations === 'none' ? 'lifted by the claim permutations: none' : null),
     example: subject => fc.tuple(ruleExamples(subject), fc.nat({ max: 999 })).map(([e, seed]) => ({ ...e, seed })),
-    check: (subject: RuleSubject, example) => {
+    check: async (subject: RuleSubject, example) => {
       const { rule, shape, stream } = prepared(subject, example);
       const order =
         subject.claims.permutations === 'entries'
           ? randomPermutation(randomKey(example.seed), sizeOf(shape))
           : rowAndColumnOrder(shape, example.seed);
       const permute = (x: Float32Array): Float32Array => Float32Array.from(order, i => x[i]!);
-      const permuted = directionsOf(rule, shape, stream.map(permute));
+      const permuted = await directionsOf(rule, shape, stream.map(permute));
       // A matrix rule may step far where columns are almost parallel; only its size is known then.
       const allowed = subject.claims.mixesEntries ? 1e-2 : CLOSE;
-      directionsOf(rule, shape, stream).forEach((d, t) => {
+      (await directionsOf(rule, shape, stream)).forEach((d, t) => {
         requireClose(`d of permuted G at step ${t + 1}`, permuted[t]!, permute(d), allowed * maxAbs(d));
       });
     },
@@ -105,11 +105,11 @@ export const RULE_VALUE_LAWS: readonly Law<RuleSubject>[] = [
     lifted: unlessClaimed('firstStep'),
     example: subject =>
       fc.tuple(ruleExamples(subject, 1), fc.constantFrom(0, -27, -13, 10)).map(([e, by]) => ({ ...e, by })),
-    check: (subject: RuleSubject, example) => {
+    check: async (subject: RuleSubject, example) => {
       const { rule, shape, stream } = prepared(subject, example);
       const scale = 2 ** example.by;
       const g = stream[0]!.map(x => (Math.abs(x * scale) < SMALLEST ? 0 : x * scale));
-      const [d] = directionsOf(rule, shape, [g]);
+      const [d] = await directionsOf(rule, shape, [g]);
       g.forEach((x, i) => {
         const expected = subject.claims.firstStep!(x, example.options);
         const what = `the first direction for g = ${show(x)} with ${JSON.stringify(example.options)}`;
@@ -124,15 +124,15 @@ export const RULE_VALUE_LAWS: readonly Law<RuleSubject>[] = [
     needs: ['deterministic'],
     lifted: unlessClaimed('scaleInvariant'),
     example: subject => fc.tuple(ruleExamples(subject), fc.constantFrom(-8, 1, 8)).map(([e, by]) => ({ ...e, by })),
-    check: (subject: RuleSubject, example) => {
+    check: async (subject: RuleSubject, example) => {
       fc.pre(subject.claims.scaleInvariant!(example.options));
       const { rule, shape, stream } = prepared(subject, example);
-      const other = directionsOf(
+      const other = await directionsOf(
         rule,
         shape,
         stream.map(g => g.map(x => x * 2 ** example.by)),
       );
-      directionsOf(rule, shape, stream).forEach((d, t) => {
+      (await directionsOf(rule, shape, stream)).forEach((d, t) => {
         requireClose(`d(cG), c = 2^${example.by}, at step ${t + 1}`, other[t]!, d, CLOSE * maxAbs(d));
       });
     },
@@ -144,9 +144,9 @@ export const RULE_VALUE_LAWS: readonly Law<RuleSubject>[] = [
     needs: ['deterministic'],
     lifted: unlessClaimed('bound'),
     example: subject => ruleExamples(subject, 12),
-    check: (subject: RuleSubject, example) => {
+    check: async (subject: RuleSubject, example) => {
       const { rule, shape, stream } = prepared(subject, example);
-      directionsOf(rule, shape, stream).forEach((d, t) => {
+      (await directionsOf(rule, shape, stream)).forEach((d, t) => {
         const bound = subject.claims.bound!(t + 1, example.options);
         requireAtMost(`the largest |dᵢ| at step ${t + 1}`, maxAbs(d), bound, CLOSE * bound);
       });
@@ -159,10 +159,10 @@ export const RULE_VALUE_LAWS: readonly Law<RuleSubject>[] = [
     needs: ['state as declared'],
     lifted: unlessClaimed('values'),
     example: ruleExamples,
-    check: (subject: RuleSubject, example) => {
+    check: async (subject: RuleSubject, example) => {
       const { rule, shape, stream } = prepared(subject, example);
       const values = subject.claims.values!;
-      for (const d of directionsOf(rule, shape, stream)) {
+      for (const d of await directionsOf(rule, shape, stream)) {
         const at = d.findIndex(x => !values.includes(x));
         require(at < 0, () => `entry ${at} of the direction is ${show(d[at]!)}, none of ${values.join(', ')}`);
       }
@@ -175,12 +175,12 @@ export const RULE_VALUE_LAWS: readonly Law<RuleSubject>[] = [
     needs: ['state as declared'],
     lifted: unlessClaimed('recursion'),
     example: subject => ruleExamples(subject, 8),
-    check: (subject: RuleSubject, example) => {
+    check: async (subject: RuleSubject, example) => {
       const { rule, shape, stream } = prepared(subject, example);
       const { initial, step } = subject.claims.recursion!(example.options);
       const states = Array.from({ length: sizeOf(shape) }, () => initial);
       const largest = new Float64Array(sizeOf(shape));
-      directionsOf(rule, shape, stream).forEach((d, t) => {
+      (await directionsOf(rule, shape, stream)).forEach((d, t) => {
         d.forEach((found, i) => {
           const next = step(stream[t]![i]!, states[i]!, t + 1);
           states[i] = next.state;
@@ -201,15 +201,15 @@ export const RULE_VALUE_LAWS: readonly Law<RuleSubject>[] = [
     needs: ['state as declared'],
     lifted: unlessClaimed('norm'),
     example: ruleExamples,
-    check: (subject: RuleSubject, example) => {
+    check: async (subject: RuleSubject, example) => {
       const { rule, shape, stream } = prepared(subject, example);
       const { of, exact } = subject.claims.norm!;
       const expected = of(shape, example.options);
-      stream.forEach((g, t) => {
-        const size = norm(directionsOf(rule, shape, [g])[0]!);
+      for (const [t, g] of stream.entries()) {
+        const size = norm((await directionsOf(rule, shape, [g]))[0]!);
         if (exact && g.every(x => x !== 0)) requireClose(`‖d‖ at step ${t + 1}`, [size], [expected], CLOSE * expected);
         else requireAtMost(`‖d‖ at step ${t + 1}`, size, expected, CLOSE * expected);
-      });
+      }
     },
   }),
   law({
@@ -219,10 +219,10 @@ export const RULE_VALUE_LAWS: readonly Law<RuleSubject>[] = [
     needs: ['state as declared'],
     lifted: unlessClaimed('spectralNorm'),
     example: ruleExamples,
-    check: (subject: RuleSubject, example) => {
+    check: async (subject: RuleSubject, example) => {
       const { rule, shape, stream } = prepared(subject, example);
       const bound = subject.claims.spectralNorm!(shape, example.options);
-      directionsOf(rule, shape, stream).forEach((d, t) => {
+      (await directionsOf(rule, shape, stream)).forEach((d, t) => {
         const largest = singularValues(d, ...matrixView(shape))[0] ?? 0;
         requireAtMost(`‖d‖₂ at step ${t + 1}`, largest, bound, CLOSE * bound);
       });
@@ -235,7 +235,7 @@ export const RULE_VALUE_LAWS: readonly Law<RuleSubject>[] = [
     needs: ['state as declared'],
     lifted: unlessClaimed('rankOneExact'),
     example: subject => fc.tuple(ruleExamples(subject), fc.nat({ max: 999 })).map(([e, seed]) => ({ ...e, seed })),
-    check: (subject: RuleSubject, example) => {
+    check: async (subject: RuleSubject, example) => {
       const { rule, shape } = prepared(subject, example);
       fc.pre(shape.length === 2);
       const [m, n] = shape as [number, number];
@@ -245,8 +245,8 @@ export const RULE_VALUE_LAWS: readonly Law<RuleSubject>[] = [
         const signs = matrixValues(shape, { kind: 'normal', exponent: 0, seed: recipe.seed + t });
         return signs.map((x, i) => (t + 1) * Math.sign(x) * Math.abs(u[Math.floor(i / n)]! * v[i % n]!));
       });
-      const asVector = directionsOf(rule, [m * n], stream);
-      directionsOf(rule, shape, stream).forEach((d, t) => {
+      const asVector = await directionsOf(rule, [m * n], stream);
+      (await directionsOf(rule, shape, stream)).forEach((d, t) => {
         requireClose(`d of the matrix at step ${t + 1}`, d, asVector[t]!, 4 * CLOSE * maxAbs(asVector[t]!));
       });
     },

@@ -5,5 +5,5 @@ export interface Mutant {
   readonly fault: string;
   /** The first law that must break. */
   readonly law: string;
-  check(): Report | Promise<Report>;
+  check(): Promise<Report>;
 }
