@@ -8,7 +8,7 @@ import { checkLinks } from './links.mjs';
 import { checkLockfile } from './lockfile.mjs';
 import { checkManifests } from './manifests.mjs';
 import { checkPortability } from './portability.mjs';
-import { openWorkspace } from './workspace.mjs';
+import { isApplication, openWorkspace } from './workspace.mjs';
 
 const usage = `node tools/check/main.mjs [CHECK ...]
 Runs the named checks, or all. Exits with 1 if one fails.`;
@@ -29,12 +29,12 @@ const checks = {
   links: checkLinks,
   portability: checkPortability,
   lockfile: checkLockfile,
-  build: () => ({ ...command(['tools/build.mjs']), note: 'tsc -b' }),
+  build: () => ({ ...command(['tools/build.mjs']), note: 'tsc -b, applications' }),
   published: () => {
     if (failed.some(failure => failure.startsWith('[build]'))) return { failures: ['not checked: the build failed'] };
     const options = ['--parallel=2', '--output-style=stream'];
     const { failures } = command(['node_modules/nx/dist/bin/nx.js', 'run-many', '-t', 'package-check', ...options]);
-    return { failures, note: `${workspace.packages.length} packages` };
+    return { failures, note: `${workspace.packages.filter(pack => !isApplication(pack)).length} packages` };
   },
   examples: () => command(['tools/examples/main.mjs']),
 };

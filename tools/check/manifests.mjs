@@ -1,15 +1,9 @@
 // What somebody who finds a package in the registry needs: a README that shows how to use it, a license, and a
-// package.json without holes.
+// package.json without holes. An application is not published; whoever finds it in the repository needs to know how to
+// run it.
+import { isApplication } from './workspace.mjs';
 
-const requiredFields = /** @type {const} */ ([
-  'name',
-  'version',
-  'description',
-  'license',
-  'type',
-  'exports',
-  'engines',
-]);
+const requiredFields = /** @type {const} */ (['name', 'version', 'description', 'license', 'type', 'engines']);
 
 /**
  * @param {import('./workspace.mjs').Workspace} workspace
@@ -20,10 +14,9 @@ export function checkManifests(workspace) {
   const license = workspace.read('LICENSE');
   const failures = workspace.packages.flatMap(pack => [
     ...wrongManifest(pack, workspace, root.engines?.node),
-    ...wrongReadme(pack, workspace),
-    ...(workspace.files.includes(`${pack.path}/LICENSE`) && workspace.read(`${pack.path}/LICENSE`) === license
-      ? []
-      : [`${pack.path}/LICENSE: must be a copy of the root's LICENSE, since only files of the package are published`]),
+    ...(isApplication(pack)
+      ? [...wrongApplication(pack), ...wrongApplicationReadme(pack, workspace)]
+      : [...wrongPublication(pack), ...wrongReadme(pack, workspace), ...wrongLicense(pack, workspace, license)]),
   ]);
   /** @type {{ path: string }[]} */
   const references = JSON.parse(workspace.read('tsconfig.json')).references ?? [];
@@ -43,12 +36,19 @@ export function checkManifests(workspace) {
 function wrongManifest({ path, short, manifest }, { scope }, node) {
   const file = `${path}/package.json`;
   const failures = requiredFields.filter(field => !manifest[field]).map(field => `${file}: ${field} is missing`);
-  if ('private' in manifest) failures.push(`${file}: 'private' must be absent, the package is published`);
   if (manifest.name !== scope + short) failures.push(`${file}: name is ${manifest.name}, expected ${scope}${short}`);
   if (manifest.type !== 'module') failures.push(`${file}: type is ${manifest.type}, expected "module"`);
   if (manifest.engines?.node !== node) {
     failures.push(`${file}: engines.node is ${manifest.engines?.node}, expected the root's ${node}`);
   }
+  return failures;
+}
+
+/** @param {import('./workspace.mjs').Package} pack */
+function wrongPublication({ path, manifest }) {
+  const file = `${path}/package.json`;
+  const failures = manifest.exports ? [] : [`${file}: exports is missing`];
+  if ('private' in manifest) failures.push(`${file}: 'private' must be absent, the package is published`);
   if (!manifest.peerDependencies?.['@tensorflow/tfjs-core'] && !manifest.dependencies?.['@tensorflow/tfjs-core']) {
     failures.push(`${file}: peerDependencies lack @tensorflow/tfjs-core; two copies of it would not share tensors`);
   }
@@ -59,6 +59,43 @@ function wrongManifest({ path, short, manifest }, { scope }, node) {
     if (!manifest.files?.includes(entry)) failures.push(`${file}: files lack ${entry}`);
   }
   return failures;
+}
+
+/** @param {import('./workspace.mjs').Package} pack */
+function wrongApplication({ path, manifest }) {
+  const file = `${path}/package.json`;
+  const failures = [];
+  for (const field of /** @type {const} */ (['exports', 'files', 'peerDependencies'])) {
+    if (manifest[field]) failures.push(`${file}: ${field} says that it is for others to install, and private that not`);
+  }
+  if (!manifest.scripts?.['build']) failures.push(`${file}: scripts lack build, which npm run build would run`);
+  return failures;
+}
+
+/**
+ * @param {import('./workspace.mjs').Package} pack
+ * @param {import('./workspace.mjs').Workspace} workspace
+ */
+function wrongApplicationReadme({ path, manifest }, { files, read }) {
+  const file = `${path}/README.md`;
+  if (!files.includes(file)) return [`${file}: missing`];
+  const text = read(file);
+  const failures = /^# \S/.test(text) ? [] : [`${file}: must start with a title ('# ${manifest.name}')`];
+  if (!/^```sh\n(?:.*\n)*?npm (run|start)\b/m.test(text)) {
+    failures.push(`${file}: lacks a code block with the command that runs it ('npm run …')`);
+  }
+  return failures;
+}
+
+/**
+ * @param {import('./workspace.mjs').Package} pack
+ * @param {import('./workspace.mjs').Workspace} workspace
+ * @param {string} license text of the root's
+ */
+function wrongLicense({ path }, { files, read }, license) {
+  const file = `${path}/LICENSE`;
+  if (files.includes(file) && read(file) === license) return [];
+  return [`${file}: must be a copy of the root's LICENSE, since only files of the package are published`];
 }
 
 /**

@@ -1,5 +1,6 @@
-// Gives every package the nx target `package-check`, so that a new package needs no configuration of its own.
-import { dirname } from 'node:path';
+// Gives every published package the nx target `package-check`, so that a new package needs no configuration of its own.
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 
 export const name = 'frugal-packages';
 
@@ -21,6 +22,10 @@ const packageCheck = {
 /** @type {import('nx/src/devkit-exports').CreateNodesV2} */
 export const createNodesV2 = [
   'packages/*/package.json',
-  manifests =>
-    manifests.map(file => [file, { projects: { [dirname(file)]: { targets: { 'package-check': packageCheck } } } }]),
+  (manifests, _, { workspaceRoot }) =>
+    manifests.map(file => {
+      const { private: isApplication = false } = JSON.parse(readFileSync(join(workspaceRoot, file), 'utf8'));
+      const targets = isApplication ? {} : { 'package-check': packageCheck };
+      return [file, { projects: { [dirname(file)]: { targets } } }];
+    }),
 ];

@@ -46,7 +46,7 @@ describe('manifests', () => {
 
   it.each<[string, Record<string, string | object>]>([
     ['description is missing', fixturePackage('core', { description: undefined })],
-    ["'private' must be absent", fixturePackage('core', { private: true })],
+    ["'private' must be absent", fixturePackage('core', { private: false })],
     ['engines.node is >=22', fixturePackage('core', { engines: { node: '>=22' } })],
     ['peerDependencies lack @tensorflow/tfjs-core', fixturePackage('core', { peerDependencies: {} })],
     ['must be a copy', { 'packages/core/LICENSE': 'other terms' }],
@@ -57,6 +57,56 @@ describe('manifests', () => {
   ])('refuse: %s', (message, changes) => {
     const { failures } = checkManifests(fixtureWorkspace({ ...good, ...changes }));
     expect(failures).toEqual([expect.stringContaining(message)]);
+  });
+});
+
+describe('manifests of applications', () => {
+  const application = (changes: object = {}) =>
+    fixturePackage('page', {
+      private: true,
+      scripts: { build: 'vite build' },
+      exports: undefined,
+      files: undefined,
+      peerDependencies: undefined,
+      dependencies: { '@tensorflow/tfjs-core': '^4.22.0' },
+      ...changes,
+    });
+  const good = {
+    'package.json': { engines: { node: '>=20' } },
+    'tsconfig.json': { references: [{ path: 'packages/page' }] },
+    LICENSE: 'terms',
+    ...application(),
+    'packages/page/README.md': '# The page\n\n```sh\nnpm run page\n```\n',
+  };
+
+  it('need neither exports, nor a license of their own, nor an install line', () => {
+    expect(checkManifests(fixtureWorkspace(good)).failures).toEqual([]);
+  });
+
+  it.each<[string, Record<string, string | object>]>([
+    ['exports says that it is for others', application({ exports: { '.': './dist/index.js' } })],
+    ['files says that it is for others', application({ files: ['dist'] })],
+    ['scripts lack build', application({ scripts: {} })],
+    ['description is missing', application({ description: undefined })],
+    ['must start with a title', { 'packages/page/README.md': '```sh\nnpm run page\n```\n' }],
+    ['lacks a code block with the command', { 'packages/page/README.md': '# The page\n' }],
+  ])('refuse: %s', (message, changes) => {
+    const { failures } = checkManifests(fixtureWorkspace({ ...good, ...changes }));
+    expect(failures).toEqual([expect.stringContaining(message)]);
+  });
+
+  it('refuse a library that was marked private', () => {
+    const { failures } = checkManifests(
+      fixtureWorkspace({ ...good, ...fixturePackage('page', { private: true, scripts: { build: 'tsc' } }) }),
+    );
+    expect(failures).toEqual(
+      ['exports', 'files', 'peerDependencies'].map(field => expect.stringContaining(`${field} says that it is for`)),
+    );
+  });
+
+  it('refuse: no README', () => {
+    const { 'packages/page/README.md': _, ...rest } = good;
+    expect(checkManifests(fixtureWorkspace(rest)).failures).toEqual(['packages/page/README.md: missing']);
   });
 });
 

@@ -14,6 +14,7 @@ import { join, relative, sep } from 'node:path';
  * @property {Record<string, unknown>} [exports]
  * @property {Record<string, string>} [engines]
  * @property {Record<string, string>} [bin]
+ * @property {Record<string, string>} [scripts]
  * @property {string[]} [files]
  * @property {Record<string, string>} [dependencies]
  * @property {Record<string, string>} [peerDependencies]
@@ -55,6 +56,16 @@ export function openWorkspace(root) {
       sources: files.filter(file => file.startsWith(`packages/${short}/src/`) && /\.[cm]?tsx?$/.test(file)),
     }));
   return { root, scope: '@frugaljs/', packages, files, read };
+}
+
+/**
+ * Whether a package is an application: something to run, such as a page, and not to install. It is marked `private`, is
+ * never published, has no exports for others to import, and brings its own tfjs-core, as nobody shares tensors with it.
+ *
+ * @param {Package} pack
+ */
+export function isApplication({ manifest }) {
+  return manifest.private === true;
 }
 
 // Files that git tracks or would track; a folder without git (an unpacked archive, a test's fixture) is walked instead.

@@ -1,0 +1,73 @@
+import type { FileKind, Memory, StepResult } from '../protocol.js';
+import { MovingAverage } from './moving-average.js';
+import type { WorkerLink } from './worker-link.js';
+
+/** Steps whose time counts for the speed that is shown. */
+const RECENT = 20;
+
+/** Share of a comparison's steps that the moving average of the loss reaches back. */
+const SPAN = 0.02;
+
+/** A text by a model. */
+export interface Sample {
+  readonly step: number;
+  readonly text: string;
+}
+
+/** One of the compared, as the page sees it: what its worker has reported so far. */
+export class Rival {
+  readonly label: string;
+  memory: Memory;
+  /** Loss of every step, in nats per token. */
+  readonly losses: number[] = [];
+  /** Moving average of the losses, after every step. */
+  readonly averages: number[] = [];
+  readonly samples: Sample[] = [];
+  /** The step whose gradients were not finite; null while all is well. */
+  divergedAt: number | null = null;
+  readonly #worker: WorkerLink;
+  readonly #recent: number[] = [];
+  readonly #average: MovingAverage;
+
+  /** @param steps Steps of the whole comparison. */
+  constructor(label: string, memory: Memory, steps: number, worker: WorkerLink) {
+    this.label = label;
+    this.memory = memory;
+    this.#worker = worker;
+    this.#average = new MovingAverage(SPAN * steps);
+  }
+
+  /** Milliseconds of a step: the median of the last ones; null before the first. */
+  get milliseconds(): number | null {
+    if (this.#recent.length === 0) return null;
+    const sorted = [...this.#recent].sort((a, b) => a - b);
+    return sorted[Math.floor(sorted.length / 2)]!;
+  }
+
+  /** Trains on the batch of that number. */
+  async step(index: number): Promise<void> {
+    if (this.divergedAt !== null) return;
+    const result: StepResult = await this.#worker.ask('step', { index });
+    this.memory = result.memory;
+    if (result.loss === null) {
+      this.divergedAt = index + 1;
+      return;
+    }
+    this.losses.push(result.loss);
+    this.averages.push(this.#average.add(result.loss));
+    this.#recent.push(result.milliseconds);
+    if (this.#recent.length > RECENT) this.#recent.shift();
+  }
+
+  /** Lets the model write. */
+  async sample(prompt: string, step: number, seed: number, onText: (text: string) => void): Promise<void> {
+    if (this.divergedAt !== null) return;
+    const text = await this.#worker.ask('sample', { prompt, seed }, onText);
+    this.samples.push({ step, text });
+  }
+
+  /** A file of the present state, with the number of updates in it. */
+  file(kind: FileKind): Promise<{ readonly step: number; readonly blob: Blob }> {
+    return this.#worker.ask('file', { kind });
+  }
+}

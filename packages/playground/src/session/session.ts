@@ -1,0 +1,138 @@
+import type { BackendName, Outline, OwnText, Setup } from '../protocol.js';
+import { Rival } from './rival.js';
+import { isSampleStep } from './sample-steps.js';
+import { WorkerLink } from './worker-link.js';
+
+export type SessionState = 'starting' | 'running' | 'paused' | 'finished' | 'failed';
+
+/** What a session tells of its progress. */
+export interface SessionEvents {
+  readonly onState: (state: SessionState) => void;
+  readonly onStep: () => void;
+  readonly onSample: (rival: number, step: number, text: string, complete: boolean) => void;
+}
+
+export interface SessionOptions {
+  readonly setup: Setup;
+  readonly outline: Outline;
+  readonly text: OwnText | null;
+  readonly backend: BackendName;
+  readonly events: SessionEvents;
+}
+
+/**
+ * A comparison under way. All models take the same step, each in its worker; the next one starts when the slowest is
+ * done, so that the curves can be compared at any moment.
+ */
+export class Session {
+  readonly rivals: readonly Rival[];
+  readonly setup: Setup;
+  readonly backend: BackendName;
+  /** Updates made. */
+  step = 0;
+  state: SessionState = 'starting';
+  /** Why it failed. */
+  failure: string | null = null;
+  readonly #workers: readonly WorkerLink[];
+  readonly #events: SessionEvents;
+  readonly #text: OwnText | null;
+  #prompt: string;
+  #ended = false;
+  #wake: () => void = () => {};
+
+  constructor({ setup, outline, text, backend, events }: SessionOptions) {
+    this.setup = setup;
+    this.backend = backend;
+    this.#events = events;
+    this.#text = text;
+    this.#prompt = setup.run.prompt;
+    this.#workers = setup.optimizers.map(() => new WorkerLink());
+    this.rivals = outline.optimizers.map(
+      (each, i) => new Rival(each!.label, each!.memory, setup.run.steps, this.#workers[i]!),
+    );
+  }
+
+  /** Trains to the end; resolves then, or when the session has failed. */
+  async run(): Promise<void> {
+    try {
+      await this.#start();
+      await this.#train();
+    } catch (error) {
+      this.failure = error instanceof Error ? error.message : String(error);
+      this.#enter('failed');
+    }
+  }
+
+  /** Stops after the step under way. */
+  pause(): void {
+    if (this.state === 'running') this.#enter('paused');
+  }
+
+  resume(): void {
+    if (this.state !== 'paused') return;
+    this.#enter('running');
+    this.#wake();
+  }
+
+  /** What the next texts start with. */
+  set prompt(prompt: string) {
+    this.#prompt = prompt;
+  }
+
+  /** Ends all workers; the session tells nothing more. */
+  end(): void {
+    this.#ended = true;
+    for (const worker of this.#workers) worker.terminate();
+  }
+
+  async #start(): Promise<void> {
+    const { run, optimizers } = this.setup;
+    const { backend } = this;
+    this.#enter('starting');
+    await Promise.all(
+      this.#workers.map(async (worker, i) => {
+        await worker.ask('text', this.#text);
+        await worker.ask('start', { run, optimizer: optimizers[i]!, backend });
+      }),
+    );
+    this.#enter('running');
+  }
+
+  async #train(): Promise<void> {
+    const { steps } = this.setup.run;
+    await this.#sample();
+    while (this.step < steps) {
+      if (this.state === 'paused') await this.#resumed();
+      await Promise.all(this.rivals.map(rival => rival.step(this.step)));
+      this.step++;
+      this.#events.onStep();
+      if (isSampleStep(this.step, steps)) await this.#sample();
+      if (this.rivals.every(({ divergedAt }) => divergedAt !== null)) break;
+    }
+    this.#enter('finished');
+  }
+
+  async #sample(): Promise<void> {
+    const { step, setup } = this;
+    await Promise.all(
+      this.rivals.map(async (rival, i) => {
+        const tell = (text: string, complete: boolean): void => this.#events.onSample(i, step, text, complete);
+        await rival.sample(this.#prompt, step, setup.run.seed + step, text => tell(text, false));
+        const last = rival.samples.at(-1);
+        if (last?.step === step) tell(last.text, true);
+      }),
+    );
+  }
+
+  #resumed(): Promise<void> {
+    return new Promise(resolve => {
+      this.#wake = resolve;
+    });
+  }
+
+  #enter(state: SessionState): void {
+    if (this.#ended) return;
+    this.state = state;
+    this.#events.onState(state);
+  }
+}

@@ -1,0 +1,72 @@
+// A worker answers the page's requests, one after the other. One of them is the page's adviser, which reads setups; the
+// others train, each a model of its own: TensorFlow.js keeps one register of variable names, and the compared models
+// must have the same names for their subspaces to be the same, and for their checkpoints to fit elsewhere.
+import { NonFiniteGradientError } from '@frugaljs/core';
+import { preset, type TokenDataset } from '@frugaljs/llama';
+import type { FromWorker, OwnText, RequestName, Requests, ToWorker } from '../protocol.js';
+import { openDataset } from '../text/corpus.js';
+import { capabilities, startBackend } from './backend.js';
+import { Contender } from './contender.js';
+import { checkpointOf, weightsOf } from './download.js';
+import { messageOf, outlineOf } from './outline.js';
+
+type Handlers = {
+  readonly [Name in RequestName]: (
+    argument: Requests[Name]['argument'],
+    progress: (text: string) => void,
+  ) => Requests[Name]['answer'] | Promise<Requests[Name]['answer']>;
+};
+
+let text: OwnText | null = null;
+let training: { readonly contender: Contender; readonly data: TokenDataset } | null = null;
+
+function running(): { readonly contender: Contender; readonly data: TokenDataset } {
+  if (training === null) throw new Error('This worker has not been started.');
+  return training;
+}
+
+const handlers: Handlers = {
+  capabilities: () => capabilities(),
+  text: given => {
+    text = given;
+    return null;
+  },
+  outline: setup => outlineOf(setup, text),
+  start: async ({ run, optimizer, backend }) => {
+    await startBackend(backend);
+    const data = openDataset(text, run);
+    training = { data, contender: new Contender(optimizer, preset(run.model), run) };
+    return null;
+  },
+  step: async ({ index }) => {
+    const { contender, data } = running();
+    const batch = data.trainBatch(index);
+    const started = performance.now();
+    let loss: number | null;
+    try {
+      loss = await contender.step(batch);
+    } catch (error) {
+      if (!(error instanceof NonFiniteGradientError)) throw error;
+      loss = null;
+    }
+    if (!Number.isFinite(loss)) loss = null;
+    return { loss, milliseconds: performance.now() - started, memory: contender.memory };
+  },
+  sample: ({ prompt, seed }, progress) => running().contender.sample(prompt, seed, progress),
+  file: async ({ kind }) => {
+    const { contender } = running();
+    const blob = await (kind === 'weights' ? weightsOf(contender) : checkpointOf(contender));
+    return { step: contender.losses.length, blob };
+  },
+};
+
+/** Requests wait for each other: a download must not see half a step. */
+let queue: Promise<void> = Promise.resolve();
+
+addEventListener('message', ({ data: { id, name, argument } }: MessageEvent<ToWorker>) => {
+  const post = (message: FromWorker): void => postMessage(message);
+  const handle = handlers[name] as (argument: unknown, progress: (text: string) => void) => unknown;
+  queue = queue
+    .then(async () => post({ id, answer: await handle(argument, progress => post({ id, progress })) }))
+    .catch((error: unknown) => post({ id, error: messageOf(error) }));
+});
