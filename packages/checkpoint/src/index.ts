@@ -3,6 +3,7 @@ export { type Crc32, crc32 } from './bytes/crc32.js';
 export { BlobSink, type ByteSink, MemorySink } from './bytes/sink.js';
 export { type ByteSource, blobSource, bytesSource } from './bytes/source.js';
 export { Checkpoints, type CheckpointsOptions, type SaveOptions, type Saving } from './checkpoint/checkpoints.js';
+export { differencesOf } from './checkpoint/differences.js';
 export { FILES } from './checkpoint/files.js';
 export type { FileSeal, Manifest, Runtime, SavedComposition } from './checkpoint/manifest.js';
 export type { RestoreReport, RestoreTarget } from './checkpoint/restore.js';

@@ -3,8 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
-import { runCommand } from '../src/cli/program.js';
-import { frugal, node, smallRun } from './support/command.js';
+import { frugal, frugalHere, node, smallRun } from './support/command.js';
 
 const { folder, flags, remove } = smallRun();
 afterAll(remove);
@@ -12,16 +11,6 @@ afterAll(remove);
 const at = (name: string): string => join(folder, name);
 const json = (name: string) => JSON.parse(readFileSync(at(name), 'utf8'));
 const run = (...args: string[]) => frugal(args, { cwd: folder });
-
-/** The command without a process of its own, for what ends before it trains; file names must be absolute. */
-async function inProcess(...args: string[]) {
-  let [stdout, stderr] = ['', ''];
-  const code = await runCommand(args, {
-    stdout: { write: text => (stdout += text) },
-    stderr: { write: text => (stderr += text) },
-  });
-  return { code, stdout, stderr };
-}
 
 /** Presses Ctrl-C once, as soon as the command has shown that training goes on. */
 function interruptAt(pattern: RegExp) {
@@ -158,11 +147,12 @@ test('train logs every step, evaluates, samples, and does the same again for the
 });
 
 test('Ctrl-C ends a run after the step under way and says how far it came', async () => {
-  const { code, stdout } = await frugal(['train', ...flags, '--steps', '100000', '--backend', 'cpu'], {
-    cwd: folder,
-    watch: interruptAt(/frugal: 1\/100000/),
-  });
+  const { code, stdout, stderr } = await frugal(
+    ['train', ...flags, '--steps', '100000', '--backend', 'cpu', '--no-save'],
+    { cwd: folder, watch: interruptAt(/frugal: 1\/100000/) },
+  );
   expect(code).toBe(130);
+  expect(stderr).toContain('Stopping after this step. Press Ctrl-C again to leave at once.');
   expect(stdout).toMatch(/^Stopped after step \d+ of 100000, training loss \d\.\d{3}\.\n$/);
 });
 
@@ -197,7 +187,7 @@ test('mistakes are told in one line, with exit code 1 and before any training', 
     [['compare', ...flags, '--json', folder], /^frugal: json: expected a file that can be written/],
   ];
   for (const [args, message] of mistakes) {
-    const { code, stdout, stderr } = await inProcess(...args);
+    const { code, stdout, stderr } = await frugalHere(...args);
     expect(stderr, args.join(' ')).toMatch(message);
     expect(stderr, args.join(' ')).not.toMatch(/\n {4}at /);
     expect({ code, stdout }, args.join(' ')).toEqual({ code: 1, stdout: '' });
@@ -216,12 +206,12 @@ test('a command line that cannot be read has exit code 2', async () => {
     ['tarin'],
   ];
   for (const args of lines) {
-    const { code, stdout, stderr } = await inProcess(...args);
+    const { code, stdout, stderr } = await frugalHere(...args);
     expect(stderr, args.join(' ')).toMatch(/^error: .*\n/);
     expect({ code, stdout }, args.join(' ')).toEqual({ code: 2, stdout: '' });
   }
-  expect((await inProcess('compare', '--steps', '0')).stderr).toContain('Expected an integer of at least 1.');
-  expect((await inProcess('train', '--stpes', '3')).stderr).toContain('Did you mean --steps?');
+  expect((await frugalHere('compare', '--steps', '0')).stderr).toContain('Expected an integer of at least 1.');
+  expect((await frugalHere('train', '--stpes', '3')).stderr).toContain('Did you mean --steps?');
 });
 
 test('--debug shows where an error comes from', async () => {
@@ -231,10 +221,10 @@ test('--debug shows where an error comes from', async () => {
 });
 
 test('help, version and the list of names', async () => {
-  const help = await inProcess('compare', '--help');
+  const help = await frugalHere('compare', '--help');
   const version = await run('--version');
-  const list = await inProcess('list');
-  const names = await inProcess('list', '--json');
+  const list = await frugalHere('list');
+  const names = await frugalHere('list', '--json');
   expect(help).toMatchObject({ code: 0, stderr: '' });
   expect(help.stdout).toMatch(/--optimizers <list>/);
   const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));

@@ -130,6 +130,17 @@ export class Checkpoints {
     return this.#firstIntact(rated.sort((a, b) => a.metric! - b.metric!));
   }
 
+  /**
+   * Removes what is more than is to be kept, as every save does after writing: worth doing where there is no room for one
+   * more.
+   *
+   * @param spare Names to keep in any case, such as that of the checkpoint that was just restored.
+   */
+  async thinOut(spare: readonly string[] = []): Promise<void> {
+    await this.#readManifests();
+    await this.#thinOut(spare);
+  }
+
   /** Opens a checkpoint by name. */
   async open(name: string): Promise<SavedCheckpoint> {
     return SavedCheckpoint.open(this.store, name);
@@ -181,9 +192,10 @@ export class Checkpoints {
   }
 
   /** A checkpoint that cannot be removed is a nuisance, not a reason to lose the run. */
-  async #thinOut(): Promise<void> {
+  async #thinOut(spare: readonly string[] = []): Promise<void> {
     const all = [...this.#manifests].map(([name, { sequence, metric }]) => ({ name, sequence, metric }));
     for (const name of superfluous(all, this.#keepLast, this.#keepBest)) {
+      if (spare.includes(name)) continue;
       try {
         await this.store.remove(name);
         this.#manifests.delete(name);

@@ -19,6 +19,8 @@ export interface RestoreTarget {
   readonly optimizer?: SavableOptimizer;
   /** Keep what fits where model or composition changed, instead of an error. Default false. */
   readonly partial?: boolean;
+  /** Further differences that the caller knows of, such as other data; they count like those that are found here. */
+  readonly differences?: readonly Difference[];
 }
 
 /** What was loaded. */
@@ -30,7 +32,7 @@ export interface RestoreReport {
   readonly trainer: Json;
   /** One line each: another backend or kernel set. */
   readonly warnings: readonly string[];
-  /** Where model and composition differ from those saved; empty unless `partial`. */
+  /** Where model and composition differ from those saved, and what the caller knew of; empty unless `partial`. */
   readonly differences: readonly Difference[];
   /** Parameters whose weights were loaded. */
   readonly loaded: readonly string[];
@@ -57,7 +59,8 @@ export async function restoreInto(saved: SavedCheckpoint, target: RestoreTarget)
   try {
     const now = optimizer === undefined ? null : compositionOf(optimizer, model);
     const modelDifferences = compareModel(weights.tensors, model);
-    const differences = [...modelDifferences, ...compareComposition(saved.manifest.optimizer, now)];
+    const found = compareComposition(saved.manifest.optimizer, now);
+    const differences = [...modelDifferences, ...found, ...(target.differences ?? [])];
     if (differences.length > 0 && !partial) throw mismatch(saved.name, differences);
 
     const changed = new Set(modelDifferences.map(({ path }) => path));
@@ -66,7 +69,7 @@ export async function restoreInto(saved: SavedCheckpoint, target: RestoreTarget)
     let stateReport: Pick<RestoreReport, 'keptState' | 'droppedState'> = { keptState: [], droppedState: [] };
     if (optimizer !== undefined && state !== null && saved.manifest.optimizer !== null) {
       const variables = new Set([...changed].map(name => model[name]?.name ?? name));
-      const seedChanged = differences.some(({ path }) => path === 'seed');
+      const seedChanged = found.some(({ path }) => path === 'seed');
       const names = saved.manifest.optimizer.order;
       requireSameNames(saved.name, names, state.tensors);
       const fitting =

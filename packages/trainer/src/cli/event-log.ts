@@ -4,9 +4,12 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 export class EventLog {
   readonly #file: number | null;
 
-  /** @param path Where to write; the file is begun anew. Null: nowhere. */
-  constructor(path: string | null) {
-    this.#file = path === null ? null : openSync(path, 'w');
+  /**
+   * @param path Where to write. Null: nowhere.
+   * @param goesOn Whether to write after what is in the file; else it is begun anew.
+   */
+  constructor(path: string | null, goesOn = false) {
+    this.#file = path === null ? null : openSync(path, goesOn ? 'a' : 'w');
   }
 
   write(event: string, fields: object): void {

@@ -8,6 +8,7 @@ export interface RecipeFlags {
   readonly updateGap?: number;
   readonly weightDecay?: number;
   readonly clip?: number;
+  readonly nonFinite?: string;
   readonly accumulate: number;
   /** `option=value`, any number of them. */
   readonly set?: readonly string[];
@@ -18,13 +19,14 @@ export interface RecipeFlags {
  * so that the recipe can say so.
  */
 export function recipeOptions(name: string, flags: RecipeFlags): JsonObject {
-  const { density, projector, updateGap, weightDecay, clip, accumulate, set = [] } = flags;
+  const { density, projector, updateGap, weightDecay, clip, nonFinite, accumulate, set = [] } = flags;
   const options: { [key: string]: Json | undefined } = {
     density,
     projector,
     [name === 'badam' ? 'switchEvery' : 'updateGap']: updateGap,
     weightDecay,
     clip: clip === undefined ? undefined : { globalNorm: clip },
+    onNonFinite: nonFinite,
     accumulate: accumulate === 1 ? undefined : accumulate,
     ...Object.fromEntries(set.map(text => parseOption(text, 'set'))),
   };

@@ -13,6 +13,7 @@ export class TrainingDisplay {
   readonly #steps: number;
   readonly #tokensPerStep: number;
   readonly #began: number = performance.now();
+  #done = 0;
   readonly #loss = new SmoothedLoss(SPAN);
   readonly #milliseconds = new SmoothedLoss(SPAN);
 
@@ -26,7 +27,7 @@ export class TrainingDisplay {
   step({ step, loss, milliseconds }: Step): void {
     const smoothLoss = this.#loss.add(loss);
     const smoothMilliseconds = this.#milliseconds.add(milliseconds);
-    const secondsPerStep = (performance.now() - this.#began) / 1000 / step;
+    const secondsPerStep = (performance.now() - this.#began) / 1000 / ++this.#done;
     const details = [
       `loss ${smoothLoss.toFixed(3)}`,
       `${formatDuration(secondsPerStep * (this.#steps - step))} left`,

@@ -8,7 +8,8 @@ import { formatBinaryBytes, formatBytesIn, tableUnit } from './byte-size.js';
 import { fits } from './fit.js';
 import { type LlamaModel, type MemoryEstimate, memoryOf, variablesOf } from './memory-of.js';
 import { frugalRecipe, PLANNED_PROJECTORS, plannedMethods } from './methods.js';
-import type { Candidate, Plan } from './plan.js';
+import type { Plan } from './plan.js';
+import { commandOf } from './plan-command.js';
 import { stateOverTime } from './state-over-time.js';
 
 /** A method and what training with it takes. */
@@ -114,13 +115,4 @@ function planText(
           `  frugal train --config ${name} --batch ${batch} --length ${length}${commandOf(choice)} --backend ${backend}`,
         ];
   return [headline, ...command, ...lines].join('\n');
-}
-
-/** The options of `frugal train` for a candidate. */
-function commandOf({ recipe: name, options }: Candidate): string {
-  const flags = Object.entries(options).map(([key, value]) => {
-    if (typeof value === 'object') return ` --set '${key}=${JSON.stringify(value)}'`;
-    return ` --${key} ${value}`;
-  });
-  return ` --optimizer ${name}${flags.join('')}`;
 }

@@ -11,9 +11,14 @@ export interface Timing {
 /** What is kept of a run's steps: the losses and the times. */
 export class RunRecord {
   /** Training loss of every step, in nats per token. */
-  readonly losses: number[] = [];
+  readonly losses: number[];
   readonly #steps: number[] = [];
   readonly #optimizerSteps: number[] = [];
+
+  /** @param losses Those of the steps before, if the run goes on. */
+  constructor(losses: readonly number[] = []) {
+    this.losses = [...losses];
+  }
 
   add({ loss, milliseconds, optimizerMilliseconds }: Step): void {
     this.losses.push(loss);

@@ -1,6 +1,9 @@
 import { InvalidOptionError, requireInteger } from '@frugaljs/core';
 import { dispose, type NamedTensorMap, type Variable, variableGrads } from '@tensorflow/tfjs-core';
 import { registerGradients } from '../backend.js';
+import { DivergedError } from '../errors.js';
+import { watchBackend } from '../hardening/backend-watch.js';
+import { explainFailure } from '../hardening/failure-kind.js';
 import { pause } from './pause.js';
 import type { GradientConsumer, TrainableModel, TrainingData } from './trainable.js';
 
@@ -10,8 +13,10 @@ export interface StepsOptions<Batch> {
   readonly data: Pick<TrainingData<Batch>, 'trainBatch'>;
   /** Updates in all, those before `firstStep` included. */
   readonly steps: number;
-  /** Updates made before: step k uses the batches k · accumulate … (k + 1) · accumulate - 1. Default 0. */
+  /** Updates made before. Default 0. */
   readonly firstStep?: number;
+  /** The number of the first batch; each step uses the next `accumulate` ones. Default firstStep · accumulate. */
+  readonly firstBatch?: number;
   /** Batches of one update; the optimizer must be composed with the same number. Default 1. */
   readonly accumulate?: number;
   /** Ends the training after the step that is under way. */
@@ -32,47 +37,65 @@ export interface Step {
   readonly optimizerMilliseconds: number;
 }
 
+/** Steps in a row whose gradients were all refused as not finite, after which it is no use to go on. */
+const MOST_SKIPPED = 100;
+
 /**
  * Trains, one update per iteration. Between two updates the caller may do what it likes: evaluate, save, stop.
  *
  * Which batches a step uses depends on its number alone. Leaves no tensors behind except the optimizer's state.
  *
  * @throws InvalidOptionError for numbers outside their domain, or if the optimizer accumulates another number of
- *   batches than `accumulate`; and whatever the optimizer throws, such as NonFiniteGradientError.
+ *   batches than `accumulate`; OutOfMemoryError and DeviceLostError; DivergedError after 100 steps in a row in which the
+ *   optimizer skipped what it got; and whatever the optimizer throws, such as NonFiniteGradientError.
  */
 export async function* trainingSteps<Batch>(options: StepsOptions<Batch>): AsyncGenerator<Step, void, undefined> {
   const { model, optimizer, data, firstStep = 0, accumulate = 1, signal } = options;
   const steps = requireInteger('train.steps', options.steps, 1);
   requireInteger('train.firstStep', firstStep, 0);
   requireInteger('train.accumulate', accumulate, 1);
+  const firstBatch = requireInteger('train.firstBatch', options.firstBatch ?? firstStep * accumulate, 0);
   await registerGradients();
   const variables = Object.values(model.parameters());
   const smallest = variables.reduce((least, variable) => (variable.size < least.size ? variable : least));
+  const watch = watchBackend();
+  let skippedInARow = 0;
 
-  for (let step = firstStep; step < steps; step++) {
-    await pause();
-    if (signal?.aborted) return;
-    const learningRate = rateOf(optimizer);
-    const updates = updatesOf(optimizer);
-    const started = performance.now();
-    let loss = 0;
-    let optimizerMilliseconds = 0;
-    for (let i = 0; i < accumulate; i++) {
-      const { value, grads } = gradientsOf(model, data.trainBatch(step * accumulate + i), variables);
-      try {
-        // Reading the loss also waits for the gradients: they were queued before it is read.
-        loss += (await value.data<'float32'>())[0]! / accumulate;
-        const before = performance.now();
-        optimizer.applyGradients(grads);
-        await smallest.data();
-        optimizerMilliseconds += performance.now() - before;
-      } finally {
-        dispose(grads);
-        value.dispose();
+  try {
+    for (let step = firstStep; step < steps; step++) {
+      await pause();
+      if (signal?.aborted) return;
+      const learningRate = rateOf(optimizer);
+      const [updates, skipped] = [updatesOf(optimizer), skippedOf(optimizer)];
+      const started = performance.now();
+      let loss = 0;
+      let optimizerMilliseconds = 0;
+      for (let i = 0; i < accumulate; i++) {
+        const batch = data.trainBatch(firstBatch + (step - firstStep) * accumulate + i);
+        const { value, grads } = gradientsOf(model, batch, variables);
+        try {
+          // Reading the loss also waits for the gradients: they were queued before it is read.
+          loss += (await value.data<'float32'>())[0]! / accumulate;
+          watch.throwFailure();
+          const before = performance.now();
+          optimizer.applyGradients(grads);
+          await smallest.data();
+          watch.throwFailure();
+          optimizerMilliseconds += performance.now() - before;
+        } finally {
+          dispose(grads);
+          value.dispose();
+        }
       }
+      requireOneUpdate(updates, updatesOf(optimizer), accumulate);
+      skippedInARow = skippedOf(optimizer) - skipped >= accumulate ? skippedInARow + 1 : 0;
+      requireProgress(skippedInARow);
+      yield { step: step + 1, loss, learningRate, milliseconds: performance.now() - started, optimizerMilliseconds };
     }
-    requireOneUpdate(updates, updatesOf(optimizer), accumulate);
-    yield { step: step + 1, loss, learningRate, milliseconds: performance.now() - started, optimizerMilliseconds };
+  } catch (error) {
+    throw explainFailure(error);
+  } finally {
+    watch.stop();
   }
 }
 
@@ -86,6 +109,22 @@ function gradientsOf<Batch>(model: TrainableModel<Batch>, batch: Batch, variable
 function rateOf(optimizer: GradientConsumer): number | null {
   const rate = (optimizer as { readonly learningRate?: unknown }).learningRate;
   return typeof rate === 'number' ? rate : null;
+}
+
+/** Batches, or updates, that a composed optimizer has left out because they were not finite. */
+function skippedOf(optimizer: GradientConsumer): number {
+  const { skippedUpdates } = optimizer as { readonly skippedUpdates?: unknown };
+  return typeof skippedUpdates === 'number' ? skippedUpdates : 0;
+}
+
+function requireProgress(skippedInARow: number): void {
+  if (skippedInARow < MOST_SKIPPED) return;
+  throw new DivergedError({
+    parameter: 'gradients',
+    found: `NaN or Inf in ${skippedInARow} steps in a row`,
+    expected: 'finite numbers now and then',
+    advice: 'The weights are probably beyond repair: go back to an earlier checkpoint and lower the learning rate.',
+  });
 }
 
 /** Updates made by a composed optimizer; null for another one, or once it has skipped some. */

@@ -14,6 +14,25 @@ export interface TrainOptions<Batch> extends StepsOptions<Batch> {
   readonly onStep?: (step: Step) => unknown;
   /** Called, and waited for, after every evaluation. */
   readonly onEvaluation?: (evaluation: Evaluation) => unknown;
+  /** Called, and waited for, when a step and the evaluation after it, if there is one, are done: the place to save. */
+  readonly onStepEnd?: (end: StepEnd) => unknown;
+  /** What was measured before `firstStep`, if the run goes on. */
+  readonly history?: RunHistory;
+}
+
+/** What was measured so far. */
+export interface RunHistory {
+  /** Training loss of every step, in nats per token. */
+  readonly losses: readonly number[];
+  readonly evaluations: readonly Evaluation[];
+}
+
+/** A run between two steps. */
+export interface StepEnd extends RunHistory {
+  /** Updates made. */
+  readonly step: number;
+  /** The validation loss, if it was measured after this step. */
+  readonly validationLoss: number | null;
 }
 
 /** The validation loss after a number of steps. */
@@ -28,7 +47,7 @@ export interface TrainingResult {
   readonly steps: number;
   /** Whether the signal ended the run early. */
   readonly interrupted: boolean;
-  /** Training loss of every step of this call, in nats per token. */
+  /** Training loss of every step, in nats per token, those of the history included. */
   readonly losses: readonly number[];
   readonly evaluations: readonly Evaluation[];
   /** The validation loss after the last step; null if the run was interrupted. */
@@ -52,18 +71,30 @@ export async function train<Batch>(options: TrainOptions<Batch>): Promise<Traini
   if (evaluateEvery !== Number.POSITIVE_INFINITY) requireInteger('train.evaluateEvery', evaluateEvery, 1);
   const count = requireInteger('train.validationBatches', options.validationBatches ?? VALIDATION_BATCHES, 1);
   const batches = data.validationBatches(count);
-  const record = new RunRecord();
-  const evaluations: Evaluation[] = [];
+  const record = new RunRecord(options.history?.losses);
+  const evaluations: Evaluation[] = [...(options.history?.evaluations ?? [])];
   let made = firstStep;
-  for await (const step of trainingSteps(options)) {
-    record.add(step);
-    made = step.step;
-    await options.onStep?.(step);
-    if (made % evaluateEvery !== 0 && made !== steps) continue;
+  const isDue = (): boolean => made % evaluateEvery === 0 || made === steps;
+  /** @returns false if it was aborted. */
+  const evaluateNow = async (): Promise<boolean> => {
     const loss = await evaluate(model, batches, signal);
-    if (loss === null) break;
+    if (loss === null) return false;
     evaluations.push({ step: made, loss });
     await options.onEvaluation?.({ step: made, loss });
+    return true;
+  };
+  // A run that was stopped between a step and its evaluation goes on with the evaluation.
+  const isOwed = made > 0 && isDue() && evaluations.at(-1)?.step !== made;
+  if (!isOwed || (await evaluateNow())) {
+    for await (const step of trainingSteps(options)) {
+      record.add(step);
+      made = step.step;
+      await options.onStep?.(step);
+      const due = isDue();
+      if (due && !(await evaluateNow())) break;
+      const validationLoss = due ? evaluations.at(-1)!.loss : null;
+      await options.onStepEnd?.({ step: made, validationLoss, losses: record.losses, evaluations });
+    }
   }
   const last = evaluations.at(-1);
   const validationLoss = last?.step === steps ? last.loss : null;

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { runCommand } from '../../src/cli/program.js';
 import { lines, TINY } from './tiny.js';
 
 const root = fileURLToPath(new URL('../../../..', import.meta.url));
@@ -31,7 +32,7 @@ export function node(
     const loader = import.meta.resolve('tsx');
     const child = spawn(process.execPath, ['--conditions=source', '--import', loader, ...args], {
       cwd,
-      env: { ...process.env, TSX_TSCONFIG_PATH: join(root, 'tsconfig.base.json'), ...env },
+      env: { ...withoutNpm(process.env), TSX_TSCONFIG_PATH: join(root, 'tsconfig.base.json'), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let stdout = '';
@@ -45,6 +46,21 @@ export function node(
     });
     child.on('error', reject).on('close', code => resolve({ code, stdout, stderr }));
   });
+}
+
+/** As in a shell: under npm the command would speak of itself as npm's. */
+function withoutNpm(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('npm_')));
+}
+
+/** The command without a process of its own; paths start where this process is. */
+export async function frugalHere(...args: string[]): Promise<Outcome & { readonly code: number }> {
+  let [stdout, stderr] = ['', ''];
+  const code = await runCommand(args, {
+    stdout: { write: text => (stdout += text) },
+    stderr: { write: text => (stderr += text) },
+  });
+  return { code, stdout, stderr };
 }
 
 /** A folder with a text and a model configuration, and the flags that make small runs of them. */

@@ -1,0 +1,86 @@
+import {
+  type Difference,
+  differencesOf,
+  InvalidCheckpointError,
+  type RestoreReport,
+  type SavableOptimizer,
+  type SavedCheckpoint,
+} from '@frugaljs/checkpoint';
+import type { Json } from '@frugaljs/core';
+import type { TrainableModel } from '../training/trainable.js';
+import { type RunState, runStateFromJson } from './run-state.js';
+
+/** What to put a run's state into. */
+export interface ResumeTarget {
+  readonly model: Pick<TrainableModel<never>, 'parameters'>;
+  readonly optimizer: SavableOptimizer;
+  /** The model's configuration: what shapes do not show, such as `rope_theta`, is compared too. */
+  readonly config?: object;
+  readonly identity: Json;
+  readonly settings: Json;
+  readonly partial: boolean;
+}
+
+/** The part of a run's state that a checkpoint holds as JSON; null if no training run saved it. */
+export async function savedRunState(saved: SavedCheckpoint): Promise<RunState | null> {
+  return runStateFromJson(await saved.trainer(), saved.step, saved.name);
+}
+
+/**
+ * Puts model and optimizer back to where they were.
+ *
+ * @throws CheckpointMismatchError if model, composition or identity differ from those saved, unless `partial` is set;
+ *   InvalidCheckpointError if the checkpoint was altered or holds no training run. Nothing has changed then.
+ */
+export async function resumeRun(
+  saved: SavedCheckpoint,
+  target: ResumeTarget,
+): Promise<{ readonly state: RunState; readonly report: RestoreReport }> {
+  const state = await savedRunState(saved);
+  if (state === null) {
+    throw new InvalidCheckpointError({
+      parameter: `${saved.name}/trainer.json`,
+      found: 'no state of a training run',
+      expected: 'where the run was',
+      advice: 'Load the weights alone with restore({ model }) of @frugaljs/checkpoint.',
+    });
+  }
+  const { model, optimizer, config, identity, settings, partial } = target;
+  const differences = [...configDifferences(await saved.config(), config), ...differencesOf(state.identity, identity)];
+  const report = await saved.restore({ model: model.parameters(), optimizer, partial, differences });
+  return { state: { ...state, identity, settings }, report };
+}
+
+/** What a partial restore kept and what not, in lines. */
+export function partialLines(name: string, report: RestoreReport): string[] {
+  const { differences, loaded, untouched, keptState, droppedState } = report;
+  if (differences.length === 0) return [`${name} fits as it is: everything was kept.`];
+  return [
+    `${name} fits in part:`,
+    ...differences.map(({ path, saved, now }) => `  ${path}: saved ${saved}, now ${now}`),
+    `  kept: the weights of ${count(loaded.length, 'parameter')}, the optimizer state of ${keptState.length}, and the step`,
+    ...untouched.map(path => `  not kept: the weights of ${path}, which stay as they were initialized`),
+    ...grouped(droppedState).map(
+      ({ variables, reason }) => `  not kept: the optimizer state of ${someOf(variables)}: ${reason}`,
+    ),
+  ];
+}
+
+function configDifferences(saved: Json, now: object | undefined): Difference[] {
+  if (saved === null || now === undefined) return [];
+  return differencesOf(saved, JSON.parse(JSON.stringify(now)) as Json, 'config');
+}
+
+function grouped(dropped: RestoreReport['droppedState']): { variables: string[]; reason: string }[] {
+  const groups = new Map<string, string[]>();
+  for (const { variable, reason } of dropped) groups.set(reason, [...(groups.get(reason) ?? []), variable]);
+  return [...groups].map(([reason, variables]) => ({ variables, reason }));
+}
+
+function someOf(names: readonly string[]): string {
+  return names.length <= 2 ? names.join(' and ') : `${names[0]} and ${names.length - 1} others`;
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}

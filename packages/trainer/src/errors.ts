@@ -1,0 +1,40 @@
+import { type Complaint, FrugalError } from '@frugaljs/core';
+
+/** What ran out of memory: the heap of wasm, the memory of this process, a GPU, or TensorFlow's allocator. */
+export type MemoryKind = 'wasm-heap' | 'host' | 'gpu' | 'tensorflow';
+
+/** A tensor could not be allocated. The tensors that were there are as they were. */
+export class OutOfMemoryError extends FrugalError {
+  readonly kind: MemoryKind;
+
+  constructor(kind: MemoryKind, complaint: Complaint, cause?: unknown) {
+    super('out-of-memory', complaint);
+    this.name = 'OutOfMemoryError';
+    this.kind = kind;
+    this.cause = cause;
+  }
+
+  /** Adds what would fit to the message, a line each. */
+  advise(lines: readonly string[]): this {
+    this.message = [this.message, ...lines.map(line => `  ${line}`)].join('\n');
+    return this;
+  }
+}
+
+/** The GPU is gone: its driver restarted, it was unplugged, or the page lost it. What was not saved is lost with it. */
+export class DeviceLostError extends FrugalError {
+  constructor(complaint: Complaint, cause?: unknown) {
+    super('device-lost', complaint);
+    this.name = 'DeviceLostError';
+    this.cause = cause;
+  }
+}
+
+/** The loss exploded or gradients stayed infinite, and nothing that was allowed against it helped. */
+export class DivergedError extends FrugalError {
+  constructor(complaint: Complaint, cause?: unknown) {
+    super('diverged', complaint);
+    this.name = 'DivergedError';
+    this.cause = cause;
+  }
+}
