@@ -3,9 +3,14 @@ export * from './errors.js';
 export * from './expression/index.js';
 export type { Described, Json } from './json.js';
 export {
+  type GradientJudge,
+  type JudgeLimits,
+  type Judgement,
+  type JudgeReport,
   type KernelInputs,
   type KernelSet,
   kernelsFor,
+  type NumberedGradient,
   registerKernels,
   type SplitTier,
 } from './kernels.js';

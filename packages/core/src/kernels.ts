@@ -19,6 +19,56 @@ export interface SplitTier {
   /** Slots by input name, of the size of the parameter. */
   readonly full: Readonly<Record<string, Tensor>>;
   readonly scalars: Readonly<Record<string, number>>;
+  /** Tensors of one number that the graph reads, by input name. Given only by who got them from a {@link GradientJudge}. */
+  readonly shared?: Readonly<Record<string, Tensor>>;
+}
+
+/** A gradient, and the number by which a judge speaks of it. */
+export interface NumberedGradient {
+  readonly id: number;
+  readonly gradient: Tensor;
+}
+
+/** What a judge looks for in the gradients of an update. */
+export interface JudgeLimits {
+  /** Entries are limited to ± this before the norm is taken. */
+  readonly clipValue?: number;
+  /** Largest norm of all gradients together. */
+  readonly globalNorm?: number;
+  /**
+   * What NaN or Inf in a gradient does. `ignore`: nothing. `withhold`: the update is not to happen. `halt`: neither are
+   * all later ones, until {@link GradientJudge.resume}.
+   */
+  readonly onNonFinite: 'ignore' | 'withhold' | 'halt';
+}
+
+/** What a judge finds, as tensors of shape [] on the device. They belong to the caller. */
+export interface Judgement {
+  /** min(1, globalNorm / (‖all gradients‖ + 1e-6)); `null` without a norm to limit. */
+  readonly factor: Tensor | null;
+  /** 1 when the update is to happen, 0 when parameters and state must stay as they are; `null` when nothing is checked. */
+  readonly proceed: Tensor | null;
+}
+
+/** What became of all updates a judge has seen. */
+export interface JudgeReport {
+  /** Updates that were not to happen. */
+  readonly withheld: number;
+  /** The first gradient that was not finite in the update that halted; `null` while there is none. */
+  readonly halted: number | null;
+}
+
+/**
+ * Looks at gradients without reading anything back: the device goes on while the verdict is on its way to the host. For
+ * backends on which a synchronous read stalls or fails.
+ */
+export interface GradientJudge {
+  judge(gradients: readonly NumberedGradient[], limits: JudgeLimits): Judgement;
+  /** The state of affairs after all updates judged so far, as soon as the device has come to it. */
+  report(): Promise<JudgeReport>;
+  /** Lets updates happen again after a halt. */
+  resume(): void;
+  dispose(): void;
 }
 
 /**
@@ -35,6 +85,8 @@ export interface KernelSet {
    *
    * @param overwrite For each output that may be written over an input: the name of that input. The tensor given for it
    *   then holds the result and is also what is returned. The caller makes sure that nobody else holds its buffer.
+   * @param starts For each input of which only a part is meant: how many entries come before the first one that `shape`
+   *   covers. Only for kernel sets that take them, and for graphs without reductions.
    * @returns One tensor per output; those not overwritten are new and belong to the caller.
    */
   run(
@@ -43,16 +95,23 @@ export interface KernelSet {
     scalars: Readonly<Record<string, number>>,
     shape: Shape,
     overwrite: Readonly<Record<string, string>>,
+    starts?: Readonly<Record<string, number>>,
   ): Record<string, Tensor>;
+  /** True when {@link run} can work on a part of tensors that are larger than `shape`. */
+  readonly takesStarts?: boolean;
   /** Updates a parameter and all slots in place, each tier of its entries by a graph of its own, in one pass. */
   runSplit(axis: 'row' | 'column' | 'element', w: Tensor, g: Tensor, tiers: readonly SplitTier[]): void;
-  /** True when every entry is finite. */
-  isFinite(gradient: Tensor): boolean;
+  /** True when every entry is finite. Left out, with {@link sumSquares}, where reading a number back is not cheap. */
+  isFinite?(gradient: Tensor): boolean;
   /**
    * Sum of the squares of all entries of all gradients, each entry limited to ±`clipValue` when that is given. Not
    * finite if an entry is not.
    */
-  sumSquares(gradients: readonly Tensor[], clipValue: number | undefined): number;
+  sumSquares?(gradients: readonly Tensor[], clipValue: number | undefined): number;
+  /** What takes the place of {@link isFinite} and {@link sumSquares}: a new judge, which the caller disposes. */
+  judge?(): GradientJudge;
+  /** Called after an update, so that work that was collected is handed to the device at once. */
+  finish?(): void;
   /** True when nothing but this tensor (or variable) holds its buffer, so that it may be written in place. */
   isSole(tensor: Tensor): boolean;
 }

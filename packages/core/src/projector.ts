@@ -64,6 +64,12 @@ export interface Projector<B extends string = string> extends Described {
   down(g: Tensor, basis: Basis<B>, site: Site): Tensor;
   up(x: Tensor, basis: Basis<B>, site: Site): Tensor;
   /**
+   * A function for rows `from` … `from + count` of up(X), for a parameter that is a matrix. With it a step needs not hold
+   * all of up(X) at once; worth having for projectors whose `up` is a product of matrices. Tensors made here, for use by
+   * all calls, are left to the caller's `tidy`.
+   */
+  upRows?(basis: Basis<B>, site: Site): (x: Tensor, from: number, count: number) => Tensor;
+  /**
    * Carries element-wise state from one subspace to the next: degree 1 is x ← down_to(up_from(x)), the default; degree
    * 2 squares the entries of the change of basis. Coordinate projectors need no method of their own: both degrees are
    * the default.

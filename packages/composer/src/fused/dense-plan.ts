@@ -1,28 +1,55 @@
-import { type Graph, inlineGraph, type KernelSet, type Operand, select, Tracer } from '@frugaljs/core';
-import type { Tensor } from '@tensorflow/tfjs-core';
+import { type Graph, inlineGraph, type KernelSet, Tracer } from '@frugaljs/core';
+import { type Tensor, tidy } from '@tensorflow/tfjs-core';
 import { BoundExpression } from '../runtime/bound-expression.js';
 import type { BoundRule } from '../runtime/bound-rule.js';
 import { BoundSubspace } from '../runtime/bound-subspace.js';
+import { FACTOR, gatedOutputs } from '../runtime/gate.js';
 import { prepareGradient } from '../runtime/prepare-gradient.js';
-import { type DecayForm, UPDATE_GRAPHS } from '../runtime/update-graphs.js';
-import { inlineCombine } from './inline-combine.js';
+import type { DecayForm } from '../runtime/update-graphs.js';
+import {
+  denseEpilogue,
+  factorIn,
+  LARGEST_ENTRY,
+  largestEntry,
+  RESIDUAL_RULE,
+  times,
+  worksByRows,
+} from './dense-epilogue.js';
+import type { UpdateNumbers } from './fused-update.js';
+import { sharedTensors } from './shared-tensors.js';
+import type { Clipping } from './step-graph.js';
 
-const RESIDUAL_RULE = 'residual/';
+/** Before the names of the slots and scalars of the rule inside. */
+const RULE = 'rule/';
+/**
+ * Products that are as large as the parameter, the projection and the lifted direction, are made for this share of its
+ * rows at a time: both together then take a third of the parameter's bytes, and at a density of a quarter all that a
+ * step makes takes less than the parameter.
+ */
+const BANDS = 6;
+/** Matrices with fewer entries are not worth it. */
+const SMALL = 2 ** 16;
 
 /**
- * A parameter with a dense projector: down by a matrix product, the rule in place on the small matrix, up by a matrix
- * product, and one pass that combines, decays and writes.
+ * A parameter with a dense projector: down by a matrix product, the rule in place on the small matrix, and then, by
+ * bands of rows, up by a matrix product and one pass that combines, decays and writes.
  */
 export class DensePlan {
+  private readonly byRows: boolean;
+
   private constructor(
     private readonly subspace: BoundSubspace,
     private readonly inner: BoundExpression,
     private readonly residual: BoundExpression | null,
+    private readonly inside: Graph,
     private readonly epilogue: Graph,
     private readonly clipValue: number | undefined,
-  ) {}
+    kernels: KernelSet,
+  ) {
+    this.byRows = kernels.takesStarts === true && worksByRows(epilogue);
+  }
 
-  static of(bound: BoundRule, kernels: KernelSet, clipValue: number | undefined, form: DecayForm): DensePlan | string {
+  static of(bound: BoundRule, kernels: KernelSet, clipping: Clipping, form: DecayForm): DensePlan | string {
     if (!(bound instanceof BoundSubspace) || bound.membership() !== 'dense') return 'no dense projector';
     if (bound.combineHasState) return 'a combine with state';
     const inner = bound.innerExpression();
@@ -32,40 +59,61 @@ export class DensePlan {
     const residual = bound.splitsResidual() ? bound.residual : null;
     if (residual !== null && !(residual instanceof BoundExpression))
       return 'a split of the residual of a dense projector';
-    const epilogue = epilogueOf(bound, residual, form);
-    const refusal = kernels.refusal(inner.graph) ?? kernels.refusal(epilogue);
-    return refusal ?? new DensePlan(bound, inner, residual, epilogue, clipValue);
+    const inside = insideOf(inner, clipping);
+    const epilogue = denseEpilogue(bound, residual, clipping, form);
+    const refusal = kernels.refusal(inside) ?? kernels.refusal(epilogue) ?? kernels.refusal(LARGEST_ENTRY);
+    return refusal ?? new DensePlan(bound, inner, residual, inside, epilogue, clipping.clipValue, kernels);
   }
 
-  run(kernels: KernelSet, w: Tensor, gradient: Tensor, rate: number, keep: number, factor: number): void {
-    const { projector } = this.subspace.rule;
+  run(kernels: KernelSet, w: Tensor, gradient: Tensor, update: UpdateNumbers): void {
+    const { projector, combine } = this.subspace.rule;
     const [basis, site] = [this.subspace.basis(), this.subspace.where];
     const isSole = (tensor: Tensor): boolean => kernels.isSole(tensor);
-    const g = prepareGradient(gradient, this.clipValue, factor);
+    const g = prepareGradient(gradient, this.clipValue, 1);
     const low = projector.down(g, basis, site);
-    const projected = this.subspace.splitsResidual() ? projector.up(low, basis, site) : null;
+    const splits = this.subspace.splitsResidual();
 
-    const slots = this.inner.slots.writable(isSole);
-    const overwrite: Record<string, string> = Object.fromEntries(Object.keys(slots).map(name => [name, name]));
-    if (isSole(low)) overwrite['direction'] = 'g';
-    const scalars = this.inner.slots.scalars(this.inner.rule) ?? {};
-    const { direction } = kernels.run(this.inner.graph, { g: low, ...slots }, scalars, low.shape, overwrite);
+    const inside = prefixed(RULE, this.inner.slots.writable(isSole));
+    const overwrite = sameNames(inside);
+    if (!splits && isSole(low)) overwrite['direction'] = 'g';
+    const { rate, keep, factor } = update;
+    const shared = sharedTensors(update);
+    const numbers: Record<string, number> = { rate, keep, tolerance: combine.tolerance };
+    if (typeof factor === 'number') numbers[FACTOR] = factor;
+    Object.assign(numbers, prefixed(RULE, this.inner.slots.scalars(this.inner.rule) ?? {}));
+    const direction = kernels.run(this.inside, { g: low, ...shared, ...inside }, numbers, low.shape, overwrite)[
+      'direction'
+    ]!;
     this.inner.slots.advance();
 
-    const lifted = projector.up(direction!, basis, site);
-    const numbers: Record<string, number> = { rate, keep, tolerance: this.subspace.rule.combine.tolerance };
-    const inputs: Record<string, Tensor> = { w, g, lifted, ...(projected === null ? {} : { projected }) };
-    const inPlace: Record<string, string> = { w: 'w' };
+    const whole: Record<string, Tensor> = { w, g };
     if (this.residual !== null) {
-      for (const [name, tensor] of Object.entries(this.residual.slots.writable(isSole))) {
-        inputs[RESIDUAL_RULE + name] = tensor;
-        inPlace[RESIDUAL_RULE + name] = RESIDUAL_RULE + name;
-      }
-      const own = this.residual.slots.scalars(this.residual.rule) ?? {};
-      for (const [name, value] of Object.entries(own)) numbers[RESIDUAL_RULE + name] = value;
+      Object.assign(whole, prefixed(RESIDUAL_RULE, this.residual.slots.writable(isSole)));
+      Object.assign(numbers, prefixed(RESIDUAL_RULE, this.residual.slots.scalars(this.residual.rule) ?? {}));
       this.residual.slots.advance();
     }
-    kernels.run(this.epilogue, inputs, numbers, w.shape, inPlace);
+    const { g: _, ...written } = whole;
+    const inPlace = sameNames(written);
+    const largest = largestEntry(this.subspace, kernels, g);
+    if (!this.byRows || projector.upRows === undefined || w.rank !== 2 || w.size < SMALL) {
+      const lifted = projector.up(direction, basis, site);
+      const projected: Record<string, Tensor> = splits ? { projected: projector.up(low, basis, site) } : {};
+      kernels.run(this.epilogue, { ...whole, ...shared, ...largest, lifted, ...projected }, numbers, w.shape, inPlace);
+      return;
+    }
+    const upRows = projector.upRows(basis, site);
+    const [rows, columns] = w.shape as [number, number];
+    const height = Math.ceil(rows / BANDS);
+    for (let from = 0; from < rows; from += height) {
+      const count = Math.min(height, rows - from);
+      const starts = Object.fromEntries(Object.keys(whole).map(name => [name, from * columns]));
+      tidy(() => {
+        const lifted = upRows(direction, from, count);
+        const projected: Record<string, Tensor> = splits ? { projected: upRows(low, from, count) } : {};
+        const inputs = { ...whole, ...shared, ...largest, lifted, ...projected };
+        kernels.run(this.epilogue, inputs, numbers, [count, columns], inPlace, starts);
+      });
+    }
   }
 
   describe(): string {
@@ -73,32 +121,32 @@ export class DensePlan {
   }
 }
 
-/** From the gradient, its projection and the lifted direction to the parameter. */
-function epilogueOf(bound: BoundSubspace, residualRule: BoundExpression | null, form: DecayForm): Graph {
+/** The rule inside, for a gradient that is clipped by its norm after it was projected. */
+function insideOf(inner: BoundExpression, { scale, isGated }: Clipping): Graph {
   const tracer = new Tracer();
-  const [w, g, lifted] = [
-    tracer.input('w', 'element'),
-    tracer.input('g', 'element'),
-    tracer.input('lifted', 'element'),
-  ];
-  const outputs: Record<string, Operand> = {};
-  let residual: Operand = 0;
-  let residualDirection: Operand = 0;
-  if (bound.splitsResidual()) {
-    const rest = g.sub(tracer.input('projected', 'element'));
-    const isExact = bound.rule.projector.traits.coordinate || bound.rule.combine.tolerance === 0;
-    const noise = rest.abs().lessEqual(g.abs().max().mul(tracer.scalar('tolerance')));
-    residual = isExact ? rest : select(noise, 0, rest);
-    if (residualRule !== null) {
-      const results = inlineGraph(tracer, residualRule.graph, { g: residual, parameter: w }, RESIDUAL_RULE);
-      residualDirection = results['direction']!;
-      for (const name of Object.keys(residualRule.slots.specs)) outputs[RESIDUAL_RULE + name] = results[name]!;
-    }
-  }
-  const direction = inlineCombine(tracer, bound.combineGraph, { g, lifted, residual, residualDirection });
-  outputs['w'] = inlineGraph(tracer, UPDATE_GRAPHS[form], { w, d: direction })['w']!;
-  const extents = Object.entries(residualRule?.slots.specs ?? {}).map(
-    ([name, { extent }]) => [RESIDUAL_RULE + name, extent] as const,
+  const g = times(tracer.input('g', 'element'), factorIn(tracer, scale));
+  const { direction, ...next } = inlineGraph(tracer, inner.graph, { g }, RULE);
+  const extents = prefixed(
+    RULE,
+    mapped(inner.slots.specs, ({ extent }) => extent),
   );
-  return tracer.graph(outputs, { w: 'element', ...Object.fromEntries(extents) });
+  const slots = prefixed(
+    RULE,
+    mapped(inner.slots.specs, (_, name) => next[name]!),
+  );
+  const results = isGated ? gatedOutputs(tracer, slots, name => tracer.input(name, extents[name]!)) : slots;
+  return tracer.graph({ direction: direction!, ...results }, { direction: 'element', ...extents });
+}
+
+function mapped<T, U>(values: Readonly<Record<string, T>>, map: (value: T, name: string) => U): Record<string, U> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, map(value, name)]));
+}
+
+function prefixed<T>(prefix: string, values: Readonly<Record<string, T>>): Record<string, T> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [prefix + name, value]));
+}
+
+/** Each name to itself: what is written over what it was. */
+function sameNames(values: Readonly<Record<string, unknown>>): Record<string, string> {
+  return Object.fromEntries(Object.keys(values).map(name => [name, name]));
 }

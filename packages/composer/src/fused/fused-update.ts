@@ -6,14 +6,17 @@ import { prepareGradient } from '../runtime/prepare-gradient.js';
 import type { DecayForm } from '../runtime/update-graphs.js';
 import { DensePlan } from './dense-plan.js';
 import { SplitPlan } from './split-plan.js';
+import type { Clipping } from './step-graph.js';
 
 /** The numbers of one update. */
 export interface UpdateNumbers {
   readonly rate: number;
   /** 1 - ηλ. */
   readonly keep: number;
-  /** What the gradient is multiplied by to clip the global norm. */
-  readonly factor: number;
+  /** What the gradient is multiplied by to clip the global norm: a number, or one on the device. */
+  readonly factor: number | Tensor;
+  /** One number, on the device: 0 when all must stay as it is; null when the update happens. */
+  readonly proceed: Tensor | null;
 }
 
 type Plan = SplitPlan | DensePlan;
@@ -22,8 +25,8 @@ type Plan = SplitPlan | DensePlan;
 export class FusedUpdate {
   private plan: Plan | string = 'not planned yet';
   private plannedFor = '';
-  /** The norm of the gradients was clipped in some update, so that kernels scale the gradient. */
-  private isScaled = false;
+  /** Where the factor is found, once the norm of the gradients was clipped in some update. */
+  private scale: Clipping['scale'] = 'none';
 
   constructor(
     private readonly bound: BoundRule,
@@ -41,12 +44,12 @@ export class FusedUpdate {
   ): boolean {
     return tidy(() => {
       this.bound.prepare(() => prepareGradient(gradient, this.clipValue, numbers.factor), context);
-      this.isScaled ||= numbers.factor !== 1;
-      const plan = this.planFor(kernels);
+      if (typeof numbers.factor !== 'number') this.scale = 'device';
+      else if (this.scale === 'device' || numbers.factor !== 1) this.scale = 'host';
+      const plan = this.planFor(kernels, numbers.proceed !== null);
       if (typeof plan === 'string') return false;
-      const { rate, keep, factor } = numbers;
       if (!kernels.isSole(variable)) variable.assign(mul(variable, 1));
-      plan.run(kernels, variable, gradient, rate, keep, factor);
+      plan.run(kernels, variable, gradient, numbers);
       return true;
     });
   }
@@ -59,16 +62,12 @@ export class FusedUpdate {
   }
 
   /** Subspaces change what there is to plan only when they are chosen anew, be it at a refresh or by restored state. */
-  private planFor(kernels: KernelSet): Plan | string {
-    const key = `${this.isScaled} ${choicesOf(this.bound)}`;
+  private planFor(kernels: KernelSet, isGated: boolean): Plan | string {
+    const key = `${this.scale} ${isGated} ${choicesOf(this.bound)}`;
     if (key !== this.plannedFor) {
-      const split = SplitPlan.of(
-        this.bound,
-        kernels,
-        { clipValue: this.clipValue, isScaled: this.isScaled },
-        this.form,
-      );
-      this.plan = split === 'a dense projector' ? DensePlan.of(this.bound, kernels, this.clipValue, this.form) : split;
+      const clipping: Clipping = { clipValue: this.clipValue, scale: this.scale, isGated };
+      const split = SplitPlan.of(this.bound, kernels, clipping, this.form);
+      this.plan = split === 'a dense projector' ? DensePlan.of(this.bound, kernels, clipping, this.form) : split;
       this.plannedFor = key;
     }
     return this.plan;

@@ -1,10 +1,13 @@
-import { type KernelSet, type Operand, type SplitTier, sameShape } from '@frugaljs/core';
+import { type Graph, type KernelSet, type Operand, type SplitTier, sameShape } from '@frugaljs/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { BoundExpression } from '../runtime/bound-expression.js';
 import type { BoundRule } from '../runtime/bound-rule.js';
 import { BoundSubspace } from '../runtime/bound-subspace.js';
+import { FACTOR, PROCEED } from '../runtime/gate.js';
 import type { DecayForm } from '../runtime/update-graphs.js';
+import type { UpdateNumbers } from './fused-update.js';
 import { inlineCombine } from './inline-combine.js';
+import { sharedTensors } from './shared-tensors.js';
 import { type Clipping, StepGraph, type StepProgram } from './step-graph.js';
 
 /** A chain of coordinate splits, from the outside in, and the rule on what the last one leaves. */
@@ -45,13 +48,14 @@ export class SplitPlan {
     return new SplitPlan(axis, tiers);
   }
 
-  run(kernels: KernelSet, w: Tensor, g: Tensor, rate: number, keep: number, factor: number): void {
+  run(kernels: KernelSet, w: Tensor, g: Tensor, numbers: UpdateNumbers): void {
+    const shared = sharedTensors(numbers);
     const owned = (tensor: Tensor): boolean => kernels.isSole(tensor);
     if (this.axis === null) {
       const { program } = this.tiers[0]!;
       const slots = { ...program.slots('full', owned), ...program.slots('compact', owned) };
       const overwrite = Object.fromEntries(['w', ...Object.keys(slots)].map(name => [name, name]));
-      kernels.run(program.graph, { w, g, ...slots }, program.scalars(rate, keep, factor), w.shape, overwrite);
+      kernels.run(program.graph, { w, g, ...shared, ...slots }, program.scalars(numbers), w.shape, overwrite);
     } else {
       const tiers = this.tiers.map(({ level, program }): SplitTier => {
         return {
@@ -59,7 +63,8 @@ export class SplitPlan {
           graph: program.graph,
           compact: program.slots('compact', owned),
           full: program.slots('full', owned),
-          scalars: program.scalars(rate, keep, factor),
+          scalars: program.scalars(numbers),
+          shared,
         };
       });
       kernels.runSplit(this.axis, w, g, tiers);
@@ -90,9 +95,15 @@ function directionAt(step: StepGraph, chain: Chain, depth: number, member: Bound
   return inlineCombine(step.tracer, level.combineGraph, { g, lifted, residual, residualDirection });
 }
 
+function isShared(node: Graph['nodes'][number]): boolean {
+  return node.op === 'input' && (node.name === FACTOR || node.name === PROCEED);
+}
+
 /** What the step of one tier needs that a split cannot give. */
 function refusalOf(program: StepProgram, axis: Axis | null, { levels }: Chain): string | null {
-  const hasVectors = program.graph.nodes.some(node => node.extent !== 'element' && node.extent !== 'host');
+  const hasVectors = program.graph.nodes.some(
+    node => node.extent !== 'element' && node.extent !== 'host' && !isShared(node),
+  );
   if (axis === null) {
     const complete = levels.find(level => level.membership() === 'complete');
     const isFlattened = complete !== undefined && !sameShape(complete.innerExpression()!.shape, complete.shape);

@@ -1,7 +1,9 @@
-import { type Graph, inlineGraph, type Operand, Tracer, type Value } from '@frugaljs/core';
+import { type Graph, inlineGraph, type Operand, type SlotSpec, Tracer, type Value } from '@frugaljs/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { BoundExpression } from '../runtime/bound-expression.js';
+import { FACTOR, gatedOutputs } from '../runtime/gate.js';
 import { type DecayForm, UPDATE_GRAPHS } from '../runtime/update-graphs.js';
+import type { UpdateNumbers } from './fused-update.js';
 
 /** How large the tensors of a rule are: as large as the parameter, or as what its tier has of it. */
 export type Extent = 'full' | 'compact';
@@ -10,8 +12,10 @@ export type Extent = 'full' | 'compact';
 export interface Clipping {
   /** Its entries are limited to ± this. */
   readonly clipValue: number | undefined;
-  /** It is multiplied by the scalar `factor` (which is 1 otherwise). */
-  readonly isScaled: boolean;
+  /** Where the factor is found that it is multiplied by: nowhere, as a per-step number, or as an input of one number. */
+  readonly scale: 'none' | 'host' | 'device';
+  /** Parameter and state stay as they are when the input `proceed`, of one number, is 0. */
+  readonly isGated: boolean;
 }
 
 interface Part {
@@ -33,10 +37,14 @@ export class StepGraph {
   private readonly parts: Part[] = [];
   private readonly outputs: Record<string, Value> = {};
 
-  constructor({ clipValue, isScaled }: Clipping) {
+  constructor(private readonly clipping: Clipping) {
+    const { clipValue, scale } = clipping;
     const raw = this.tracer.input('g', 'element');
     const clipped = clipValue === undefined ? raw : raw.maximum(-clipValue).minimum(clipValue);
-    this.g = isScaled ? clipped.mul(this.tracer.scalar('factor')) : clipped;
+    this.g =
+      scale === 'none'
+        ? clipped
+        : clipped.mul(scale === 'host' ? this.tracer.scalar(FACTOR) : this.tracer.input(FACTOR, 'tensor'));
   }
 
   /** The direction of an expression rule for a gradient; its slots become inputs and outputs. */
@@ -51,13 +59,17 @@ export class StepGraph {
   /** The graph after the direction is known. */
   finish(direction: Operand, form: DecayForm): StepProgram {
     const next = inlineGraph(this.tracer, UPDATE_GRAPHS[form], { w: this.w, d: direction })['w']!;
-    const extents = Object.fromEntries(
+    const extents: Record<string, SlotSpec['extent']> = Object.fromEntries(
       this.parts.flatMap(({ prefix, rule }) =>
         Object.entries(rule.slots.specs).map(([name, { extent }]) => [prefix + name, extent] as const),
       ),
     );
-    const graph = this.tracer.graph({ w: next, ...this.outputs }, { w: 'element', ...extents });
-    return new StepProgram(graph, this.parts);
+    extents['w'] = 'element';
+    const { tracer } = this;
+    const outputs = { w: next, ...this.outputs };
+    const current = (name: string): Value => tracer.input(name, extents[name]!);
+    const results: Record<string, Operand> = this.clipping.isGated ? gatedOutputs(tracer, outputs, current) : outputs;
+    return new StepProgram(tracer.graph(results, extents), this.parts);
   }
 }
 
@@ -85,8 +97,9 @@ export class StepProgram {
   }
 
   /** Every number the graph reads at this step. */
-  scalars(rate: number, keep: number, factor: number): Record<string, number> {
-    const scalars: Record<string, number> = { rate, keep, factor };
+  scalars({ rate, keep, factor }: UpdateNumbers): Record<string, number> {
+    const scalars: Record<string, number> = { rate, keep };
+    if (typeof factor === 'number') scalars[FACTOR] = factor;
     for (const { prefix, rule } of this.parts) {
       for (const [name, value] of Object.entries(rule.slots.scalars(rule.rule) ?? {})) scalars[prefix + name] = value;
     }

@@ -12,6 +12,7 @@ import {
 import type { SavedState } from '../runtime/saved-state.js';
 import { GradientAccumulator } from './accumulator.js';
 import { compositionFromJson, compositionToJson } from './composition-json.js';
+import { DeviceHealth, judgesOnDevice } from './device-health.js';
 import { type Explanation, explain } from './explain.js';
 import { examineGradients } from './gradient-health.js';
 import {
@@ -36,12 +37,16 @@ export class ComposedOptimizer extends Optimizer {
     return 'FrugalComposed';
   }
 
-  /** Updates left out because a gradient was not finite, under the policy `skip`. */
+  /**
+   * Updates left out because a gradient was not finite, under the policy `skip`. On backends that cannot be read at
+   * once (webgpu) it follows a little later; {@link settled} waits for it.
+   */
   skippedUpdates = 0;
 
   private readonly options: ComposeOptions;
   private rate: number | Schedule;
   private readonly accumulator: GradientAccumulator;
+  private readonly health: DeviceHealth;
   private readonly parameters: TrainedParameters;
   private pending: SavedStates | null = null;
   private handedOut: Tensor[] = [];
@@ -54,6 +59,10 @@ export class ComposedOptimizer extends Optimizer {
     this.rate = options.learningRate;
     this.parameters = new TrainedParameters(this.options, this);
     this.accumulator = new GradientAccumulator(options.accumulate ?? 1);
+    const { onNonFinite = 'throw' } = options;
+    this.health = new DeviceHealth(onNonFinite, count => {
+      if (onNonFinite === 'skip') this.skippedUpdates += count;
+    });
     this.iterations_ = 0;
   }
 
@@ -80,9 +89,14 @@ export class ComposedOptimizer extends Optimizer {
   /**
    * Makes one update, or adds to the gradients that are accumulated for one. Everything that can be wrong with the
    * gradients is found before anything changes. Does not dispose the gradients.
+   *
+   * On backends that cannot be read at once (webgpu) NaN and Inf are found on the device: the update and, under the
+   * policy `throw`, all that follow change nothing there, and the error is thrown by the next call after the verdict has
+   * arrived, or by {@link settled}. After that, updates happen again.
    */
   override applyGradients(gradients: NamedTensorMap | NamedTensor[] | Gradients): void {
     this.requireLive();
+    this.health.raise();
     const { onMissingGradient = 'throw', onNonFinite = 'throw', accumulate = 1 } = this.options;
     const read = readGradients(gradients as Gradients, onMissingGradient, name => this.parameters.knows(name));
     const entries = this.adopt(read);
@@ -90,8 +104,9 @@ export class ComposedOptimizer extends Optimizer {
       this.update(entries);
       return;
     }
-    const { finite } = examineGradients(entries, {}, onNonFinite, this.kernels());
-    if (!finite) {
+    const kernels = this.kernels();
+    // On a device it is the mean that is judged: NaN and Inf of one round are in it, too.
+    if (!judgesOnDevice(kernels) && !examineGradients(entries, {}, onNonFinite, kernels).finite) {
       this.skippedUpdates += 1;
       return;
     }
@@ -120,6 +135,18 @@ export class ComposedOptimizer extends Optimizer {
     }
     value.dispose();
     return null;
+  }
+
+  /**
+   * Resolves when it is known what became of all updates made so far: `skippedUpdates` is then exact. At once on
+   * backends where every update is known when it has been made.
+   *
+   * @throws NonFiniteGradientError under the policy `throw`, when a gradient was not finite and no call has said so yet.
+   */
+  async settled(): Promise<void> {
+    this.requireLive();
+    await this.health.known();
+    this.health.raise();
   }
 
   /** What the optimizer keeps for these variables after the next update (or a later one); exact to the byte. */
@@ -162,6 +189,7 @@ export class ComposedOptimizer extends Optimizer {
    */
   override async getWeights(): Promise<NamedTensor[]> {
     this.requireLive();
+    await this.health.known();
     this.disposeHandedOut();
     const states = new Map<string, SavedState>();
     const sums = this.accumulator.save();
@@ -186,6 +214,7 @@ export class ComposedOptimizer extends Optimizer {
   /** Takes over state from {@link getWeights}; for variables not seen yet, when they first appear. */
   override async setWeights(weights: NamedTensor[]): Promise<void> {
     this.requireLive();
+    await this.health.known();
     const states = await fromNamedTensors(weights);
     const own = states.get(OWN) ?? new Map();
     const counters = ['updates', 'skipped', 'accumulated'].map(name => own.get(name));
@@ -211,6 +240,7 @@ export class ComposedOptimizer extends Optimizer {
     if (this.disposed) return;
     this.parameters.dispose();
     this.accumulator.reset();
+    this.health.dispose();
     this.disposeHandedOut();
     if (this.pending !== null) disposeStates(this.pending);
     this.pending = null;
@@ -221,12 +251,30 @@ export class ComposedOptimizer extends Optimizer {
     const { clip = {}, onNonFinite = 'throw' } = this.options;
     const gradients = entries.filter(({ name }) => this.parameters.get(name) !== undefined);
     const kernels = this.kernels();
-    const { finite, factor } = examineGradients(gradients, clip, onNonFinite, kernels);
-    if (!finite) {
-      this.skippedUpdates += 1;
+    if (judgesOnDevice(kernels)) {
+      const judgement = this.health.examine(gradients, clip, kernels);
+      try {
+        this.stepAll(gradients, judgement.factor ?? 1, judgement.proceed, kernels);
+      } finally {
+        judgement.factor?.dispose();
+        judgement.proceed?.dispose();
+      }
+      kernels?.finish?.();
+      this.health.poll();
       return;
     }
-    const context = { rate: this.learningRate, update: this.updates, factor, kernels };
+    const { finite, factor } = examineGradients(gradients, clip, onNonFinite, kernels);
+    if (finite) this.stepAll(gradients, factor, null, kernels);
+    else this.skippedUpdates += 1;
+  }
+
+  private stepAll(
+    gradients: readonly VariableGradient[],
+    factor: number | Tensor,
+    proceed: Tensor | null,
+    kernels: KernelSet | null,
+  ): void {
+    const context = { rate: this.learningRate, update: this.updates, factor, proceed, kernels };
     const stepped = new Set<string>();
     for (const { name, variable, gradient } of gradients) {
       this.parameters.get(name)!.step(variable, gradient, context);

@@ -31,17 +31,20 @@ export function examineGradients(
   if (policy !== 'ignore' && (squares === null || !Number.isFinite(squares))) {
     const bad = findNonFinite(gradients, kernels);
     if (bad !== undefined && policy === 'skip') return { finite: false, factor: 1 };
-    if (bad !== undefined) {
-      throw new NonFiniteGradientError({
-        parameter: `gradient of "${bad.name}"`,
-        found: 'NaN or Inf',
-        expected: 'finite numbers',
-        advice:
-          'Lower the learning rate, clip, look for a log or division by 0 in the loss, or compose with onNonFinite: "skip".',
-      });
-    }
+    if (bad !== undefined) throw nonFiniteGradient(bad.name);
   }
   return { finite: true, factor: squares === null ? 1 : Math.min(1, globalNorm! / (Math.sqrt(squares) + 1e-6)) };
+}
+
+/** The error about a gradient that is not finite. */
+export function nonFiniteGradient(name: string): NonFiniteGradientError {
+  return new NonFiniteGradientError({
+    parameter: `gradient of "${name}"`,
+    found: 'NaN or Inf',
+    expected: 'finite numbers',
+    advice:
+      'Lower the learning rate, clip, look for a log or division by 0 in the loss, or compose with onNonFinite: "skip".',
+  });
 }
 
 function sumSquares(
@@ -49,7 +52,7 @@ function sumSquares(
   clipValue: number | undefined,
   kernels: KernelSet | null,
 ): number {
-  if (kernels !== null) {
+  if (kernels?.sumSquares !== undefined) {
     return kernels.sumSquares(
       gradients.map(({ gradient }) => gradient),
       clipValue,
@@ -65,8 +68,8 @@ function sumSquares(
 }
 
 function findNonFinite(gradients: readonly NamedGradient[], kernels: KernelSet | null): NamedGradient | undefined {
-  if (kernels !== null) {
-    const isBad = ({ gradient }: NamedGradient): boolean => !kernels.isFinite(gradient);
+  if (kernels?.isFinite !== undefined) {
+    const isBad = ({ gradient }: NamedGradient): boolean => !kernels.isFinite!(gradient);
     // From the last to the first: the update begins with the first, which then still lies in a cache.
     return [...gradients].reverse().some(isBad) ? gradients.find(isBad) : undefined;
   }

@@ -72,6 +72,10 @@ export interface ComposeOptions {
   /**
    * What a NaN or Inf in a gradient does. `throw` (default): an error naming the parameter, before anything changes.
    * `skip`: the update is left out and counted in `skippedUpdates`. `ignore`: no check is made.
+   *
+   * Where nothing can be read back at once (webgpu) the device itself leaves the update out; the error, which then stops
+   * all later updates until it is thrown, and the count come later: see `ComposedOptimizer.settled`. Such updates count
+   * in `updates` and in the steps of the rules, and a change of subspace that falls on one happens.
    */
   readonly onNonFinite?: NonFinitePolicy;
   /**

@@ -12,6 +12,8 @@ export interface StepContext {
   readonly parameter?: Tensor;
   /** Coordinates that enclosing projectors cover. */
   readonly occupied?: Occupied;
+  /** One number, on the device: 1 when the step is to be taken, 0 when the state must stay as it is. */
+  readonly proceed?: Tensor;
 }
 
 /** The coordinates that enclosing projectors of one kind cover. */

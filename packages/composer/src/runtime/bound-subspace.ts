@@ -16,7 +16,9 @@ import { keep, type Tensor, tidy } from '@tensorflow/tfjs-core';
 import { BoundExpression } from './bound-expression.js';
 import type { BoundRule, Occupied, RestoreContext, StepContext } from './bound-rule.js';
 import { CoordinateAges } from './coordinate-ages.js';
+import { gated } from './gate.js';
 import type { PlannedTensor } from './planned-tensor.js';
+import { readsBackAtOnce } from './readback.js';
 import { EXACT_RESIDUAL, TOLERANT_RESIDUAL } from './residual-graph.js';
 import { joinPath, type SavedState, type StateReader } from './saved-state.js';
 import { type Carry, type CoordinateMove, SlotState } from './slot-state.js';
@@ -32,6 +34,8 @@ interface Chosen {
   readonly reduced: Shape | null;
   /** True when the subspace is the whole space, so that the residual is exactly zero. */
   readonly complete: boolean;
+  /** The coordinates, where they will be needed and cannot be read back. */
+  readonly indices?: Int32Array | null;
 }
 
 /** A subspace rule at work: its basis, the rule inside, and the rule on the residual. */
@@ -98,7 +102,7 @@ export class BoundSubspace implements BoundRule {
     if (inputs['lifted'] === 0 && inputs['residualDirection'] === 0 && this.onlyMixes) return null;
     this.combineSlots.addTo(inputs);
     const outputs = interpret(this.combineGraph, inputs, {}, this.site.shape);
-    this.combineSlots.commit(outputs);
+    this.combineSlots.commit(outputs, context.proceed);
     return outputs['direction']!;
   }
 
@@ -252,8 +256,9 @@ export class BoundSubspace implements BoundRule {
       basis = this.fit(null, null, epoch, context.occupied);
     }
     const inner = this.bind(rule, childSite(this.site, 'rule', reduced));
-    this.choose({ epoch, basis, inner, reduced, complete: this.isComplete(reduced) });
     const indices = indicesOf(basis);
+    const remembered = this.indicesToRemember(basis);
+    this.choose({ epoch, basis, inner, reduced, complete: this.isComplete(reduced), indices: remembered });
     const axis = indices === null ? 'element' : CoordinateAges.axisOf(this.site.shape, reduced, indices.length);
     inner.restore(joinPath(path, 'rule'), from, { coordinates: { axis, count: indices?.length ?? 0 } });
   }
@@ -286,9 +291,10 @@ export class BoundSubspace implements BoundRule {
   }
 
   /** Inside, the parameter is seen through the projector like the gradient. */
-  private innerContext({ update, parameter }: StepContext, basis: Basis): StepContext {
-    if (parameter === undefined || !readsParameter(this.rule.rule)) return { update };
-    return { update, parameter: this.rule.projector.down(parameter, basis, this.site) };
+  private innerContext({ update, parameter, proceed }: StepContext, basis: Basis): StepContext {
+    const context = proceed === undefined ? { update } : { update, proceed };
+    if (parameter === undefined || !readsParameter(this.rule.rule)) return context;
+    return { ...context, parameter: this.rule.projector.down(parameter, basis, this.site) };
   }
 
   private residualOf(g: Tensor, projected: Tensor): Tensor {
@@ -298,9 +304,12 @@ export class BoundSubspace implements BoundRule {
     return interpret(graph, { g, projected }, { tolerance: combine.tolerance }, this.site.shape)['residual']!;
   }
 
-  private refreshIfDue(gradient: () => Tensor, { update, occupied }: StepContext): void {
+  private refreshIfDue(gradient: () => Tensor, { update, occupied, proceed }: StepContext): void {
     const epoch = this.epochAt(update);
-    if (this.chosen?.epoch !== epoch) this.refresh(gradient, epoch, occupied);
+    if (this.chosen?.epoch === epoch) return;
+    // Of a gradient that is not finite no subspace can be made; the one of zeros is at least orthonormal.
+    const finite = proceed === undefined ? gradient : (): Tensor => gated(proceed, gradient(), 0);
+    this.refresh(finite, epoch, occupied);
   }
 
   private refresh(gradient: () => Tensor, epoch: number, occupied: Occupied | undefined): void {
@@ -312,20 +321,35 @@ export class BoundSubspace implements BoundRule {
       return;
     }
     const basis = this.fit(gradient, before?.basis ?? null, epoch, occupied);
+    const indices = this.indicesToRemember(basis);
     const site = childSite(this.site, 'rule', reduced);
     const sameSize = before?.inner != null && before.reduced !== null && sameShape(before.reduced, reduced);
     const inner = sameSize ? before.inner! : this.bind(rule, site);
     if (sameSize && onRefresh === 'reset') inner.reset();
-    if (sameSize && onRefresh === 'transport') this.carry(inner, before.basis!, basis, reduced);
-    this.choose({ epoch, basis, inner, reduced, complete: this.isComplete(reduced) });
+    if (sameSize && onRefresh === 'transport') {
+      this.carry(inner, before.basis!, basis, reduced, before.indices ?? indicesOf(before.basis!), indices);
+    }
+    this.choose({ epoch, basis, inner, reduced, complete: this.isComplete(reduced), indices });
   }
 
-  private carry(inner: BoundRule, from: Basis, to: Basis, reduced: Shape): void {
+  /** The coordinates are on the host only until the device has got them. */
+  private indicesToRemember(basis: Basis): Int32Array | null {
+    return this.rule.onRefresh === 'transport' && !readsBackAtOnce() ? indicesOf(basis) : null;
+  }
+
+  private carry(
+    inner: BoundRule,
+    from: Basis,
+    to: Basis,
+    reduced: Shape,
+    before: Int32Array | null,
+    known: Int32Array | null,
+  ): void {
     const { projector } = this.rule;
     const carry: Carry = (x, degree) =>
       projector.transport?.(x, from, to, this.site, degree) ??
       projector.down(projector.up(x, from, this.site), to, this.site);
-    const [before, after] = [indicesOf(from), indicesOf(to)];
+    const after = known ?? indicesOf(to);
     const move: CoordinateMove | null =
       projector.traits.coordinate && before !== null && after !== null
         ? { axis: CoordinateAges.axisOf(this.site.shape, reduced, after.length), from: before, to: after }

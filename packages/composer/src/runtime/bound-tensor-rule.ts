@@ -16,7 +16,7 @@ export class BoundTensorRule implements BoundRule {
     this.slots = new SlotState(rule.state(site.shape), site.shape);
   }
 
-  step(g: Tensor, _context: StepContext): Tensor {
+  step(g: Tensor, { proceed }: StepContext): Tensor {
     const { shape } = this.site;
     const inputs: Record<string, Tensor | number> = { g };
     this.slots.addTo(inputs);
@@ -28,7 +28,7 @@ export class BoundTensorRule implements BoundRule {
     const scalars = this.rule.scalars?.(this.slots.t + 1, shape) ?? {};
     const outputs: Readonly<Record<string, Tensor>> = this.rule.step(tensors as { g: Tensor }, scalars, shape);
     this.requireShapes(outputs);
-    this.slots.commit(this.withoutInputs(outputs, tensors));
+    this.slots.commit(this.withoutInputs(outputs, tensors), proceed);
     return outputs['direction']!;
   }
 

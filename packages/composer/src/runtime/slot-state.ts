@@ -1,6 +1,7 @@
 import { type Extent, type Shape, type SlotSpec, slotShape } from '@frugaljs/core';
 import { add, fill, keep, mean, mul, reshape, type Tensor, tidy, zeros } from '@tensorflow/tfjs-core';
 import { CoordinateAges, type Scaled } from './coordinate-ages.js';
+import { gated } from './gate.js';
 import type { PlannedTensor } from './planned-tensor.js';
 import { joinPath, type SavedState, type StateReader } from './saved-state.js';
 
@@ -73,9 +74,13 @@ export class SlotState {
     this.t += 1;
   }
 
-  /** Takes over the next values and counts the step. */
-  commit(outputs: Readonly<Record<string, Tensor>>): void {
-    this.replace(outputs);
+  /**
+   * Takes over the next values and counts the step.
+   *
+   * @param proceed One number: 0 when the values are to stay as they are. The step counts all the same.
+   */
+  commit(outputs: Readonly<Record<string, Tensor>>, proceed?: Tensor): void {
+    this.replace(proceed === undefined ? outputs : this.gated(outputs, proceed));
     this.t += 1;
     this.ages?.advance();
     if (this.ages?.uniform()) this.becomeUniform(this.ages.counts[0] ?? this.t);
@@ -127,6 +132,12 @@ export class SlotState {
     });
     this.t = t;
     this.ages = ages;
+  }
+
+  private gated(next: Readonly<Record<string, Tensor>>, proceed: Tensor): Record<string, Tensor> {
+    const current: Record<string, Tensor | number> = {};
+    this.addTo(current);
+    return Object.fromEntries(this.names.map(name => [name, gated(proceed, next[name]!, current[name]!)]));
   }
 
   private becomeUniform(t: number): void {

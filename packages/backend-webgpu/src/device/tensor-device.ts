@@ -1,0 +1,219 @@
+import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
+import { engine, type KernelBackend, type Tensor, type TensorInfo } from '@tensorflow/tfjs-core';
+import { DeviceLostError, UnsupportedBackendError } from '../errors.js';
+
+type DataId = TensorInfo['dataId'];
+
+/** What tfjs keeps of a tensor. */
+interface TensorRecord {
+  values: unknown;
+  refCount: number;
+  resource?: GPUBuffer | null;
+}
+
+/** The members of tfjs's backend that this file relies on; tfjs declares some of them private. */
+interface Internals {
+  readonly device: GPUDevice;
+  readonly queue: GPUQueue;
+  readonly tensorMap: { get(dataId: DataId): TensorRecord; has(dataId: DataId): boolean };
+  readonly commandQueueOwnedIds: { add(dataId: DataId): unknown };
+  commandEncoder: GPUCommandEncoder | null;
+  computePassEncoder: GPUComputePassEncoder | null;
+  uploadToGPU(dataId: DataId): void;
+  ensureCommandEncoderReady(): void;
+  endComputePassEncoder(): void;
+  submitQueue(): void;
+  getBufferData(buffer: GPUBuffer): Promise<ArrayBuffer>;
+  makeTensorInfo(shape: number[], dtype: 'float32'): TensorInfo;
+  refCount(dataId: DataId): number;
+}
+
+const METHODS = [
+  'uploadToGPU',
+  'ensureCommandEncoderReady',
+  'endComputePassEncoder',
+  'submitQueue',
+  'getBufferData',
+  'makeTensorInfo',
+  'refCount',
+  'write',
+  'disposeData',
+] as const;
+
+const devices = new WeakMap<object, TensorDevice>();
+
+/**
+ * The device behind a tfjs WebGPU backend.
+ *
+ * @throws UnsupportedBackendError if the backend is another one or keeps its tensors in an unknown way.
+ */
+export function tensorDevice(backend: KernelBackend): TensorDevice {
+  let found = devices.get(backend);
+  if (found === undefined) {
+    found = new TensorDevice(backend as WebGPUBackend);
+    devices.set(backend, found);
+  }
+  return found;
+}
+
+/**
+ * Access to the buffers in which tfjs's WebGPU backend keeps its tensors, and to the command encoder in which it
+ * collects its work. It relies on members that tfjs does not document; the constructor probes all of them, so that a
+ * change in tfjs is an error and never a silent misreading. No other file touches them.
+ */
+export class TensorDevice {
+  readonly device: GPUDevice;
+  private readonly internals: Internals;
+  private lost: GPUDeviceLostInfo | null = null;
+  private readonly written = new WeakSet<object>();
+
+  constructor(backend: WebGPUBackend) {
+    this.internals = backend as unknown as Internals;
+    probeMembers(this.internals);
+    probeTensors(backend, this.internals);
+    this.device = this.internals.device;
+    void this.device.lost.then(info => {
+      this.lost = info;
+    });
+  }
+
+  /** The buffer of a tensor, with its values in it. May end the open pass, so ask before {@link record}. */
+  buffer(tensor: Pick<Tensor, 'dataId'>): GPUBuffer {
+    const { dataId } = tensor;
+    this.internals.uploadToGPU(dataId);
+    // The buffer must not be given away before the commands that use it are submitted.
+    this.internals.commandQueueOwnedIds.add(dataId);
+    return this.internals.tensorMap.get(dataId).resource!;
+  }
+
+  /** A new tensor with undefined values, tracked by tfjs. */
+  allocate(shape: readonly number[]): Tensor {
+    const info = this.internals.makeTensorInfo([...shape], 'float32');
+    this.internals.uploadToGPU(info.dataId);
+    return engine().makeTensorFromTensorInfo(info);
+  }
+
+  /** True when nothing but this tensor (or variable) holds its buffer. */
+  isSole(tensor: Pick<Tensor, 'dataId'>): boolean {
+    return this.internals.refCount(tensor.dataId) === 1;
+  }
+
+  /**
+   * Tells tfjs that a tensor was written in place. tfjs keeps a copy of what `data()` has read, and would hand it out
+   * again, also when the read began before the write and ends after it. So such a tensor keeps none from now on.
+   */
+  wasWritten(tensor: Pick<Tensor, 'dataId'>): void {
+    const record = this.internals.tensorMap.get(tensor.dataId);
+    if (this.written.has(record)) return;
+    this.written.add(record);
+    Object.defineProperty(record, 'values', { get: () => null, set: () => undefined, configurable: true });
+  }
+
+  /**
+   * Adds one dispatch to the commands that tfjs has collected, after them and before all later ones.
+   *
+   * @throws DeviceLostError when the device is gone.
+   */
+  record(
+    pipeline: GPUComputePipeline,
+    group: GPUBindGroup,
+    offset: number,
+    [x, y, z]: readonly [number, number, number],
+  ): void {
+    this.requireLive();
+    const { internals } = this;
+    internals.ensureCommandEncoderReady();
+    internals.computePassEncoder ??= internals.commandEncoder!.beginComputePass();
+    const pass = internals.computePassEncoder;
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, group, [offset]);
+    pass.dispatchWorkgroups(x, y, z);
+  }
+
+  /** Adds the clearing of a part of a buffer to the commands. */
+  recordClear(buffer: GPUBuffer, offset: number, bytes: number): void {
+    this.requireLive();
+    const { internals } = this;
+    internals.ensureCommandEncoderReady();
+    internals.endComputePassEncoder();
+    internals.commandEncoder!.clearBuffer(buffer, offset, bytes);
+  }
+
+  /** Hands all collected commands to the device. */
+  submit(): void {
+    const { internals } = this;
+    internals.endComputePassEncoder();
+    if (internals.commandEncoder !== null) internals.submitQueue();
+  }
+
+  /** Copies data to a buffer, before all commands that are not submitted yet. */
+  write(buffer: GPUBuffer, offset: number, data: ArrayBuffer, bytes: number): void {
+    this.internals.queue.writeBuffer(buffer, offset, data, 0, bytes);
+  }
+
+  /** The contents of a buffer after all commands collected so far; submits them. */
+  read(buffer: GPUBuffer): Promise<ArrayBuffer> {
+    this.requireLive();
+    return this.internals.getBufferData(buffer);
+  }
+
+  /** Resolves when the device has done everything collected so far. */
+  async finished(): Promise<void> {
+    this.submit();
+    await this.internals.queue.onSubmittedWorkDone();
+    this.requireLive();
+  }
+
+  /** @throws DeviceLostError when the device is gone. */
+  requireLive(): void {
+    if (this.lost === null) return;
+    throw new DeviceLostError({
+      parameter: 'webgpu',
+      found: `a lost device (${this.lost.reason}${this.lost.message === '' ? '' : `: ${this.lost.message}`})`,
+      expected: 'a live one',
+      advice:
+        'Its tensors are gone. Call tf.removeBackend("webgpu"), register it again with registerWebGpu(), and go on from the last checkpoint.',
+    });
+  }
+}
+
+function changed(found: unknown, expected: string): UnsupportedBackendError {
+  return new UnsupportedBackendError({
+    parameter: 'backend',
+    found,
+    expected,
+    advice: 'This package is made for the "webgpu" backend of @tensorflow/tfjs-backend-webgpu 4.22.',
+  });
+}
+
+function probeMembers(internals: Internals): void {
+  for (const name of METHODS) {
+    const found = typeof (internals as unknown as Record<string, unknown>)[name];
+    if (found !== 'function') throw changed(found, `a function \`backend.${name}\``);
+  }
+  for (const name of ['commandEncoder', 'computePassEncoder'] as const) {
+    if (!(name in internals)) throw changed('nothing', `a member \`backend.${name}\``);
+  }
+  const isDevice = typeof internals.device?.createComputePipeline === 'function';
+  if (!isDevice) throw changed(typeof internals.device, 'a GPUDevice `backend.device`');
+  if (internals.queue !== internals.device.queue && typeof internals.queue?.writeBuffer !== 'function')
+    throw changed(typeof internals.queue, 'the queue of the device as `backend.queue`');
+  if (typeof internals.commandQueueOwnedIds?.add !== 'function')
+    throw changed(typeof internals.commandQueueOwnedIds, 'a set `backend.commandQueueOwnedIds`');
+}
+
+/** Stores a tensor the way tfjs does and looks for its buffer where it should be. */
+function probeTensors(backend: WebGPUBackend, internals: Internals): void {
+  const dataId = backend.write(Float32Array.of(1.5, -2.25, 3e-9, 4e9), [4], 'float32');
+  try {
+    if (internals.refCount(dataId) !== 1) throw changed(internals.refCount(dataId), 'a refCount of 1 for a new tensor');
+    internals.uploadToGPU(dataId);
+    const { resource, values } = internals.tensorMap.get(dataId);
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    if (!(resource instanceof GPUBuffer) || resource.size !== 16 || (resource.usage & usage) !== usage)
+      throw changed(String(resource), 'a storage buffer of 16 bytes as `resource` of an uploaded tensor of 4 numbers');
+    if (values !== null) throw changed(typeof values, 'no `values` beside the buffer of an uploaded tensor');
+  } finally {
+    backend.disposeData(dataId);
+  }
+}

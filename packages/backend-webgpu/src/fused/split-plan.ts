@@ -1,0 +1,91 @@
+import { type Graph, operandsOf, type SplitTier } from '@frugaljs/core';
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { type SplitAxis, type SplitShader, splitShader, type TensorKind, type TierShape } from './split-shader.js';
+
+/** Where a tensor of a split is found at each step. */
+interface Place {
+  readonly tier: number;
+  readonly name: string;
+}
+
+/** The kernels of a split, and how their tensors are found. */
+export class SplitPlan {
+  constructor(
+    readonly shaders: readonly SplitShader[],
+    /** By slot. */
+    private readonly places: readonly Place[],
+    private readonly written: ReadonlySet<number>,
+  ) {}
+
+  /** The tensors by slot. */
+  tensorsOf(w: Tensor, g: Tensor, tiers: readonly SplitTier[]): readonly Tensor[] {
+    return this.places.map(({ tier, name }) => tensorOf(name, w, g, tiers[tier]!));
+  }
+
+  /** The tensors that were written. */
+  writtenOf(w: Tensor, tiers: readonly SplitTier[]): readonly Tensor[] {
+    return this.places
+      .filter((_, slot) => this.written.has(slot))
+      .map(({ tier, name }) => tensorOf(name, w, w, tiers[tier]!));
+  }
+}
+
+function tensorOf(name: string, w: Tensor, g: Tensor, tier: SplitTier): Tensor {
+  if (name === 'w') return w;
+  return name === 'g' ? g : (tier.compact[name] ?? tier.full[name] ?? tier.shared![name])!;
+}
+
+/**
+ * Plans a split: one kernel for all tiers, or one for each where all together would bind more buffers than the device
+ * can.
+ */
+export function planSplit(
+  axis: SplitAxis,
+  w: Tensor,
+  g: Tensor,
+  tiers: readonly SplitTier[],
+  mostBuffers: number,
+): SplitPlan {
+  const places: Place[] = [];
+  const slotsByData = new Map<object, number>();
+  const written = new Set<number>();
+  const shapes = tiers.map((tier, i): TierShape => {
+    const slots = new Map<string, number>();
+    const kinds = new Map<string, TensorKind>();
+    for (const name of usedNames(tier.graph)) {
+      const { dataId } = tensorOf(name, w, g, tier);
+      let slot = slotsByData.get(dataId);
+      if (slot === undefined) {
+        slot = places.length;
+        slotsByData.set(dataId, slot);
+        places.push({ tier: i, name });
+      }
+      slots.set(name, slot);
+      kinds.set(
+        name,
+        tier.compact[name] !== undefined ? 'compact' : tier.shared?.[name] !== undefined ? 'shared' : 'full',
+      );
+      if (Object.hasOwn(tier.graph.outputs, name)) written.add(slot);
+    }
+    return { tier: i, graph: tier.graph, slots, kinds };
+  });
+  const listed = tiers.length - 1;
+  const fits = places.length + listed <= mostBuffers;
+  const shaders = fits
+    ? [splitShader(axis, listed, shapes, written)]
+    : shapes.map(shape => splitShader(axis, listed, [shape], written));
+  return new SplitPlan(shaders, places, written);
+}
+
+/** Names of the tensors that a graph reads for its outputs, or writes. */
+function usedNames(graph: Graph): readonly string[] {
+  const seen = new Set<number>();
+  const visit = (id: number): void => {
+    if (seen.has(id)) return;
+    seen.add(id);
+    for (const operand of operandsOf(graph.nodes[id]!)) visit(operand);
+  };
+  for (const { node } of Object.values(graph.outputs)) visit(node);
+  const read = graph.nodes.flatMap((node, id) => (node.op === 'input' && seen.has(id) ? [node.name] : []));
+  return [...new Set([...read, ...Object.keys(graph.outputs)])];
+}

@@ -1,0 +1,13 @@
+/**
+ * `@frugaljs/backend-webgpu`: optimizer updates in place on the TensorFlow.js WebGPU backend. Importing it registers the
+ * backend `webgpu` and its kernels. In Node import `@frugaljs/backend-webgpu/node` instead.
+ */
+import { registerWebGpu } from './register.js';
+
+registerWebGpu();
+
+export { requireAdapter } from './device/start-device.js';
+export { TensorDevice, tensorDevice } from './device/tensor-device.js';
+export { DeviceLimitError, DeviceLostError, UnsupportedBackendError, WebGpuUnavailableError } from './errors.js';
+export { DeviceKernels, type DeviceLimits, deviceKernels } from './fused/device-kernels.js';
+export { registerWebGpu, startWebGpu } from './register.js';

@@ -1,0 +1,11 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { FACTOR, PROCEED } from '../runtime/gate.js';
+import type { UpdateNumbers } from './fused-update.js';
+
+/** The numbers of an update that are on the device, by the name of the input that takes them. */
+export function sharedTensors({ factor, proceed }: UpdateNumbers): Record<string, Tensor> {
+  return {
+    ...(typeof factor === 'number' ? {} : { [FACTOR]: factor }),
+    ...(proceed === null ? {} : { [PROCEED]: proceed }),
+  };
+}

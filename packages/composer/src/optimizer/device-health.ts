@@ -1,0 +1,121 @@
+import { type GradientJudge, type Judgement, type KernelSet, NonFiniteGradientError } from '@frugaljs/core';
+import { getBackend, type Tensor } from '@tensorflow/tfjs-core';
+import { readsBackAtOnce } from '../runtime/readback.js';
+import { nonFiniteGradient } from './gradient-health.js';
+import type { Clip, NonFinitePolicy } from './options.js';
+import { TensorJudge } from './tensor-judge.js';
+
+const ON_NON_FINITE = { ignore: 'ignore', skip: 'withhold', throw: 'halt' } as const;
+
+/** True when gradients are to be judged on the device, because the host cannot read the verdict at once. */
+export function judgesOnDevice(kernels: KernelSet | null): boolean {
+  return kernels === null || kernels.isFinite === undefined ? !readsBackAtOnce() : false;
+}
+
+/**
+ * The health of gradients where nothing can be read back at once. The device itself scales the gradients and leaves out
+ * updates; what it did is read in the background, one read at a time, so that a loop that never waits keeps only one
+ * verdict under way.
+ */
+export class DeviceHealth {
+  private judge: GradientJudge | null = null;
+  /** Judges work on the backend they were made on. */
+  private judgeBackend = '';
+  private readonly ids = new Map<string, number>();
+  private judged = 0;
+  private reported = 0;
+  private withheld = 0;
+  private reading: Promise<void> | null = null;
+  private failure: unknown = null;
+
+  /** @param withheldMore Called with the number of updates that were left out, when that becomes known. */
+  constructor(
+    private readonly policy: NonFinitePolicy,
+    private readonly withheldMore: (count: number) => void,
+  ) {}
+
+  /** Begins to judge the gradients of an update. The caller disposes the tensors. */
+  examine(
+    gradients: readonly { readonly name: string; readonly gradient: Tensor }[],
+    { value, globalNorm }: Clip,
+    kernels: KernelSet | null,
+  ): Judgement {
+    if (gradients.length === 0) return { factor: null, proceed: null };
+    const numbered = gradients.map(({ name, gradient }) => ({ id: this.idOf(name), gradient }));
+    const judgement = this.judgeFor(kernels).judge(numbered, {
+      ...(value === undefined ? {} : { clipValue: value }),
+      ...(globalNorm === undefined ? {} : { globalNorm }),
+      onNonFinite: ON_NON_FINITE[this.policy],
+    });
+    if (judgement.proceed !== null) this.judged += 1;
+    return judgement;
+  }
+
+  /** Looks, without waiting, what became of the updates so far. */
+  poll(): void {
+    if (this.reading !== null || this.judged === this.reported || this.judge === null) return;
+    this.reading = this.read(this.judge);
+  }
+
+  /** Throws what has gone wrong since it was last asked, and lets updates happen again. */
+  raise(): void {
+    if (this.failure === null) return;
+    const { failure } = this;
+    this.failure = null;
+    if (failure instanceof NonFiniteGradientError) this.judge?.resume();
+    throw failure;
+  }
+
+  /** Resolves when what became of all updates so far is known. */
+  async known(): Promise<void> {
+    this.poll();
+    while (this.reading !== null) await this.reading;
+  }
+
+  dispose(): void {
+    this.judge?.dispose();
+    this.judge = null;
+  }
+
+  private async read(judge: GradientJudge): Promise<void> {
+    try {
+      while (this.judge === judge && this.judged > this.reported) {
+        const { judged } = this;
+        const { withheld, halted } = await judge.report();
+        if (this.judge !== judge) break;
+        this.reported = judged;
+        this.withheldMore(withheld - this.withheld);
+        this.withheld = withheld;
+        if (halted !== null && this.failure === null) this.failure = nonFiniteGradient(this.nameOf(halted));
+        // Nothing happens on the device until the failure has been raised.
+        if (halted !== null) break;
+      }
+    } catch (error) {
+      if (this.judge === judge) this.failure = error;
+      this.reported = this.judged;
+    } finally {
+      this.reading = null;
+    }
+  }
+
+  private judgeFor(kernels: KernelSet | null): GradientJudge {
+    const backend = getBackend();
+    if (this.judge === null || this.judgeBackend !== backend) {
+      this.judge?.dispose();
+      this.judge = kernels?.judge?.() ?? new TensorJudge();
+      this.judgeBackend = backend;
+      this.withheld = 0;
+    }
+    return this.judge;
+  }
+
+  private idOf(name: string): number {
+    const id = this.ids.get(name) ?? this.ids.size;
+    this.ids.set(name, id);
+    return id;
+  }
+
+  private nameOf(id: number): string {
+    return [...this.ids.keys()][id]!;
+  }
+}

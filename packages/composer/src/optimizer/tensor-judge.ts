@@ -1,0 +1,96 @@
+import type { GradientJudge, JudgeLimits, Judgement, JudgeReport, NumberedGradient } from '@frugaljs/core';
+import {
+  add,
+  clipByValue,
+  dispose,
+  div,
+  equal,
+  greater,
+  isNaN as isNaNTensor,
+  keep,
+  logicalAnd,
+  minimum,
+  mul,
+  onesLike,
+  scalar,
+  sqrt,
+  square,
+  sub,
+  sum,
+  type Tensor,
+  tidy,
+  where,
+} from '@tensorflow/tfjs-core';
+
+/** No gradient has this number. */
+const NONE = 2 ** 24;
+
+/** Judges gradients by tfjs operations alone, on every backend and without reading anything back. */
+export class TensorJudge implements GradientJudge {
+  private withheld: Tensor = keep(scalar(0));
+  /** The number of the gradient that halted, from 1; 0 while there is none. */
+  private halted: Tensor = keep(scalar(0));
+  private disposed = false;
+
+  judge(gradients: readonly NumberedGradient[], limits: JudgeLimits): Judgement {
+    const { clipValue, globalNorm, onNonFinite } = limits;
+    let factor: Tensor | null = null;
+    let proceed: Tensor | null = null;
+    tidy(() => {
+      if (globalNorm !== undefined) factor = keep(factorOf(gradients, clipValue, globalNorm));
+      if (onNonFinite === 'ignore') return;
+      const bad = firstBad(gradients);
+      const isGood = equal(bad, NONE);
+      const isNew = logicalAnd(equal(this.halted, 0), greater(NONE, bad));
+      const halted = onNonFinite === 'halt' ? where(isNew, add(bad, 1), this.halted) : this.halted.clone();
+      const goes = onNonFinite === 'halt' ? equal(halted, 0) : isGood;
+      proceed = keep(where(goes, onesLike(bad), scalar(0)));
+      this.replace(add(this.withheld, sub(1, proceed)), halted);
+    });
+    return { factor, proceed };
+  }
+
+  async report(): Promise<JudgeReport> {
+    // The next update replaces the tensors, and a tensor must live until it has been read.
+    const read = [this.withheld, this.halted].map(tensor => keep(tensor.clone()));
+    try {
+      const [withheld, halted] = await Promise.all(read.map(tensor => tensor.data()));
+      return { withheld: withheld![0]!, halted: halted![0] === 0 ? null : halted![0]! - 1 };
+    } finally {
+      dispose(read);
+    }
+  }
+
+  resume(): void {
+    tidy(() => this.replace(this.withheld.clone(), scalar(0)));
+  }
+
+  dispose(): void {
+    if (this.disposed) return;
+    this.disposed = true;
+    this.withheld.dispose();
+    this.halted.dispose();
+  }
+
+  private replace(withheld: Tensor, halted: Tensor): void {
+    this.withheld.dispose();
+    this.halted.dispose();
+    this.withheld = keep(withheld);
+    this.halted = keep(halted);
+  }
+}
+
+function factorOf(gradients: readonly NumberedGradient[], clipValue: number | undefined, globalNorm: number): Tensor {
+  const limited = (g: Tensor): Tensor => (clipValue === undefined ? g : clipByValue(g, -clipValue, clipValue));
+  const squares = gradients.map(({ gradient }) => sum(square(limited(gradient)))).reduce((a, b) => add(a, b));
+  const factor = div(globalNorm, add(sqrt(squares), 1e-6));
+  // A norm that is NaN stays so.
+  return where(greater(factor, 1), onesLike(factor), factor);
+}
+
+/** The smallest number of a gradient with NaN or Inf, for which x · 0 is NaN; {@link NONE} when there is none. */
+function firstBad(gradients: readonly NumberedGradient[]): Tensor {
+  return gradients
+    .map(({ id, gradient }) => where(isNaNTensor(sum(mul(gradient, 0))), scalar(id), scalar(NONE)))
+    .reduce((a, b) => minimum(a, b));
+}
