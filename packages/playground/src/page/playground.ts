@@ -9,7 +9,7 @@ import { byId } from './element.js';
 import { LossChart } from './loss-chart.js';
 import { lossCsv, lossTable } from './loss-table.js';
 import { MemoryBars } from './memory-bars.js';
-import { layOutResults } from './results.js';
+import { layOutResults, type ResultsLayout } from './results.js';
 import { fileName, saveFile } from './save-file.js';
 import { SetupForm } from './setup-form.js';
 import { Tiles } from './tiles.js';
@@ -28,7 +28,7 @@ export class Playground {
   readonly #chart: LossChart;
   readonly #memory = new MemoryBars();
   readonly #writings: Writings;
-  readonly #results: ReturnType<typeof layOutResults>;
+  readonly #results: ResultsLayout;
   #capabilities: Capabilities | null = null;
   #session: Session | null = null;
   #labels: readonly string[] = [];
@@ -146,7 +146,10 @@ export class Playground {
         events: {
           onState: state => this.#stateChanged(state),
           onStep: () => this.#schedule(),
-          onSample: (...sample) => this.#writings.show(...sample),
+          onSample: (...sample) => {
+            this.#writings.show(...sample);
+            if (sample[3]) this.#results.refreshTable();
+          },
         },
       });
     } catch (error) {
@@ -189,6 +192,7 @@ export class Playground {
       failed: '',
     };
     announce(sentences[state]);
+    this.#results.refreshTable();
     this.#schedule();
   }
 

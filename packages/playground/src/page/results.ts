@@ -16,21 +16,28 @@ export interface ResultParts {
   readonly lossTable: () => HTMLElement;
 }
 
-/** Lays out the results; what is returned can be told of errors, and lets the losses be downloaded. */
-export function layOutResults({ tiles, chart, memory, writings, onCsv, lossTable }: ResultParts): {
+/** What of the layout changes by itself. */
+export interface ResultsLayout {
+  /** For what made a comparison impossible. */
   readonly failure: HTMLElement;
   readonly csv: HTMLButtonElement;
   readonly table: HTMLDetailsElement;
-} {
+  /** Makes the table of losses anew, if it is open. */
+  refreshTable(): void;
+}
+
+/** Lays out the results. */
+export function layOutResults({ tiles, chart, memory, writings, onCsv, lossTable }: ResultParts): ResultsLayout {
   const failure = element('p', { className: 'failure', id: 'failure', hidden: true });
   failure.setAttribute('role', 'alert');
   const csv = element('button', { type: 'button', className: 'link', id: 'csv', disabled: true }, 'Losses as CSV');
   csv.addEventListener('click', onCsv);
   const holder = element('div');
   const table = element('details', { className: 'numbers' }, element('summary', {}, 'Losses as a table'), holder);
-  table.addEventListener('toggle', () => {
+  const refreshTable = (): void => {
     if (table.open) holder.replaceChildren(lossTable());
-  });
+  };
+  table.addEventListener('toggle', refreshTable);
   byId('results').append(
     failure,
     tiles.node,
@@ -38,7 +45,7 @@ export function layOutResults({ tiles, chart, memory, writings, onCsv, lossTable
     card('Memory', null, memory.node),
     card('What they write', null, writings.node),
   );
-  return { failure, csv, table };
+  return { failure, csv, table, refreshTable };
 }
 
 function card(title: string, hint: string | null, ...children: readonly Node[]): HTMLElement {

@@ -5,7 +5,7 @@ import type { BackendName, Capabilities } from '../protocol.js';
 
 /** Importing the package is all that a backend needs. */
 const LOADERS: Readonly<Record<BackendName, () => Promise<unknown>>> = {
-  webgpu: () => import('@tensorflow/tfjs-backend-webgpu'),
+  webgpu: () => import('@frugaljs/backend-webgpu'),
   wasm: loadWasm,
 };
 
