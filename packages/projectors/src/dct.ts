@@ -17,7 +17,7 @@ import {
   transpose,
 } from '@tensorflow/tfjs-core';
 import { dctVectors } from './dct-vectors.js';
-import { denseDown, denseUp } from './dense.js';
+import { denseDown, denseUp, denseUpRows } from './dense.js';
 import { type DensePlan, planDense } from './sides.js';
 import { type RankOptions, requireSize } from './size-options.js';
 
@@ -74,6 +74,7 @@ export function dct(options: DctOptions = {}): Projector<'frequencies'> {
     },
     down: (g, basis, site) => tidy(() => denseDown(g, factorsOf(plan(site), basis.frequencies))),
     up: (x, basis, site) => tidy(() => denseUp(x, factorsOf(plan(site), basis.frequencies))),
+    upRows: (basis, site) => denseUpRows(factorsOf(plan(site), basis.frequencies)),
     transport: (x, from, to, site) =>
       tidy(() => {
         const { left, right } = plan(site);

@@ -1,5 +1,5 @@
 import type { Basis, BasisSpec } from '@frugaljs/core';
-import { clone, matMul, square, type Tensor, type Tensor2D, tidy, transpose } from '@tensorflow/tfjs-core';
+import { clone, matMul, slice, square, type Tensor, type Tensor2D, tidy, transpose } from '@tensorflow/tfjs-core';
 import type { DensePlan } from './sides.js';
 
 /** Orthonormal factors U (m × r) and V (n × r) of a dense subspace; an absent factor stands for the identity. */
@@ -40,6 +40,19 @@ export function denseUp(x: Tensor, { left, right }: DenseBasis): Tensor {
     const upper = left === undefined ? x : matMul(left as Tensor2D, x as Tensor2D);
     return right === undefined ? upper : matMul(upper as Tensor2D, transpose(right) as Tensor2D);
   });
+}
+
+/**
+ * U X Vᵀ by rows. V is not transposed beforehand, which would be done again for every few rows: where a step goes by
+ * rows, products with a transposed factor are as fast as others.
+ */
+export function denseUpRows({ left, right }: DenseBasis): (x: Tensor, from: number, count: number) => Tensor {
+  return (x, from, count) =>
+    tidy(() => {
+      const rows = slice((left ?? x) as Tensor2D, [from, 0], [count, -1]);
+      const upper = left === undefined ? rows : matMul<Tensor2D>(rows, x as Tensor2D);
+      return right === undefined ? upper : matMul(upper, right as Tensor2D, false, true);
+    });
 }
 
 /**

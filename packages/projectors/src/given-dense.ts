@@ -1,6 +1,14 @@
 import { InvalidOptionError, type Projector, type Shape, ShapeMismatchError } from '@frugaljs/core';
 import { tensor2d } from '@tensorflow/tfjs-core';
-import { type DenseBasisName, denseBasis, denseDown, denseSpec, denseTransport, denseUp } from './dense.js';
+import {
+  type DenseBasisName,
+  denseBasis,
+  denseDown,
+  denseSpec,
+  denseTransport,
+  denseUp,
+  denseUpRows,
+} from './dense.js';
 import type { GivenSource } from './given-source.js';
 import type { DensePlan } from './sides.js';
 import { requireMatrix } from './site-requirements.js';
@@ -66,6 +74,7 @@ export function givenDense(kind: DenseKind, source: GivenSource<GivenFactors>): 
     },
     down: denseDown,
     up: denseUp,
+    upRows: denseUpRows,
     transport: (x, from, to, _site, degree) => denseTransport(x, from, to, degree),
   };
 }

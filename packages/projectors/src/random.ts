@@ -9,7 +9,15 @@ import {
 } from '@frugaljs/core';
 import { semiOrthonormal } from '@frugaljs/linalg';
 import { type Tensor, tensor2d, tidy } from '@tensorflow/tfjs-core';
-import { type DenseBasisName, denseBasis, denseDown, denseSpec, denseTransport, denseUp } from './dense.js';
+import {
+  type DenseBasisName,
+  denseBasis,
+  denseDown,
+  denseSpec,
+  denseTransport,
+  denseUp,
+  denseUpRows,
+} from './dense.js';
 import { type DensePlan, planDense, SIDES, type Side } from './sides.js';
 import { type RankOptions, requireSize } from './size-options.js';
 
@@ -58,6 +66,7 @@ export function random(options: RandomOptions = {}): Projector<DenseBasisName> {
     },
     down: denseDown,
     up: denseUp,
+    upRows: denseUpRows,
     transport: (x, from, to, _site, degree) => denseTransport(x, from, to, degree),
   };
 }

@@ -18,6 +18,7 @@ import {
   denseSpec,
   denseTransport,
   denseUp,
+  denseUpRows,
 } from './dense.js';
 import { type DensePlan, planDense, SIDES, type Side } from './sides.js';
 import { type RankOptions, requireSize } from './size-options.js';
@@ -37,8 +38,10 @@ export interface SvdOptions extends RankOptions {
   /** Columns that the randomized method carries along and drops at the end. Default as in `leadingSubspace` of linalg. */
   readonly oversampling?: number;
   /**
-   * true: basis vectors are the singular vectors in descending order; false: any basis of the subspace, which is
-   * cheaper. Default as in `leadingSubspace` of linalg. Side `full` always aligns.
+   * true: basis vectors are the singular vectors in descending order; false: another basis of the same subspace, which
+   * is cheaper. Default false from rank 64 on when there is a basis of the epoch before: its vectors are carried on, each
+   * towards its singular vector and without a change of sign or order. Else as in `leadingSubspace` of linalg. Side
+   * `full` always aligns.
    */
   readonly align?: boolean;
 }
@@ -101,9 +104,13 @@ export function svd(options: SvdOptions = {}): Projector<DenseBasisName> {
     },
     down: denseDown,
     up: denseUp,
+    upRows: denseUpRows,
     transport: (x, from, to, _site, degree) => denseTransport(x, from, to, degree),
   };
 }
+
+/** From this rank on turning a warm basis into singular vectors costs more than a tenth of the refresh. */
+const CARRIED_RANK = 64;
 
 function fitFactors(
   g: Tensor2D,
@@ -114,7 +121,7 @@ function fitFactors(
   const from = (start: Tensor | undefined): SubspaceOptions => ({
     ...options,
     rank,
-    ...(start === undefined ? {} : { start: start as Tensor2D }),
+    ...(start === undefined ? {} : { start: start as Tensor2D, align: options.align ?? rank < CARRIED_RANK }),
   });
   if (left !== undefined && right !== undefined) {
     const { align: _, ...triplets } = from(previous.right);
