@@ -21,6 +21,7 @@ import { tierTensors } from './tier.js';
 /** Runs expression graphs in place on the heap of tfjs's wasm backend. */
 export class HeapKernels implements KernelSet {
   readonly description = 'fused WebAssembly SIMD, in place';
+  readonly takesStarts = true;
   private readonly splits = new WeakMap<Graph, SplitKernel>();
 
   constructor(private readonly heap: TensorHeap) {}
@@ -35,6 +36,7 @@ export class HeapKernels implements KernelSet {
     scalars: Readonly<Record<string, number>>,
     shape: Shape,
     overwrite: Readonly<Record<string, string>>,
+    starts: Readonly<Record<string, number>> = {},
   ): Record<string, Tensor> {
     const { graph, signature, program } = denseKernelOf(given, filledInputs(given, inputs));
     const host = hostValues(graph, scalars);
@@ -48,8 +50,9 @@ export class HeapKernels implements KernelSet {
     // Addresses are taken last: an allocation may move the heap's buffer, never a tensor in it.
     const scratch = this.heap.scratch(scratchBytes(graph, rows, columns));
     const args = [rows, columns, scratch];
-    for (const name of signature.inputs) args.push(this.heap.offset(inputs[name] as Tensor));
-    for (const name of signature.outputs) args.push(this.heap.offset(results[name]!));
+    const address = (tensor: Tensor, input: string): number => this.heap.offset(tensor) + 4 * (starts[input] ?? 0);
+    for (const name of signature.inputs) args.push(address(inputs[name] as Tensor, name));
+    for (const name of signature.outputs) args.push(address(results[name]!, overwrite[name] ?? ''));
     for (const id of signature.numbers) {
       const node = graph.nodes[id]!;
       args.push(node.op === 'input' ? (inputs[node.name] as number) : host[id]!);
