@@ -2,7 +2,7 @@ import { getBackend, ready, setBackend } from '@tensorflow/tfjs-core';
 import { beforeAll, describe, it } from 'vitest';
 import type { Law } from './law.js';
 import { explainFailure, type LawResult } from './report.js';
-import { DEFAULT_SEED, type RunOptions, reasonToSkip, runLaw } from './run-laws.js';
+import { DEFAULT_SEED, type RunOptions, reasonToSkip, requireKnownLaws, runLaw } from './run-laws.js';
 
 export interface DescribeOptions extends RunOptions {
   /** Runs the suite on each of these tfjs backends, which the test file imports. Default: the current one. */
@@ -16,7 +16,8 @@ export function describeSuite<Subject>(
   subject: Subject,
   options: DescribeOptions,
 ): void {
-  const { backends, seed = DEFAULT_SEED } = options;
+  const { backends, seed = DEFAULT_SEED, leaveOut = {} } = options;
+  requireKnownLaws(laws, options);
   const applicable = laws.filter(law => reasonToSkip(law, subject) === null);
   for (const backend of backends ?? [null]) {
     const where = backend === null ? '' : ` on ${backend}`;
@@ -30,6 +31,11 @@ export function describeSuite<Subject>(
       }
       const results = new Map<string, LawResult>();
       for (const law of applicable) {
+        const reason = leaveOut[law.name];
+        if (reason !== undefined) {
+          it.skip(`${law.name}: ${reason}`);
+          continue;
+        }
         it(law.name, async () => {
           const result = await runLaw(law, subject, options, results);
           results.set(law.name, result);

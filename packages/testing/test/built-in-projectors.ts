@@ -27,6 +27,8 @@ const side = fc.constantFrom(
   'full' as const,
 );
 const rank = fc.integer({ min: 0, max: 3 });
+const norm = fc.constantFrom('l1' as const, 'l2' as const);
+const unit = fc.constantFrom('matrix' as const, 'layer' as const);
 const sized = fc.oneof({ arbitrary: fc.record({ density, side }), weight: 3 }, fc.record({ rank, side }));
 
 /** Every projector of the projectors package, with the options it is tried with. */
@@ -37,7 +39,7 @@ export const BUILT_IN_PROJECTORS: Readonly<Record<string, BuiltIn>> = {
   }),
   random: builtIn(['random'], random, { options: sized }),
   dct: builtIn(['dct'], dct, {
-    options: fc.record({ density, norm: fc.constantFrom('l1' as const, 'l2' as const) }),
+    options: fc.oneof({ arbitrary: fc.record({ density, norm }), weight: 3 }, fc.record({ rank, norm })),
   }),
   rows: builtIn(['rows'], rows, { parameters: 'at least 2 axes' }),
   columns: builtIn(['columns'], columns, { parameters: 'at least 1 axis' }),
@@ -47,7 +49,7 @@ export const BUILT_IN_PROJECTORS: Readonly<Record<string, BuiltIn>> = {
     options: fc.record({
       density,
       order: fc.constantFrom('random' as const, 'shuffled' as const),
-      unit: fc.constantFrom('matrix' as const, 'layer' as const),
+      unit,
     }),
   }),
   'blockwise in a fixed order': builtIn(['blockwise'], blockwise, {
@@ -56,6 +58,7 @@ export const BUILT_IN_PROJECTORS: Readonly<Record<string, BuiltIn>> = {
     options: fc.record({
       density,
       order: fc.constantFrom('ascending' as const, 'descending' as const),
+      unit,
       skip: fc.integer({ min: 0, max: 3 }),
     }),
   }),
