@@ -22,6 +22,8 @@ export interface RunSettings {
   readonly seed: number;
   /** What the sampled texts start with. */
   readonly prompt: string;
+  /** Bytes of a sampled text, without its start. */
+  readonly sampleLength: number;
   readonly backend: BackendChoice;
 }
 
@@ -125,7 +127,7 @@ export interface Requests {
   readonly step: { readonly argument: { readonly index: number }; readonly answer: StepResult };
   /** The text so far comes as progress. */
   readonly sample: {
-    readonly argument: { readonly prompt: string; readonly seed: number };
+    readonly argument: { readonly prompt: string; readonly length: number; readonly seed: number };
     readonly answer: string;
   };
   readonly file: {

@@ -16,6 +16,7 @@ const run = {
   sequenceLength: 32,
   seed: 1,
   prompt: '',
+  sampleLength: 10,
   backend: 'wasm',
 } as const;
 

@@ -44,15 +44,15 @@ export class SetupForm {
   readonly #backend: HTMLSelectElement = selectInput(BACKENDS, 'auto');
   readonly #backendNote: HTMLElement = element('p', { className: 'hint', id: 'backend-note' });
   readonly #prompt = new Field<HTMLInputElement>(
-    'Sampled texts start with',
+    'Starts with',
     element('input', { type: 'text', value: 'The ', maxLength: 60, autocomplete: 'off' }),
-    { className: 'wide' },
   );
   readonly #numbers = {
     steps: new Field('Steps', numberInput(400, 2, 100_000, 1)),
     batchSize: new Field('Batch', numberInput(8, 1, 256, 1)),
     sequenceLength: new Field('Context', numberInput(64, 2, 512, 1)),
     seed: new Field('Seed', numberInput(1, 0, null, 1)),
+    sampleLength: new Field('Length', numberInput(140, 1, 1000, 1)),
   };
   readonly #lockable: HTMLFieldSetElement;
   readonly #events: SetupFormEvents;
@@ -77,6 +77,7 @@ export class SetupForm {
       control.addEventListener('input', events.onChange);
     }
     this.#prompt.control.addEventListener('input', () => events.onPrompt(this.#prompt.control.value));
+    const { steps, batchSize, sequenceLength, seed, sampleLength } = this.#numbers;
     this.#lockable = element(
       'fieldset',
       { className: 'lockable' },
@@ -91,21 +92,29 @@ export class SetupForm {
           'div',
           { className: 'grid' },
           this.#model.node,
-          ...Object.values(this.#numbers).map(({ node }) => node),
+          ...[steps, batchSize, sequenceLength, seed].map(({ node }) => node),
           this.#text.node,
           backend.node,
         ),
       ),
     );
     const form = byId('setup') as HTMLFormElement;
-    form.append(this.#lockable, element('div', { className: 'card prompt' }, this.#prompt.node));
+    form.append(
+      this.#lockable,
+      element(
+        'fieldset',
+        { className: 'card' },
+        element('legend', { textContent: 'What they write' }),
+        element('div', { className: 'grid' }, this.#prompt.node, sampleLength.node),
+      ),
+    );
     form.addEventListener('submit', event => event.preventDefault());
     this.#addCard('adamW');
     this.#addCard('frugal');
   }
 
   get setup(): Setup {
-    const { steps, batchSize, sequenceLength, seed } = this.#numbers;
+    const { steps, batchSize, sequenceLength, seed, sampleLength } = this.#numbers;
     const number = ({ control }: Field): number => (control.value.trim() === '' ? Number.NaN : Number(control.value));
     return {
       run: {
@@ -115,6 +124,7 @@ export class SetupForm {
         sequenceLength: number(sequenceLength),
         seed: number(seed),
         prompt: this.#prompt.control.value,
+        sampleLength: number(sampleLength),
         backend: this.#backend.value as BackendChoice,
       },
       optimizers: this.#cards.map(({ settings }) => settings),
@@ -155,6 +165,8 @@ export class SetupForm {
   set locked(locked: boolean) {
     this.#lockable.disabled = locked;
     this.#text.enabled = !locked;
+    // The start of the texts may change at any time.
+    this.#numbers.sampleLength.control.disabled = locked;
   }
 
   #addCard(recipe: string): OptimizerCard {

@@ -1,4 +1,4 @@
-import type { FileKind, Memory, StepResult } from '../protocol.js';
+import type { FileKind, Memory, Requests, StepResult } from '../protocol.js';
 import { MovingAverage } from './moving-average.js';
 import type { WorkerLink } from './worker-link.js';
 
@@ -60,9 +60,9 @@ export class Rival {
   }
 
   /** Lets the model write. */
-  async sample(prompt: string, step: number, seed: number, onText: (text: string) => void): Promise<void> {
+  async sample(step: number, request: Requests['sample']['argument'], onText: (text: string) => void): Promise<void> {
     if (this.divergedAt !== null) return;
-    const text = await this.#worker.ask('sample', { prompt, seed }, onText);
+    const text = await this.#worker.ask('sample', request, onText);
     this.samples.push({ step, text });
   }
 

@@ -113,11 +113,14 @@ export class Session {
   }
 
   async #sample(): Promise<void> {
-    const { step, setup } = this;
+    const { step } = this;
+    const { seed, sampleLength: length } = this.setup.run;
+    // The same for all, and another one each time.
+    const request = { prompt: this.#prompt, length, seed: seed + step };
     await Promise.all(
       this.rivals.map(async (rival, i) => {
         const tell = (text: string, complete: boolean): void => this.#events.onSample(i, step, text, complete);
-        await rival.sample(this.#prompt, step, setup.run.seed + step, text => tell(text, false));
+        await rival.sample(step, request, text => tell(text, false));
         const last = rival.samples.at(-1);
         if (last?.step === step) tell(last.text, true);
       }),

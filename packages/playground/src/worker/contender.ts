@@ -1,13 +1,10 @@
 import type { ComposedOptimizer } from '@frugaljs/composer';
 import { generate, type LlamaConfig, LlamaForCausalLM, type TokenBatch } from '@frugaljs/llama';
 import { dispose, type NamedTensorMap, type Variable, variableGrads } from '@tensorflow/tfjs-core';
-import type { Memory, OptimizerSettings, RunSettings } from '../protocol.js';
+import type { Memory, OptimizerSettings, Requests, RunSettings } from '../protocol.js';
 import { TOKENIZER } from '../text/corpus.js';
 import { buildOptimizer } from './optimizers.js';
 import { memoryOf } from './outline.js';
-
-/** Bytes of a sampled text, without its prompt. */
-const SAMPLE_LENGTH = 140;
 
 /** One of the compared: a model of its own, and the optimizer that trains it. */
 export class Contender {
@@ -54,11 +51,14 @@ export class Contender {
   }
 
   /** A text by the model as it is now. The same step of the same run gives the same text. */
-  async sample(prompt: string, seed: number, onText: (text: string) => void): Promise<string> {
+  async sample(
+    { prompt, length, seed }: Requests['sample']['argument'],
+    onText: (text: string) => void,
+  ): Promise<string> {
     const start = TOKENIZER.separator!;
     const added: number[] = [];
     await generate(this.model, [start, ...Array.from(TOKENIZER.encode(prompt))], {
-      maxNewTokens: SAMPLE_LENGTH,
+      maxNewTokens: length,
       temperature: 0.7,
       topK: 40,
       seed,

@@ -52,7 +52,7 @@ const handlers: Handlers = {
     if (!Number.isFinite(loss)) loss = null;
     return { loss, milliseconds: performance.now() - started, memory: contender.memory };
   },
-  sample: ({ prompt, seed }, progress) => running().contender.sample(prompt, seed, progress),
+  sample: (request, progress) => running().contender.sample(request, progress),
   file: async ({ kind }) => {
     const { contender } = running();
     const blob = await (kind === 'weights' ? weightsOf(contender) : checkpointOf(contender));

@@ -57,6 +57,7 @@ function sharedProblems(run: RunSettings): Problem[] {
     batchSize: () => requireInteger('Batch', run.batchSize, 1),
     sequenceLength: () => requireInteger('Context', run.sequenceLength, 2),
     seed: () => requireInteger('Seed', run.seed, 0),
+    sampleLength: () => requireInteger('Length', run.sampleLength, 1),
   };
   return Object.entries(checks).flatMap(([field, check]) => {
     try {

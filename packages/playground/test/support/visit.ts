@@ -65,12 +65,13 @@ export class Visit {
   }
 
   /** Chooses the smallest model, and so many steps of a small batch. */
-  async setUp({ steps = 30, backend = 'wasm' } = {}): Promise<void> {
+  async setUp({ steps = 30, backend = 'wasm', sampleLength = 40 } = {}): Promise<void> {
     const { page } = this;
     await page.getByLabel('Model').selectOption('nano');
     await page.getByLabel('Steps', { exact: true }).fill(String(steps));
     await page.getByLabel('Batch', { exact: true }).fill('4');
     await page.getByLabel('Context', { exact: true }).fill('32');
+    await page.getByLabel('Length', { exact: true }).fill(String(sampleLength));
     await page.getByLabel('Backend').selectOption(backend);
   }
 

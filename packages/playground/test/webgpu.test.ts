@@ -1,0 +1,46 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { chromiumOrReason } from './support/chromium.js';
+import { openVisits, type Visits } from './support/visit.js';
+
+const chromium = chromiumOrReason();
+const STEPS = 8;
+
+describe.skipIf(chromium === null)('on WebGPU', () => {
+  let visits: Visits;
+
+  beforeAll(async () => {
+    visits = await openVisits(chromium!);
+  });
+  afterAll(() => visits?.close());
+
+  it('the page follows the curves of WebAssembly, without a complaint', { timeout: 240_000 }, async context => {
+    const visit = await visits.open();
+    const { page } = visit;
+    await visit.setUp({ steps: STEPS, backend: 'webgpu', sampleLength: 4 });
+    const note = await page.locator('#backend-note').textContent();
+    if (!note!.startsWith('Will train on WebGPU')) {
+      console.log(`Skipped: this Chromium has no WebGPU adapter. The page says: ${note}`);
+      context.skip();
+    }
+    await visit.start();
+    await visit.finished(220_000);
+    expect(await page.locator('#backend').textContent()).toBe('WebGPU');
+    const curves = await visit.losses();
+    await page.getByRole('button', { name: 'Reset' }).click();
+    await page.getByLabel('Backend').selectOption('wasm');
+    await visit.start();
+    await visit.finished();
+    const expected = await visit.losses();
+
+    for (const [i, losses] of curves.entries()) {
+      expect(losses).toHaveLength(STEPS);
+      expect(losses.at(-1)!).toBeLessThan(losses[0]!);
+      for (const [step, loss] of losses.entries()) {
+        expect(Math.abs(loss - expected[i]![step]!), `optimizer ${i}, step ${step}`).toBeLessThan(1e-3);
+      }
+    }
+    expect(visit.complaints).toEqual([]);
+    expect(visit.external).toEqual([]);
+    expect(visits.violations).toEqual([]);
+  });
+});
