@@ -1,11 +1,13 @@
 import { type KernelBackend, backend as tfjsBackend } from '@tensorflow/tfjs-core';
-import { deviceLost, outOfMemory } from './failure-kind.js';
+import { deviceLost, explainFailure, outOfMemory } from './failure-kind.js';
 import { guardWasmHeap } from './wasm-heap.js';
 
 /** What a backend did not throw but should have. */
 export interface BackendWatch {
   /** @throws OutOfMemoryError or DeviceLostError if something happened since the watch began. */
   throwFailure(): void;
+  /** What an error of the backend means: what happened before it, if anything did, else what it says itself. */
+  explain(error: unknown): unknown;
   stop(): void;
 }
 
@@ -28,7 +30,7 @@ export function watchBackend(): BackendWatch {
   guardWasmHeap();
   const { device } = tfjsBackend() as KernelBackend & { readonly device?: Device };
   let failure: Error | null = null;
-  if (device === undefined) return { throwFailure: () => {}, stop: () => {} };
+  if (device === undefined) return { throwFailure: () => {}, explain: explainFailure, stop: () => {} };
 
   let stopped = false;
   const onError = ({ error }: UncapturedError): void => {
@@ -47,6 +49,7 @@ export function watchBackend(): BackendWatch {
     throwFailure: () => {
       if (failure !== null) throw failure;
     },
+    explain: error => failure ?? explainFailure(error),
     stop: () => {
       stopped = true;
       device.removeEventListener?.('uncapturederror', onError);

@@ -1,9 +1,9 @@
 import { InvalidOptionError, requireInteger } from '@frugaljs/core';
-import { dispose, type NamedTensorMap, type Variable, variableGrads } from '@tensorflow/tfjs-core';
+import { dispose } from '@tensorflow/tfjs-core';
 import { registerGradients } from '../backend.js';
 import { DivergedError } from '../errors.js';
 import { watchBackend } from '../hardening/backend-watch.js';
-import { explainFailure } from '../hardening/failure-kind.js';
+import { gradientsOf } from './gradients-of.js';
 import { pause } from './pause.js';
 import type { GradientConsumer, TrainableModel, TrainingData } from './trainable.js';
 
@@ -93,17 +93,10 @@ export async function* trainingSteps<Batch>(options: StepsOptions<Batch>): Async
       yield { step: step + 1, loss, learningRate, milliseconds: performance.now() - started, optimizerMilliseconds };
     }
   } catch (error) {
-    throw explainFailure(error);
+    throw watch.explain(error);
   } finally {
     watch.stop();
   }
-}
-
-function gradientsOf<Batch>(model: TrainableModel<Batch>, batch: Batch, variables: Variable[]) {
-  return variableGrads(() => model.loss(batch), variables) as {
-    value: ReturnType<typeof model.loss>;
-    grads: NamedTensorMap;
-  };
 }
 
 function rateOf(optimizer: GradientConsumer): number | null {
