@@ -1,4 +1,6 @@
+import type { TensorDevice } from '@frugaljs/backend-webgpu';
 import { engine, env, getBackend, type KernelBackend, ready, setBackend, type Tensor } from '@tensorflow/tfjs-core';
+import { CLOCKS, type ClockName, stopwatch } from './clock.js';
 import { UsageError } from './usage-error.js';
 
 /** What the benchmarks need to know of a tfjs backend. */
@@ -6,6 +8,8 @@ interface BackendProbe {
   load(): Promise<unknown>;
   /** Copies the memory of one tensor over that of another of the same size, as fast as the backend's memory allows. */
   copy(from: Tensor, to: Tensor): void;
+  /** Resolves when the backend has done what it was asked for, where that goes on after the call. */
+  finished?(): Promise<void>;
 }
 
 interface WasmBackend extends KernelBackend {
@@ -15,6 +19,29 @@ interface WasmBackend extends KernelBackend {
 
 interface CpuBackend extends KernelBackend {
   readonly data: { get(dataId: object): { readonly values: Float32Array } };
+}
+
+interface NodeBackend extends KernelBackend {
+  readonly binding: {
+    readonly TF_ATTR_TYPE: number;
+    readonly TF_FLOAT: number;
+    executeOp(
+      name: string,
+      attributes: readonly object[],
+      inputs: readonly number[],
+      outputs: number,
+    ): { id: number }[];
+    deleteTensor(id: number): void;
+  };
+  readonly tensorMap: { get(dataId: object): { id: number } };
+}
+
+let device: TensorDevice | null = null;
+
+/** The device of the backend webgpu; its package is loaded only when that backend is. */
+function webGpu(): TensorDevice {
+  if (device === null) throw new Error('the backend webgpu has not been started');
+  return device;
 }
 
 const BACKENDS = {
@@ -33,11 +60,31 @@ const BACKENDS = {
       data.get(to.dataId).values.set(data.get(from.dataId).values);
     },
   },
+  webgpu: {
+    load: () => import('@frugaljs/backend-webgpu/node'),
+    copy: (from, to) => webGpu().copy(from, to),
+    finished: () => webGpu().finished(),
+  },
+  tensorflow: {
+    load: async () => (await import('@frugaljs/backend-node')).loadTensorFlow(),
+    copy: (from, to) => {
+      // TensorFlow offers no copy into a tensor that is there: the new one takes the place of the old.
+      const { binding, tensorMap } = engine().backend as NodeBackend;
+      const target = tensorMap.get(to.dataId);
+      const type = { name: 'T', type: binding.TF_ATTR_TYPE, value: binding.TF_FLOAT };
+      const [copied] = binding.executeOp('DeepCopy', [type], [tensorMap.get(from.dataId).id], 1);
+      binding.deleteTensor(target.id);
+      target.id = copied!.id;
+    },
+  },
 } satisfies Record<string, BackendProbe>;
 
 export type BackendName = keyof typeof BACKENDS;
 
 export const BACKEND_NAMES: readonly BackendName[] = Object.keys(BACKENDS) as BackendName[];
+
+/** Those that need no driver. */
+export const DEFAULT_BACKENDS: readonly BackendName[] = ['wasm', 'cpu'];
 
 /** Makes a backend the current one, with the project's kernels for it. */
 export async function startBackend(name: BackendName): Promise<void> {
@@ -47,6 +94,21 @@ export async function startBackend(name: BackendName): Promise<void> {
   await setBackend(name);
   await ready();
   if (getBackend() !== name) throw new UsageError(`--backend: ${name} did not start on this machine`);
+  if (name === 'webgpu') device = (await import('@frugaljs/backend-webgpu')).tensorDevice(engine().backend);
+}
+
+/** A stopwatch that also waits for what a backend still has to do, before the work and after it. */
+export function stopwatchFor(name: BackendName, clock: ClockName): (work: () => void) => number | Promise<number> {
+  const { finished } = BACKENDS[name] as BackendProbe;
+  if (finished === undefined) return stopwatch(clock);
+  const now = CLOCKS[clock];
+  return async work => {
+    await finished();
+    const start = now();
+    work();
+    await finished();
+    return now() - start;
+  };
 }
 
 /** Copies the memory of tensors on the current backend. */

@@ -3,6 +3,8 @@ import { env, getBackend, ready, setBackend } from '@tensorflow/tfjs-core';
 const LOADERS = {
   cpu: () => Promise.all([import('@tensorflow/tfjs-backend-cpu'), import('@frugaljs/backend-wasm/cpu')]),
   wasm: () => import('@frugaljs/backend-wasm'),
+  webgpu: () => import('@frugaljs/backend-webgpu/node'),
+  tensorflow: async () => (await import('@frugaljs/backend-node')).loadTensorFlow(),
 } as const;
 
 /** The backends a replay can run on, each with the project's own kernels. */

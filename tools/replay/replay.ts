@@ -50,12 +50,12 @@ async function follow(trajectory: TrajectoryCase, options: ReplayOptions): Promi
     for (const { name, shape, init } of trajectory.params) variables.push(variableOf(name, shape, init));
     for (const [k, { params }] of trajectory.steps.entries()) {
       for (const [i, plan] of plans.entries()) await step(optimizers[i]!, plan, trajectory, variables, k);
-      params.forEach((official, i) => {
-        const error = relativeError(variables[i]!.dataSync(), official);
+      for (const [i, official] of params.entries()) {
+        const error = relativeError(await variables[i]!.data(), official);
         if (worst.step === 0 || error > worst.error) {
           worst = { error, step: k + 1, parameter: trajectory.params[i]!.name };
         }
-      });
+      }
     }
   } finally {
     for (const optimizer of optimizers) optimizer.dispose();
@@ -78,7 +78,7 @@ async function step(
   const updates = updatesBefore?.[k];
   if (updates !== undefined && updates !== optimizer.updates) await setUpdates(optimizer, updates);
   if (learningRate !== undefined) {
-    optimizer.learningRate = learningRate(variables[present[0]!]!.dataSync() as Float32Array);
+    optimizer.learningRate = learningRate((await variables[present[0]!]!.data()) as Float32Array);
   }
   const gradients: { name: string; tensor: Tensor }[] = present.map(i => ({
     name: variables[i]!.name,

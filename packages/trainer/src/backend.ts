@@ -2,19 +2,14 @@ import { InvalidOptionError, UnknownNameError } from '@frugaljs/core';
 import { env, getBackend, ready, setBackend } from '@tensorflow/tfjs-core';
 
 /** The tfjs backends that training can run on. */
-export type BackendName = 'wasm' | 'cpu';
+export type BackendName = 'wasm' | 'cpu' | 'webgpu' | 'tensorflow';
 
 const LOADERS: Readonly<Record<BackendName, () => Promise<unknown>>> = {
   wasm: () => import('@frugaljs/backend-wasm'),
   // The backend itself, and fused optimizer kernels for it.
   cpu: () => Promise.all([import('@tensorflow/tfjs-backend-cpu'), import('@frugaljs/backend-wasm/cpu')]),
-};
-
-/** Backends of tfjs that a user may well ask for, with the package that would bring them. */
-const NOT_YET: Readonly<Record<string, string>> = {
-  webgpu: '@frugaljs/backend-webgpu',
-  tensorflow: '@frugaljs/backend-node',
-  node: '@frugaljs/backend-node',
+  webgpu: () => import('@frugaljs/backend-webgpu/node'),
+  tensorflow: async () => (await import('@frugaljs/backend-node')).loadTensorFlow(),
 };
 
 /** The names {@link selectBackend} knows, the default first. */
@@ -23,17 +18,10 @@ export const backendNames: readonly BackendName[] = Object.keys(LOADERS) as Back
 /**
  * Loads a tfjs backend, makes it the current one and registers tfjs's gradients, which tfjs-core alone does not have.
  *
- * @throws UnknownNameError for a name that is no backend, InvalidOptionError for one that cannot be had here.
+ * @throws UnknownNameError for a name that is no backend, InvalidOptionError for one that cannot be had here, and what
+ *   the package of a backend throws when it finds no adapter or no TensorFlow.
  */
 export async function selectBackend(name: string): Promise<void> {
-  if (Object.hasOwn(NOT_YET, name)) {
-    throw new InvalidOptionError({
-      parameter: 'backend',
-      found: name,
-      expected: `one of ${backendNames.join(', ')}`,
-      advice: `The backend ${name} needs the package ${NOT_YET[name]}, which is not available yet.`,
-    });
-  }
   if (!Object.hasOwn(LOADERS, name)) {
     throw new UnknownNameError({ parameter: 'backend', found: name, expected: `one of ${backendNames.join(', ')}` });
   }

@@ -14,7 +14,7 @@ const BYTES_PER_VALUE = 4;
 export function copyContender(
   backend: BackendName,
   workload: Workload,
-  timer: (work: () => void) => number,
+  timer: (work: () => void) => number | Promise<number>,
 ): Contender {
   const count = BUFFERS * workload.matrices;
   const buffers = (): ReturnType<typeof mul>[] =>

@@ -5,7 +5,7 @@ import { COMPOSITIONS, type CompositionName } from './compositions.js';
 import type { Contender } from './contender.js';
 import type { Workload } from './workload.js';
 
-type Timer = (work: () => void) => number;
+type Timer = (work: () => void) => number | Promise<number>;
 
 const RATE = 1e-3;
 /** Every method reads parameter and gradient and writes the parameter. */

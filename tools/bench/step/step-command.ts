@@ -1,8 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { BACKEND_NAMES, type BackendName, startBackend } from '../backends.js';
-import { stopwatch } from '../clock.js';
+import { BACKEND_NAMES, type BackendName, DEFAULT_BACKENDS, startBackend, stopwatchFor } from '../backends.js';
 import type { Print } from '../command.js';
 import { roundRobin } from '../round-robin.js';
 import { digits, table } from '../table.js';
@@ -25,7 +24,7 @@ const WARM_UP = 4;
 /** Milliseconds for all steps of a method. */
 const BUDGET = 20_000;
 
-type Timer = (work: () => void) => number;
+type Timer = (work: () => void) => number | Promise<number>;
 
 /** `step`: one table of one optimizer step, for every method on every backend. */
 export async function stepCommand(args: readonly string[], print: Print): Promise<void> {
@@ -34,9 +33,8 @@ export async function stepCommand(args: readonly string[], print: Print): Promis
   const size = integerOption('size', options['size'], 1024);
   const rounds = integerOption('rounds', options['rounds'], 15);
   const clock = clockOption(options['clock']);
-  const backends = namesOption('backend', options['backend'], BACKEND_NAMES, BACKEND_NAMES);
+  const backends = namesOption('backend', options['backend'], BACKEND_NAMES, DEFAULT_BACKENDS);
   const methods = namesOption('methods', options['methods'], METHOD_NAMES, METHOD_NAMES);
-  const timer = stopwatch(clock);
   const text = options['text'] ?? LICENSE;
   const torch =
     options['torch'] === undefined ? null : await TorchProcess.start(options['torch'], matrices, size, clock);
@@ -52,14 +50,14 @@ export async function stepCommand(args: readonly string[], print: Print): Promis
   for (const [i, backend] of backends.entries()) {
     await startBackend(backend);
     const workload = new Workload(matrices, size);
-    const contenders = contendersOf(backend, methods, workload, timer, problem);
+    const contenders = contendersOf(backend, methods, workload, stopwatchFor(backend, clock), problem);
     // The other program takes part in the rounds of the first backend.
     if (i === 0 && torch !== null) contenders.push(...torch.contenders());
     const samples = await roundRobin(contenders, { rounds, warmUp: WARM_UP, budget: BUDGET });
     rows.push(...rowsOf(contenders, samples));
     for (const contender of contenders) {
       if (!(contender instanceof SvdRefresh)) continue;
-      const share = 100 * contender.capturedEnergy();
+      const share = 100 * (await contender.capturedEnergy());
       notes.push(`${backend} ${contender.method}: ${share.toFixed(2)} % of the energy of the exact top 256`);
     }
     for (const contender of contenders) contender.dispose();

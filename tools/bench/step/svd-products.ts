@@ -9,7 +9,11 @@ import type { Workload } from './workload.js';
  * The matrix products of a step with the projector svd and nothing else: the gradient down to the subspace, then the
  * projection and the direction up again. Of a square matrix the columns are projected.
  */
-export function svdProducts(backend: string, workload: Workload, timer: (work: () => void) => number): Contender {
+export function svdProducts(
+  backend: string,
+  workload: Workload,
+  timer: (work: () => void) => number | Promise<number>,
+): Contender {
   const { size, gradients } = workload;
   const projector = svd({ density: 0.25 });
   const site = soleSite('products', [size, size]);

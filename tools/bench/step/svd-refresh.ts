@@ -1,7 +1,7 @@
 import { soleSite } from '@frugaljs/core';
 import { leadingSubspace } from '@frugaljs/linalg';
 import { svd } from '@frugaljs/projectors';
-import { dispose, matMul, square, sum, type Tensor2D, tensor2d, tidy } from '@tensorflow/tfjs-core';
+import { dispose, matMul, square, sum, type Tensor, type Tensor2D, tensor2d, tidy } from '@tensorflow/tfjs-core';
 import { realGradients } from '../../../packages/linalg/bench/real-gradient.js';
 import { peakBytes } from '../peak-bytes.js';
 import type { Contender } from './contender.js';
@@ -29,7 +29,7 @@ export function refreshProblem(textFile: string): RefreshProblem {
     return {
       gradient: gradient.dataSync<'float32'>().slice(),
       previous: previous.dataSync<'float32'>().slice(),
-      best: energy(gradient, exact),
+      best: energy(gradient, exact).dataSync()[0]!,
     };
   });
   dispose([earlier, gradient]);
@@ -51,7 +51,7 @@ export class SvdRefresh implements Contender {
     readonly backend: string,
     problem: RefreshProblem,
     private readonly warm: boolean,
-    private readonly timer: (work: () => void) => number,
+    private readonly timer: (work: () => void) => number | Promise<number>,
   ) {
     this.gradient = tensor2d(problem.gradient, [SIZE, SIZE]);
     this.previous = tensor2d(problem.previous, [SIZE, RANK]);
@@ -59,13 +59,16 @@ export class SvdRefresh implements Contender {
     this.method = warm ? 'svd-refresh' : 'svd-refresh-cold';
   }
 
-  time(): number {
+  time(): number | Promise<number> {
     return this.timer(() => void tidy(() => void this.refresh()));
   }
 
   /** The share of the energy of the best subspace that this one captures. */
-  capturedEnergy(): number {
-    return tidy(() => energy(this.gradient, this.refresh())) / this.best;
+  async capturedEnergy(): Promise<number> {
+    const captured = tidy(() => energy(this.gradient, this.refresh()));
+    const [value] = await captured.data();
+    captured.dispose();
+    return value! / this.best;
   }
 
   bytes(): null {
@@ -91,6 +94,6 @@ export class SvdRefresh implements Contender {
 }
 
 /** ‖G V‖². */
-function energy(g: Tensor2D, basis: Tensor2D): number {
-  return tidy(() => sum(square(matMul(g, basis))).dataSync()[0]!);
+function energy(g: Tensor2D, basis: Tensor2D): Tensor {
+  return tidy(() => sum(square(matMul(g, basis))));
 }

@@ -1,5 +1,5 @@
 import type { Projector } from '@frugaljs/core';
-import { mul, type Tensor, type Tensor2D, tensor2d, tidy } from '@tensorflow/tfjs-core';
+import { cast, less, mul, sub, sum, type Tensor, type Tensor2D, tensor2d, tidy } from '@tensorflow/tfjs-core';
 import type { RecordedFactors } from './recording.js';
 
 /**
@@ -27,9 +27,8 @@ export function alignedTo(projector: Projector, recordedAt: (epoch: number) => R
 
 /** Multiplies every column by ±1 so that its inner product with the recorded column is not negative. */
 function withSignsOf(factor: Tensor2D, recorded: readonly (readonly number[])[]): Tensor {
-  const values = factor.arraySync();
-  const signs = values[0]!.map((_, j) =>
-    values.reduce((sum, row, i) => sum + row[j]! * recorded[i]![j]!, 0) < 0 ? -1 : 1,
-  );
-  return tidy(() => mul(factor, tensor2d([signs])));
+  return tidy(() => {
+    const inner = sum(mul(factor, tensor2d(recorded.map(row => [...row]))), 0, true);
+    return mul(factor, sub(1, mul(2, cast(less(inner, 0), 'float32'))));
+  });
 }

@@ -80,26 +80,7 @@ export class Dispatcher {
   private compile(shader: Shader): Compiled {
     let found = this.compiled.get(shader.code);
     if (found === undefined) {
-      const { device } = this.device;
-      const layout = device.createBindGroupLayout({
-        entries: [
-          {
-            binding: 0,
-            visibility: GPUShaderStage.COMPUTE,
-            buffer: { type: 'uniform', hasDynamicOffset: true },
-          },
-          ...shader.accesses.map((access, i) => ({
-            binding: i + 1,
-            visibility: GPUShaderStage.COMPUTE,
-            buffer: { type: access === 'read' ? ('read-only-storage' as const) : ('storage' as const) },
-          })),
-        ],
-      });
-      const pipeline = device.createComputePipeline({
-        layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
-        compute: { module: device.createShaderModule({ code: shader.code }), entryPoint: 'main' },
-      });
-      found = { pipeline, layout };
+      found = this.device.checked(device => compile(device, shader));
       this.compiled.set(shader.code, found);
     }
     return found;
@@ -120,4 +101,26 @@ export class Dispatcher {
     this.device.write(this.uniforms, offset, this.staging, bytes);
     return offset;
   }
+}
+
+function compile(device: GPUDevice, shader: Shader): Compiled {
+  const layout = device.createBindGroupLayout({
+    entries: [
+      {
+        binding: 0,
+        visibility: GPUShaderStage.COMPUTE,
+        buffer: { type: 'uniform', hasDynamicOffset: true },
+      },
+      ...shader.accesses.map((access, i) => ({
+        binding: i + 1,
+        visibility: GPUShaderStage.COMPUTE,
+        buffer: { type: access === 'read' ? ('read-only-storage' as const) : ('storage' as const) },
+      })),
+    ],
+  });
+  const pipeline = device.createComputePipeline({
+    layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+    compute: { module: device.createShaderModule({ code: shader.code }), entryPoint: 'main' },
+  });
+  return { pipeline, layout };
 }

@@ -65,6 +65,7 @@ export class TensorDevice {
   readonly device: GPUDevice;
   private readonly internals: Internals;
   private lost: GPUDeviceLostInfo | null = null;
+  private rejected: string | null = null;
   private readonly written = new WeakSet<object>();
 
   constructor(backend: WebGPUBackend) {
@@ -146,6 +147,17 @@ export class TensorDevice {
     if (internals.commandEncoder !== null) internals.submitQueue();
   }
 
+  /** Adds a copy of the buffer of one tensor over that of another of the same size to the commands. */
+  copy(from: Pick<Tensor, 'dataId'>, to: Pick<Tensor, 'dataId'>): void {
+    const [source, target] = [this.buffer(from), this.buffer(to)];
+    this.requireLive();
+    const { internals } = this;
+    internals.ensureCommandEncoderReady();
+    internals.endComputePassEncoder();
+    internals.commandEncoder!.copyBufferToBuffer(source, 0, target, 0, source.size);
+    this.wasWritten(to);
+  }
+
   /** Copies data to a buffer, before all commands that are not submitted yet. */
   write(buffer: GPUBuffer, offset: number, data: ArrayBuffer, bytes: number): void {
     this.internals.queue.writeBuffer(buffer, offset, data, 0, bytes);
@@ -164,8 +176,29 @@ export class TensorDevice {
     this.requireLive();
   }
 
-  /** @throws DeviceLostError when the device is gone. */
+  /** Makes something of which the device says only later whether it is valid; if not, {@link requireLive} will tell. */
+  checked<T>(make: (device: GPUDevice) => T): T {
+    this.device.pushErrorScope('validation');
+    const made = make(this.device);
+    void this.device.popErrorScope().then(error => {
+      if (error !== null) this.rejected = error.message;
+    });
+    return made;
+  }
+
+  /**
+   * @throws DeviceLostError when the device is gone.
+   * @throws UnsupportedBackendError when the device does not take a kernel of this package.
+   */
   requireLive(): void {
+    if (this.rejected !== null) {
+      throw new UnsupportedBackendError({
+        parameter: 'webgpu',
+        found: `a kernel that this device does not take: ${this.rejected}`,
+        expected: 'a valid kernel',
+        advice: 'Compose with kernels: "reference", and report this with the name of the adapter.',
+      });
+    }
     if (this.lost === null) return;
     throw new DeviceLostError({
       parameter: 'webgpu',

@@ -1,12 +1,15 @@
 import type { GradientJudge, JudgeLimits, Judgement, JudgeReport, NumberedGradient } from '@frugaljs/core';
+import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Dispatcher } from '../device/dispatcher.js';
-import type { Field } from '../wgsl/shader.js';
+import type { Field, Shader } from '../wgsl/shader.js';
 import {
+  collectShader,
   ENTRIES_PER_THREAD,
   examineShader,
   FINDING,
+  gatherShader,
   JUDGE_THREADS,
-  MOST_GROUPS,
+  MOST_THREADS,
   verdictShader,
 } from './judge-shaders.js';
 import { ScratchBuffer } from './scratch.js';
@@ -23,7 +26,7 @@ export function floatBits(value: number): number {
   return bitsAsInteger[0]!;
 }
 
-/** Judges gradients in two kernels: one pass over each gradient, and one workgroup for the verdict. */
+/** Judges gradients in one pass over each of them, and small kernels that put together what was found. */
 export class BufferJudge implements GradientJudge {
   private readonly findings: ScratchBuffer;
   private ledger: GPUBuffer | null;
@@ -39,27 +42,44 @@ export class BufferJudge implements GradientJudge {
     const { device } = this.dispatcher;
     const { clipValue = Number.POSITIVE_INFINITY, globalNorm, onNonFinite } = limits;
     if (globalNorm === undefined && onNonFinite === 'ignore') return { factor: null, proceed: null };
-    const groups = gradients.map(({ gradient }) => groupsFor(gradient.size));
-    const total = groups.reduce((sum, count) => sum + count, 0);
-    const findings = this.findings.atLeast(total * FINDING);
-    let first = 0;
-    gradients.forEach(({ id, gradient }, i) => {
-      const count = groups[i]!;
-      const numbers = { limit: floatBits(clipValue), size: gradient.size, stride: count * JUDGE_THREADS, first, id };
-      this.dispatcher.dispatch(examineShader, [device.buffer(gradient), findings], numberOf(numbers), [count, 1, 1]);
-      first += count;
-    });
+    // One workgroup's worth of findings per gradient, one for all of them, and room for those that are put together.
+    const kept = gradients.length * JUDGE_THREADS;
+    const [collected, loose] = [kept, kept + JUDGE_THREADS];
+    const most = gradients.reduce((found, { gradient }) => Math.max(found, threadsFor(gradient.size)), 0);
+    const findings = this.findings.atLeast((loose + most) * FINDING);
+    for (const [i, { id, gradient }] of gradients.entries()) {
+      this.examine(gradient, id, findings, i * JUDGE_THREADS, loose, floatBits(clipValue));
+    }
+    this.add(collectShader, [findings], { findings: kept, to: collected });
     const [factor, proceed] = [device.allocate([]), device.allocate([])];
     const buffers = [findings, this.ledger!, device.buffer(factor), device.buffer(proceed)];
     const norm = floatBits(globalNorm ?? Number.POSITIVE_INFINITY);
-    const numbers = { policy: POLICIES[onNonFinite], norm, findings: total };
-    this.dispatcher.dispatch(verdictShader, buffers, numberOf(numbers), [1, 1, 1]);
+    this.add(verdictShader, buffers, { policy: POLICIES[onNonFinite], norm, from: collected });
     if (globalNorm === undefined) factor.dispose();
     if (onNonFinite === 'ignore') proceed.dispose();
     return {
       factor: globalNorm === undefined ? null : factor,
       proceed: onNonFinite === 'ignore' ? null : proceed,
     };
+  }
+
+  private examine(gradient: Tensor, id: number, findings: GPUBuffer, to: number, loose: number, limit: number): void {
+    const threads = threadsFor(gradient.size);
+    const buffers = [this.dispatcher.device.buffer(gradient), findings];
+    const isLast = threads === JUDGE_THREADS;
+    const numbers = { limit, threads, size: gradient.size, to: isLast ? to : loose, id };
+    this.add(examineShader, buffers, numbers, threads / JUDGE_THREADS);
+    if (!isLast) this.add(gatherShader, [findings], { threads, from: loose, to, id });
+  }
+
+  private add(
+    shader: Shader,
+    buffers: readonly GPUBuffer[],
+    numbers: Readonly<Record<string, number>>,
+    groups = 1,
+  ): void {
+    const numberFor = ({ source }: Field): number => (source.from === 'dispatch' ? numbers[source.name]! : 0);
+    this.dispatcher.dispatch(shader, buffers, numberFor, [groups, 1, 1]);
   }
 
   async report(): Promise<JudgeReport> {
@@ -81,10 +101,8 @@ export class BufferJudge implements GradientJudge {
   }
 }
 
-function groupsFor(size: number): number {
-  return Math.max(1, Math.min(MOST_GROUPS, Math.ceil(size / (JUDGE_THREADS * ENTRIES_PER_THREAD))));
-}
-
-function numberOf(numbers: Readonly<Record<string, number>>): (field: Field) => number {
-  return ({ source }) => (source.from === 'dispatch' ? numbers[source.name]! : 0);
+/** Whole workgroups, so that every thread has a finding. */
+function threadsFor(size: number): number {
+  const wanted = Math.ceil(size / (JUDGE_THREADS * ENTRIES_PER_THREAD)) * JUDGE_THREADS;
+  return Math.max(JUDGE_THREADS, Math.min(MOST_THREADS, wanted));
 }

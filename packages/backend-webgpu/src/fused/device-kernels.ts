@@ -16,7 +16,8 @@ import { type TensorDevice, tensorDevice } from '../device/tensor-device.js';
 import { DeviceLimitError } from '../errors.js';
 import type { Field, Shader } from '../wgsl/shader.js';
 import { BufferJudge, floatBits } from './buffer-judge.js';
-import { entriesOf, type Pass, THREADS } from './passes.js';
+import { ListMarks } from './list-marks.js';
+import { entriesOf, lanesOf, type Pass, partsOf, THREADS } from './passes.js';
 import { layoutScratch, planRun, type RunPlan, tensorInputs } from './run-plan.js';
 import { ScratchBuffer } from './scratch.js';
 import { planSplit, type SplitPlan } from './split-plan.js';
@@ -39,6 +40,7 @@ export class DeviceKernels implements KernelSet {
   readonly description = 'fused WGSL, in place';
   private readonly dispatcher: Dispatcher;
   private readonly scratch: ScratchBuffer;
+  private readonly marks: ListMarks;
   private readonly limits: DeviceLimits;
   private readonly runs = new WeakMap<Graph, Map<string, RunPlan>>();
   private readonly splits = new WeakMap<Graph, SplitPlan>();
@@ -50,6 +52,7 @@ export class DeviceKernels implements KernelSet {
   ) {
     this.dispatcher = new Dispatcher(device);
     this.scratch = new ScratchBuffer(device.device, 'partial results of reductions', () => device.submit());
+    this.marks = new ListMarks(this.dispatcher);
     const own = device.device.limits;
     this.limits = {
       bindingBytes: own.maxStorageBufferBindingSize,
@@ -76,12 +79,21 @@ export class DeviceKernels implements KernelSet {
     overwrite: Readonly<Record<string, string>>,
   ): Record<string, Tensor> {
     const { plan, tensors, results } = this.prepareRun(graph, inputs, shape, overwrite);
-    const { offsets, length } = layoutScratch(graph, plan.reductions, shape);
+    const { offsets, length } = layoutScratch(plan.reductions, shape);
     const scratch = length === 0 ? null : this.scratch.atLeast(length);
     const buffers = tensors.map(tensor => this.device.buffer(tensor));
     const host = hostValues(graph, scalars);
     const [rows, columns] = matrixView(shape);
-    const numbers: Record<string, number> = { rows, columns, infinity: INFINITY_BITS, count: 0, base: 0 };
+    const numbers: Record<string, number> = {
+      rows,
+      columns,
+      size: rows * columns,
+      lanes: lanesOf(rows),
+      parts: partsOf(rows, columns),
+      infinity: INFINITY_BITS,
+      count: 0,
+      base: 0,
+    };
     const numberFor = ({ source }: Field): number => {
       switch (source.from) {
         case 'dispatch':
@@ -113,27 +125,20 @@ export class DeviceKernels implements KernelSet {
     }
     const [rows, columns] = matrixView(w.shape);
     const buffers = plan.tensorsOf(w, g, tiers).map(tensor => this.device.buffer(tensor));
-    const lists = tiers.slice(0, -1).map(({ indices }) => this.device.buffer(indices!));
+    const lists = tiers.slice(0, -1).map(({ indices }) => indices!);
+    const extent = { row: rows, column: columns, element: w.size }[axis];
+    const marks = this.marks.of(w, lists, extent, this.limits.groups);
     const hosts = tiers.map(({ graph, scalars }) => hostValues(graph, scalars));
-    const numbers: Record<string, number> = { rows, columns, size: w.size, 'base x': 0, 'base y': 0 };
-    tiers.forEach(({ indices }, i) => {
-      if (indices !== null) numbers[`count ${i}`] = indices.size;
+    const numbers: Record<string, number> = { rows, columns, size: w.size, base: 0 };
+    lists.forEach((list, i) => {
+      numbers[`count ${i}`] = list.size;
     });
     const numberFor = ({ source }: Field): number =>
       source.from === 'node' ? hosts[source.tier]![source.id]! : numbers[(source as { name: string }).name]!;
-    for (const { shader, lists: listed, slots, tile } of plan.shaders) {
-      const bound = [...listed.map(list => lists[list]!), ...slots.map(slot => buffers[slot]!)];
+    for (const { shader, lists: listed, slots } of plan.shaders) {
+      const bound = [...listed.map(list => marks[list]!), ...slots.map(slot => buffers[slot]!)];
       this.requireBindable(bound, w.shape);
-      const [height, width] = axis === 'element' ? [1, w.size] : [rows, columns];
-      const [across, down] = [Math.ceil(width / tile[1]), Math.ceil(height / tile[0])];
-      for (let y = 0; y < down; y += this.limits.groups) {
-        for (let x = 0; x < across; x += this.limits.groups) {
-          numbers['base x'] = x;
-          numbers['base y'] = y;
-          const grid = [Math.min(this.limits.groups, across - x), Math.min(this.limits.groups, down - y), 1] as const;
-          this.dispatcher.dispatch(shader, bound, numberFor, grid);
-        }
-      }
+      this.cutAlongX(shader, bound, [Math.ceil(w.size / THREADS), 1], numbers, numberFor, []);
     }
     for (const tensor of plan.writtenOf(w, tiers)) this.device.wasWritten(tensor);
   }

@@ -8,8 +8,8 @@ import type { ReduceNode } from './stages.js';
 /** Threads of a workgroup. */
 export const THREADS = 256;
 
-/** Workgroups among which a sum over all entries is shared out; as many partial results. */
-export const PARTIALS = 256;
+/** Partial results of a whole tensor that one thread puts together. */
+const FEW = 256;
 
 /** Workgroups along the rows among which sums per column are shared out. */
 export const COLUMN_PARTS = 32;
@@ -83,133 +83,181 @@ function positionLines(writer: ShaderWriter, extent: Extent): string {
   }
 }
 
-/** The kernels of all reductions of a stage. */
+/** The kernels of all reductions of a stage. No kernel has a barrier: software adapters pay dearly for them. */
 export function reductionPasses(context: PassContext, stage: readonly ReduceNode[]): readonly Pass[] {
   const source = ({ node }: ReduceNode): Extent => context.graph.nodes[node.x]!.extent as Extent;
   const of = (from: Extent, per: Extent): readonly ReduceNode[] =>
     stage.filter(found => source(found) === from && found.node.extent === per);
   const passes: Pass[] = [];
   const perRow = of('element', 'row');
-  if (perRow.length > 0) passes.push(strided(context, perRow, 'row'));
+  if (perRow.length > 0) passes.push(rowParts(context, perRow), rowTotals(context, perRow));
   const perColumn = of('element', 'column');
   if (perColumn.length > 0) passes.push(columnParts(context, perColumn), columnTotals(context, perColumn));
-  const all = of('element', 'tensor');
-  if (all.length > 0) passes.push(strided(context, all, 'parts'), totals(context, all));
-  const ofRows = of('row', 'tensor');
-  if (ofRows.length > 0) passes.push(strided(context, ofRows, 'rows'));
-  const ofColumns = of('column', 'tensor');
-  if (ofColumns.length > 0) passes.push(strided(context, ofColumns, 'columns'));
+  for (const from of ['element', 'row', 'column'] as const) {
+    const all = of(from, 'tensor');
+    if (all.length > 0) passes.push(parts(context, all, from), fewerParts(context, all), total(context, all, from));
+  }
   return passes;
 }
 
-/** What a workgroup goes through, thread by thread, and where its result goes. */
-const STRIDES = {
-  row: {
-    from: 'local.x',
-    to: 'columns',
-    step: `${THREADS}u`,
-    position: (columns: string) => `let row = unit; let column = i; let at = row * ${columns} + column;`,
-    place: ' + unit',
-    count: ['columns'],
-    groups: (rows: number) => rows,
-  },
-  parts: {
-    from: `unit * ${THREADS}u + local.x`,
-    to: 'count',
-    step: `${PARTIALS * THREADS}u`,
-    position: (columns: string) => `let at = i; let row = at / ${columns}; let column = at - row * ${columns};`,
-    place: ' + 1u + unit',
-    count: [],
-    groups: () => PARTIALS,
-  },
-  rows: {
-    from: 'local.x',
-    to: 'rows',
-    step: `${THREADS}u`,
-    position: () => 'let row = i;',
-    place: '',
-    count: ['rows'],
-    groups: () => 1,
-  },
-  columns: {
-    from: 'local.x',
-    to: 'columns',
-    step: `${THREADS}u`,
-    position: () => 'let column = i;',
-    place: '',
-    count: ['columns'],
-    groups: () => 1,
-  },
-} as const;
+/** Threads that share out a row: few where there are many rows. */
+export function lanesOf(rows: number): number {
+  return rows < 512 ? 256 : 32;
+}
 
-/** Each workgroup reduces a row, a part of all entries, or a vector. */
-function strided(
-  { graph, buffers, filled }: PassContext,
+/** Threads that share out the entries of a tensor. */
+export function partsOf(rows: number, columns: number): number {
+  return Math.min(2 ** 16, Math.ceil((rows * columns) / (32 * THREADS)) * THREADS);
+}
+
+/** Runs a body over what a thread goes through, and keeps a result per reduction. */
+function loopLines(
+  writer: ShaderWriter,
+  { graph, filled }: PassContext,
+  pass: PassBuffers,
   reductions: readonly ReduceNode[],
-  kind: keyof typeof STRIDES,
-): Pass {
-  const stride = STRIDES[kind];
-  const writer = new ShaderWriter();
-  const pass = new PassBuffers(buffers, writer, new Set());
+  loop: { readonly from: string; readonly to: string; readonly step: string; readonly position: string },
+): string {
   const body = new GraphBody(graph, writer, sourcesAt(pass, writer, filled));
   const values = reductions.map(({ node }) => body.value(node.x));
-  const scratch = pass.scratch();
   const infinity = writer.dimension('infinity');
-  const counted = stride.count.map(name => ` / f32(${writer.dimension(name)})`).join('');
-  const lines = [
-    `  let unit = group.x + ${writer.dimension('base')};`,
+  return [
     ...reductions.map(({ id, node }) => `  var r${id} = ${wgslIdentity(node.reduction, infinity)};`),
-    `  for (var i = ${stride.from}; i < ${writer.dimension(stride.to)}; i += ${stride.step}) {`,
-    `    ${stride.position(writer.dimension('columns'))}`,
+    `  for (var i = ${loop.from}; i < ${loop.to}; i += ${loop.step}) {`,
+    `    ${loop.position}`,
     text(body, '    '),
     ...reductions.map(({ id, node }, i) => `    r${id} = ${WGSL_COMBINE[node.reduction](`r${id}`, values[i]!)};`),
     '  }',
-    ...reductions.map(reduction => {
-      const isMean = reduction.node.reduction === 'mean';
-      const target = `${scratch}[${writer.scratchOffset(reduction.id)}${stride.place}]`;
-      return treeLines(writer, reduction, target, isMean ? counted : '');
+  ].join('\n');
+}
+
+/** Partial results per row. */
+function rowParts(context: PassContext, reductions: readonly ReduceNode[]): Pass {
+  const writer = new ShaderWriter();
+  const pass = new PassBuffers(context.buffers, writer, new Set());
+  const scratch = pass.scratch();
+  const [rows, columns] = [writer.dimension('rows'), writer.dimension('columns')];
+  const lanes = writer.dimension('lanes');
+  const lines = [
+    `  let thread = (group.x + ${writer.dimension('base')}) * ${THREADS}u + local.x;
+  let row = thread / ${lanes};
+  if (row >= ${rows}) { return; }`,
+    loopLines(writer, context, pass, reductions, {
+      from: `thread - row * ${lanes}`,
+      to: columns,
+      step: lanes,
+      position: `let column = i; let at = row * ${columns} + column;`,
     }),
+    ...reductions.map(({ id }) => `  ${scratch}[${writer.scratchOffset(id)} + ${rows} + thread] = r${id};`),
   ];
   return {
+    ...bound(pass),
     shader: writer.finish([THREADS, 1], lines.join('\n')),
-    slots: pass.slots,
-    isShared: pass.isShared,
-    extent: 'element',
-    groups: rows => [stride.groups(rows), 1],
+    groups: height => [Math.ceil((height * lanesOf(height)) / THREADS), 1],
   };
 }
 
-/** Reduces `r` over the threads of a workgroup. */
-function treeLines(writer: ShaderWriter, { id, node }: ReduceNode, target: string, counted: string): string {
-  const memory = writer.workgroupMemory('f32', THREADS);
-  const combine = WGSL_COMBINE[node.reduction];
-  return `  ${memory}[local.x] = r${id};
-  for (var half = ${THREADS / 2}u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (local.x < half) { ${memory}[local.x] = ${combine(`${memory}[local.x]`, `${memory}[local.x + half]`)}; }
-  }
-  if (local.x == 0u) { ${target} = ${memory}[0]${counted}; }`;
-}
-
-/** From the partial results of all entries to the result, which lies in front of them. */
-function totals({ buffers }: PassContext, reductions: readonly ReduceNode[]): Pass {
+/** From the partial results per row to the results, which lie in front of them. */
+function rowTotals({ buffers }: PassContext, reductions: readonly ReduceNode[]): Pass {
   const writer = new ShaderWriter();
   const pass = new PassBuffers(buffers, writer, new Set());
   const scratch = pass.scratch();
-  const count = writer.dimension('count');
-  const lines = reductions.map(reduction => {
-    const { id, node } = reduction;
-    const offset = writer.scratchOffset(id);
-    const counted = node.reduction === 'mean' ? ` / f32(${count})` : '';
-    return `  let r${id} = ${scratch}[${offset} + 1u + local.x];\n${treeLines(writer, reduction, `${scratch}[${offset}]`, counted)}`;
-  });
+  const [rows, lanes] = [writer.dimension('rows'), writer.dimension('lanes')];
+  const lines = [
+    `  let row = (group.x + ${writer.dimension('base')}) * ${THREADS}u + local.x;
+  if (row >= ${rows}) { return; }`,
+    ...reductions.map(({ id, node }) => {
+      const offset = writer.scratchOffset(id);
+      const part = `${scratch}[${offset} + ${rows} + row * ${lanes} + i]`;
+      const counted = node.reduction === 'mean' ? ` / f32(${writer.dimension('columns')})` : '';
+      return foldLines(id, node.reduction, part, lanes, `${scratch}[${offset} + row]`, counted);
+    }),
+  ];
   return {
-    shader: writer.finish([PARTIALS, 1], lines.join('\n')),
-    slots: pass.slots,
-    isShared: pass.isShared,
-    extent: 'element',
-    groups: () => [1, 1],
+    ...bound(pass),
+    shader: writer.finish([THREADS, 1], lines.join('\n')),
+    groups: height => [Math.ceil(height / THREADS), 1],
   };
+}
+
+/** Combines the parts `0 … count - 1`, named with the index `i`. */
+function foldLines(
+  id: number,
+  reduction: ReduceNode['node']['reduction'],
+  part: string,
+  count: string,
+  target: string,
+  counted: string,
+): string {
+  const at = (index: string): string => part.replace(/\bi\]$/, `${index}]`);
+  return `  var r${id} = ${at('0u')};
+  for (var i = 1u; i < ${count}; i++) { r${id} = ${WGSL_COMBINE[reduction](`r${id}`, at('i'))}; }
+  ${target} = r${id}${counted};`;
+}
+
+/** Partial results of all entries of an extent. */
+function parts(context: PassContext, reductions: readonly ReduceNode[], from: 'element' | 'row' | 'column'): Pass {
+  const writer = new ShaderWriter();
+  const pass = new PassBuffers(context.buffers, writer, new Set());
+  const scratch = pass.scratch();
+  const columns = writer.dimension('columns');
+  const count = writer.dimension('parts');
+  const position = {
+    element: `let at = i; let row = at / ${columns}; let column = at - row * ${columns};`,
+    row: 'let row = i;',
+    column: 'let column = i;',
+  };
+  const lines = [
+    `  let thread = group.x * ${THREADS}u + local.x;
+  if (thread >= ${count}) { return; }`,
+    loopLines(writer, context, pass, reductions, {
+      from: 'thread',
+      to: { element: writer.dimension('size'), row: writer.dimension('rows'), column: columns }[from],
+      step: count,
+      position: position[from],
+    }),
+    ...reductions.map(({ id }) => `  ${scratch}[${writer.scratchOffset(id)} + ${1 + FEW}u + thread] = r${id};`),
+  ];
+  return {
+    ...bound(pass),
+    shader: writer.finish([THREADS, 1], lines.join('\n')),
+    groups: (rows, width) => [Math.ceil(partsOf(rows, width) / THREADS), 1],
+  };
+}
+
+/** From many partial results to few. */
+function fewerParts({ buffers }: PassContext, reductions: readonly ReduceNode[]): Pass {
+  const writer = new ShaderWriter();
+  const pass = new PassBuffers(buffers, writer, new Set());
+  const scratch = pass.scratch();
+  // There are no fewer parts than threads.
+  const lines = reductions.map(({ id, node }) => {
+    const offset = writer.scratchOffset(id);
+    const part = (index: string): string => `${scratch}[${offset} + ${1 + FEW}u + ${index}]`;
+    return `  var r${id} = ${part('local.x')};
+  for (var i = local.x + ${FEW}u; i < ${writer.dimension('parts')}; i += ${FEW}u) { r${id} = ${WGSL_COMBINE[node.reduction](`r${id}`, part('i'))}; }
+  ${scratch}[${offset} + 1u + local.x] = r${id};`;
+  });
+  return { ...bound(pass), shader: writer.finish([FEW, 1], lines.join('\n')), groups: () => [1, 1] };
+}
+
+/** From few partial results to the result, which lies in front of them. */
+function total({ buffers }: PassContext, reductions: readonly ReduceNode[], from: 'element' | 'row' | 'column'): Pass {
+  const writer = new ShaderWriter();
+  const pass = new PassBuffers(buffers, writer, new Set());
+  const scratch = pass.scratch();
+  const size = { element: 'size', row: 'rows', column: 'columns' }[from];
+  const lines = reductions.map(({ id, node }) => {
+    const offset = writer.scratchOffset(id);
+    const counted = node.reduction === 'mean' ? ` / f32(${writer.dimension(size)})` : '';
+    return foldLines(id, node.reduction, `${scratch}[${offset} + 1u + i]`, `${FEW}u`, `${scratch}[${offset}]`, counted);
+  });
+  return { ...bound(pass), shader: writer.finish([1, 1], lines.join('\n')), groups: () => [1, 1] };
+}
+
+/** What the description of a pass takes from its buffers. */
+function bound({ slots, isShared }: PassBuffers): Pick<Pass, 'slots' | 'isShared' | 'extent'> {
+  return { slots, isShared, extent: 'element' };
 }
 
 /** One partial result per column and share of the rows. */
@@ -235,10 +283,8 @@ function columnParts({ graph, buffers, filled }: PassContext, reductions: readon
     ),
   ];
   return {
+    ...bound(pass),
     shader: writer.finish([THREADS, 1], lines.join('\n')),
-    slots: pass.slots,
-    isShared: pass.isShared,
-    extent: 'element',
     groups: (_, width) => [Math.ceil(width / THREADS), COLUMN_PARTS],
   };
 }
@@ -263,18 +309,15 @@ function columnTotals({ buffers }: PassContext, reductions: readonly ReduceNode[
     }),
   ];
   return {
+    ...bound(pass),
     shader: writer.finish([THREADS, 1], lines.join('\n')),
-    slots: pass.slots,
-    isShared: pass.isShared,
-    extent: 'element',
     groups: (_, width) => [Math.ceil(width / THREADS), 1],
   };
 }
 
 /** Numbers of scratch memory that a reduction needs: its results, and after them partial ones. */
-export function scratchOf(graph: Graph, { node }: ReduceNode, rows: number, columns: number): number {
-  const source = graph.nodes[node.x]!.extent;
-  if (node.extent === 'row') return rows;
+export function scratchOf({ node }: ReduceNode, rows: number, columns: number): number {
+  if (node.extent === 'row') return rows * (1 + lanesOf(rows));
   if (node.extent === 'column') return (1 + COLUMN_PARTS) * columns;
-  return source === 'element' ? 1 + PARTIALS : 1;
+  return 1 + FEW + partsOf(rows, columns);
 }

@@ -49,7 +49,6 @@ export function tensorInputs(graph: Graph, filled: ReadonlySet<string>): readonl
 
 /** Where the result of each reduction lies in the scratch memory, and how large that is. */
 export function layoutScratch(
-  graph: Graph,
   reductions: readonly ReduceNode[],
   shape: Shape,
 ): { readonly offsets: ReadonlyMap<number, number>; readonly length: number } {
@@ -58,7 +57,7 @@ export function layoutScratch(
   let length = 0;
   for (const reduction of reductions) {
     offsets.set(reduction.id, length);
-    length += scratchOf(graph, reduction, rows, columns);
+    length += scratchOf(reduction, rows, columns);
   }
   return { offsets, length };
 }
