@@ -60,7 +60,7 @@ async function repeat(repetition: number): Promise<Repetition> {
   let [examples, alarms] = [0, 0];
   const start = performance.now();
   for (const suite of SUITES) {
-    const report = await suite(1000 + repetition);
+    const report = await suite({ seed: 1000 + repetition });
     examples += report.results.reduce((sum, { runs }) => sum + runs, 0);
     if (report.passed) continue;
     alarms++;

@@ -1,25 +1,33 @@
-import { checkCombine, checkOptimizer, checkProjector, checkRule, type Report } from '@frugaljs/testing';
-import { builtInAlgebra } from './built-in-algebra.js';
-import { BUILT_IN_COMBINES } from './built-in-combines.js';
-import { BUILT_IN_PROJECTORS } from './built-in-projectors.js';
-import { BUILT_IN_RULES } from './built-in-rules.js';
+import {
+  checkCombine,
+  checkOptimizer,
+  checkProjector,
+  checkRule,
+  type Report,
+  type RunOptions,
+} from '@frugaljs/testing';
+import { algebraOf } from '../../composer/test/algebra.js';
+import { COMBINE_CLAIMS } from '../../composer/test/claims.js';
+import { PROJECTOR_CLAIMS } from '../../projectors/test/claims.js';
+import { STATE_FREE_CLAIMS } from '../../state-free/test/claims.js';
+import { STATE_FULL_CLAIMS } from '../../state-full/test/claims.js';
 
-/** Every law suite on everything built in, as functions of a seed. */
-export const SUITES: readonly ((seed: number) => Promise<Report>)[] = [
-  ...Object.entries(BUILT_IN_PROJECTORS).map(
+/** Every law suite on everything built in. */
+export const SUITES: readonly ((options: RunOptions) => Promise<Report>)[] = [
+  ...Object.entries(PROJECTOR_CLAIMS).map(
     ([name, { factory, claims }]) =>
-      (seed: number): Promise<Report> =>
-        checkProjector(factory, { ...claims, name, seed }),
+      (options: RunOptions): Promise<Report> =>
+        checkProjector(factory, { ...claims, name, ...options }),
   ),
-  ...BUILT_IN_RULES.map(
+  ...[...STATE_FULL_CLAIMS, ...STATE_FREE_CLAIMS].map(
     ({ kind, factory, claims }) =>
-      (seed: number): Promise<Report> =>
-        checkRule(factory, { ...claims, name: kind, seed }),
+      (options: RunOptions): Promise<Report> =>
+        checkRule(factory, { ...claims, name: kind, ...options }),
   ),
-  ...Object.entries(BUILT_IN_COMBINES).map(
+  ...Object.entries(COMBINE_CLAIMS).map(
     ([name, { factory, claims }]) =>
-      (seed: number): Promise<Report> =>
-        checkCombine(factory, { ...claims, name, seed }),
+      (options: RunOptions): Promise<Report> =>
+        checkCombine(factory, { ...claims, name, ...options }),
   ),
-  seed => checkOptimizer(builtInAlgebra('reference'), { seed, numRuns: 5 }),
+  options => checkOptimizer(algebraOf('reference'), { numRuns: 5, ...options }),
 ];

@@ -3,7 +3,7 @@ import { normalizedSgd, sinkGd } from '@frugaljs/state-free';
 import { adafactor, adaLayer, factoredAdamW, oneSidedAdafactor, rmsprop } from '@frugaljs/state-full';
 import { describeKernelLaws, describeOptimizerLaws } from '@frugaljs/testing/vitest';
 import './backends.js';
-import { builtInAlgebra } from './built-in-algebra.js';
+import { algebraOf } from '../../composer/test/algebra.js';
 
 const rules = {
   normalizedSgd: () => normalizedSgd({ per: 'row' }),
@@ -14,10 +14,10 @@ const rules = {
   rmsprop: () => rmsprop({ centered: true, momentum: 0.5, epsilon: 1e-3 }),
 };
 
-describeKernelLaws(builtInAlgebra('reference'), builtInAlgebra('auto'), {
+describeKernelLaws(algebraOf('reference'), algebraOf('auto'), {
   name: 'kernels of backend-wasm',
   rules: { ...rules, oneSidedAdafactor: () => oneSidedAdafactor({ per: 'column' }) },
   backends: ['wasm'],
 });
 
-describeOptimizerLaws(builtInAlgebra('auto'), { name: 'compose with fused kernels', backends: ['wasm'] });
+describeOptimizerLaws(algebraOf('auto'), { name: 'compose with fused kernels', backends: ['wasm'] });

@@ -117,9 +117,8 @@ function withinParameter(reduced: Shape, shape: Shape, coordinate: boolean): Cou
     const fewest = coordinate ? all : Math.min(...shape);
     return { kept: fewest, of: fewest, limit: fewest, mayBeShort: false };
   }
-  if (reduced.length < 2 || shape.length < 2) return entries;
-  const columns = shape.at(-1)!;
-  const rows = all / columns;
+  if (reduced.length < 2) return entries;
+  const [rows, columns] = matrixView(shape);
   const smaller = Math.min(rows, columns);
   const limit = coordinate ? Number.POSITIVE_INFINITY : smaller;
   const [r, c] = matrixView(reduced);

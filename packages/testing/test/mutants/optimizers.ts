@@ -1,8 +1,8 @@
 import { type Algebra, checkKernels, checkOptimizer } from '@frugaljs/testing';
-import { builtInAlgebra } from '../built-in-algebra.js';
+import { algebraOf } from '../../../composer/test/algebra.js';
 import type { Mutant } from './mutant.js';
 
-const right = builtInAlgebra('reference');
+const right = algebraOf('reference');
 
 function broken(fault: string, law: string, change: Partial<Algebra>): Mutant {
   return { fault, law, check: () => checkOptimizer({ ...right, ...change }, { bail: true }) };

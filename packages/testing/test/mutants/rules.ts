@@ -11,7 +11,7 @@ import { sgd, sinkGd } from '@frugaljs/state-free';
 import { adamW } from '@frugaljs/state-full';
 import { checkRule, type RuleClaims } from '@frugaljs/testing';
 import { keep, mul, square, type Tensor, tidy } from '@tensorflow/tfjs-core';
-import { ADAM_CLAIMS, type Adam, LION_CLAIMS } from '../built-in-rules.js';
+import { ADAM_CLAIMS, type Adam, LION_CLAIMS } from '../../../state-full/test/claims.js';
 import type { Mutant } from './mutant.js';
 
 function broken<Options>(

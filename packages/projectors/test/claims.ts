@@ -3,19 +3,19 @@ import { blockwise, columns, dct, given, identity, randK, random, rows, svd } fr
 import { densities, type ProjectorClaims } from '@frugaljs/testing';
 import fc from 'fast-check';
 
-/** A built-in projector and what it claims. */
-export interface BuiltIn {
+/** A factory of projectors and what it claims. */
+export interface Claimed {
   readonly kinds: readonly string[];
   factory(options: never, site: Site): Projector;
   readonly claims: ProjectorClaims<never>;
 }
 
-function builtIn<Options>(
+function claimed<Options>(
   kinds: readonly string[],
   factory: (options: Options, site: Site) => Projector,
   claims: ProjectorClaims<Options>,
-): BuiltIn {
-  return { kinds, factory: factory as BuiltIn['factory'], claims: claims as unknown as ProjectorClaims<never> };
+): Claimed {
+  return { kinds, factory: factory as Claimed['factory'], claims: claims as unknown as ProjectorClaims<never> };
 }
 
 const density = densities();
@@ -31,20 +31,20 @@ const norm = fc.constantFrom('l1' as const, 'l2' as const);
 const unit = fc.constantFrom('matrix' as const, 'layer' as const);
 const sized = fc.oneof({ arbitrary: fc.record({ density, side }), weight: 3 }, fc.record({ rank, side }));
 
-/** Every projector of the projectors package, with the options it is tried with. */
-export const BUILT_IN_PROJECTORS: Readonly<Record<string, BuiltIn>> = {
-  svd: builtIn(['svd'], svd, { options: sized, optimal: 1, permutationEquivariant: true }),
-  'svd, randomized': builtIn(['svd'], svd, {
+/** Every projector of the package, with the options that the laws are tried with. */
+export const PROJECTOR_CLAIMS: Readonly<Record<string, Claimed>> = {
+  svd: claimed(['svd'], svd, { options: sized, optimal: 1, permutationEquivariant: true }),
+  'svd, randomized': claimed(['svd'], svd, {
     options: fc.record({ density, side, method: fc.constant('randomized' as const), warmStart: fc.boolean() }),
   }),
-  random: builtIn(['random'], random, { options: sized }),
-  dct: builtIn(['dct'], dct, {
+  random: claimed(['random'], random, { options: sized }),
+  dct: claimed(['dct'], dct, {
     options: fc.oneof({ arbitrary: fc.record({ density, norm }), weight: 3 }, fc.record({ rank, norm })),
   }),
-  rows: builtIn(['rows'], rows, { parameters: 'at least 2 axes' }),
-  columns: builtIn(['columns'], columns, { parameters: 'at least 1 axis' }),
-  randK: builtIn(['randK'], randK, { parameters: 'any' }),
-  'blockwise in random order': builtIn(['blockwise'], blockwise, {
+  rows: claimed(['rows'], rows, { parameters: 'at least 2 axes' }),
+  columns: claimed(['columns'], columns, { parameters: 'at least 1 axis' }),
+  randK: claimed(['randK'], randK, { parameters: 'any' }),
+  'blockwise in random order': claimed(['blockwise'], blockwise, {
     parameters: 'any',
     options: fc.record({
       density,
@@ -52,7 +52,7 @@ export const BUILT_IN_PROJECTORS: Readonly<Record<string, BuiltIn>> = {
       unit,
     }),
   }),
-  'blockwise in a fixed order': builtIn(['blockwise'], blockwise, {
+  'blockwise in a fixed order': claimed(['blockwise'], blockwise, {
     parameters: 'any',
     random: false,
     options: fc.record({
@@ -62,8 +62,8 @@ export const BUILT_IN_PROJECTORS: Readonly<Record<string, BuiltIn>> = {
       skip: fc.integer({ min: 0, max: 3 }),
     }),
   }),
-  identity: builtIn(['identity'], () => identity(), { parameters: 'any', options: fc.constant({}) }),
-  'given coordinates': builtIn(
+  identity: claimed(['identity'], () => identity(), { parameters: 'any', options: fc.constant({}) }),
+  'given coordinates': claimed(
     ['given'],
     ({ share, draw }: { share: number; draw: number }, { shape }) => {
       const count = sizeOf(shape);

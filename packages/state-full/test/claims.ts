@@ -1,5 +1,4 @@
-import { type Rule, sizeOf } from '@frugaljs/core';
-import { normalizedSgd, sgd, signSgd, sinkGd } from '@frugaljs/state-free';
+import type { Rule } from '@frugaljs/core';
 import {
   adafactor,
   adaLayer,
@@ -15,19 +14,19 @@ import {
 import type { Recursion, RuleClaims } from '@frugaljs/testing';
 import fc from 'fast-check';
 
-/** A built-in rule and what it claims. */
-export interface BuiltInRule {
+/** A factory of rules and what it claims. */
+export interface Claimed {
   readonly kind: string;
   factory(options: never): Rule;
   readonly claims: RuleClaims<never>;
 }
 
-function builtIn<Options>(
+function claimed<Options>(
   kind: string,
   factory: (options: Options) => Rule,
   claims: RuleClaims<Options> = {},
-): BuiltInRule {
-  return { kind, factory: factory as BuiltInRule['factory'], claims: claims as unknown as RuleClaims<never> };
+): Claimed {
+  return { kind, factory: factory as Claimed['factory'], claims: claims as unknown as RuleClaims<never> };
 }
 
 export interface Adam {
@@ -106,11 +105,11 @@ interface Momentum {
   readonly nesterov: boolean;
 }
 
-/** Every rule of the two packages, with the options it is tried with. */
-export const BUILT_IN_RULES: readonly BuiltInRule[] = [
-  builtIn('adamW', adamW, ADAM_CLAIMS),
-  builtIn('lion', lion, LION_CLAIMS),
-  builtIn('sgdm', sgdm, {
+/** Every rule of the package, with the options that the laws are tried with. */
+export const STATE_FULL_CLAIMS: readonly Claimed[] = [
+  claimed('adamW', adamW, ADAM_CLAIMS),
+  claimed('lion', lion, LION_CLAIMS),
+  claimed('sgdm', sgdm, {
     options: fc.record({
       momentum: fc.constantFrom(0.9, 0, 0.5),
       convention: fc.constantFrom('pytorch' as const, 'ema' as const),
@@ -125,38 +124,19 @@ export const BUILT_IN_RULES: readonly BuiltInRule[] = [
       },
     }),
   }),
-  builtIn('adaLayer', adaLayer, { options: fc.record({ per: fc.constantFrom('tensor', 'row', 'column') }) as never }),
-  builtIn('adafactor', adafactor, {
+  claimed('adaLayer', adaLayer, { options: fc.record({ per: fc.constantFrom('tensor', 'row', 'column') }) as never }),
+  claimed('adafactor', adafactor, {
     options: fc.record({ beta1: fc.constantFrom(null, 0.9) }),
     rankOneExact: true,
   }),
-  builtIn('factoredAdamW', factoredAdamW, { rankOneExact: true }),
-  builtIn('oneSidedAdafactor', oneSidedAdafactor),
-  builtIn('rmsprop', rmsprop, { permutations: 'entries' }),
-  builtIn('adamMini', adamMini, { parameters: 'at least 2 axes' }),
-  builtIn('muon', muon, {
+  claimed('factoredAdamW', factoredAdamW, { rankOneExact: true }),
+  claimed('oneSidedAdafactor', oneSidedAdafactor),
+  claimed('rmsprop', rmsprop, { permutations: 'entries' }),
+  claimed('adamMini', adamMini, { parameters: 'at least 2 axes' }),
+  claimed('muon', muon, {
     parameters: 'matrix',
     mixesEntries: true,
     permutations: 'none',
     spectralNorm: shape => 1.21 * Math.sqrt(Math.max(1, Math.max(...shape) / Math.min(...shape))),
-  }),
-  builtIn('signSgd', signSgd, {
-    permutations: 'entries',
-    values: [-1, 0, 1],
-    scaleInvariant: () => true,
-    firstStep: Math.sign,
-    recursion: () => ({ initial: [], step: g => ({ direction: Math.sign(g), state: [] }) }),
-    descent: 'sign',
-  }),
-  builtIn('sgd', sgd, {
-    permutations: 'entries',
-    firstStep: g => g,
-    recursion: () => ({ initial: [], step: g => ({ direction: g, state: [] }) }),
-    descent: 'gradient',
-  }),
-  builtIn('normalizedSgd', normalizedSgd, { norm: { of: () => 1, exact: false } }),
-  builtIn('sinkGd', sinkGd, {
-    norm: { of: shape => Math.sqrt(sizeOf(shape)), exact: true },
-    scaleInvariant: () => true,
   }),
 ];

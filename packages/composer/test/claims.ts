@@ -1,9 +1,9 @@
-import { drop, residual } from '@frugaljs/composer';
 import type { Combine } from '@frugaljs/core';
 import { sgd, signSgd } from '@frugaljs/state-free';
 import { lion } from '@frugaljs/state-full';
 import type { CombineClaims } from '@frugaljs/testing';
 import fc from 'fast-check';
+import { drop, residual } from '../src/index.js';
 
 const RULES = { signSgd, sgd, lion };
 
@@ -21,8 +21,8 @@ export const RESIDUAL_CLAIMS: CombineClaims<Residual> = {
   scale: ({ scale }) => scale,
 };
 
-/** The combines of the composer package. */
-export const BUILT_IN_COMBINES: Readonly<
+/** Every combine of the package, with the options that the laws are tried with. */
+export const COMBINE_CLAIMS: Readonly<
   Record<string, { factory(options: never): Combine; readonly claims: CombineClaims<never> }>
 > = {
   drop: { factory: () => drop(), claims: { scale: () => 0 } },
