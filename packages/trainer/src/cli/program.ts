@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { checkCommand } from '../check/check-command.js';
 import { memoryCommand } from '../memory/memory-command.js';
 import type { Streams } from '../terminal/streams.js';
 import { compareCommand } from './compare-command.js';
@@ -27,6 +28,7 @@ export async function runCommand(args: readonly string[], streams: Streams = pro
     compareCommand(streams, finished),
     trainCommand(streams, finished),
     memoryCommand(streams),
+    checkCommand(streams, finished),
     listCommand(streams),
   ]) {
     program.addCommand(command.option('--debug', 'show the stack of an error'));
