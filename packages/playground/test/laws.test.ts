@@ -1,0 +1,59 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { build, defaultClientConditions } from 'vite';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { LawsPage } from './laws-page/page.js';
+import { SUITES } from './laws-page/suites.js';
+import { CHROMIUM_ARGUMENTS, chromiumOrReason } from './support/chromium.js';
+import { type StaticServer, serve } from './support/static-server.js';
+
+// The laws of every part, and the fused kernels against the reference, on the WebGPU of a browser. One example per law (some
+// laws take more by themselves): the adapter may be one in software, which takes a millisecond for every operation.
+
+const executablePath = chromiumOrReason();
+
+describe.skipIf(executablePath === null)('laws on WebGPU in Chromium', () => {
+  let folder: string;
+  let server: StaticServer;
+  let browser: Browser;
+  let page: Page;
+  /** Why there is no WebGPU; null if there is. */
+  let missing: string | null = null;
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'frugal-laws-'));
+    await build({
+      configFile: false,
+      root: fileURLToPath(new URL('laws-page', import.meta.url)),
+      logLevel: 'error',
+      resolve: { conditions: ['source', ...defaultClientConditions] },
+      build: { outDir: folder, emptyOutDir: true, target: 'es2022', minify: false },
+    });
+    server = await serve(folder, "default-src 'self'");
+    browser = await chromium.launch({ executablePath: executablePath!, args: [...CHROMIUM_ARGUMENTS] });
+    page = await browser.newPage();
+    await page.goto(server.url);
+    missing = await page.evaluate(() => (globalThis as unknown as { laws: LawsPage }).laws.start());
+    if (missing !== null) console.log(`Skipped: this Chromium has no WebGPU adapter. ${missing}`);
+  }, 120_000);
+
+  afterAll(async () => {
+    await browser?.close();
+    await server?.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  it.each(Object.keys(SUITES))('%s', { timeout: 600_000 }, async (suite, context) => {
+    if (missing !== null) context.skip();
+    const outcome = await page.evaluate(
+      name => (globalThis as unknown as { laws: LawsPage }).laws.run(name, { numRuns: 1 }),
+      suite,
+    );
+    expect(outcome.backend).toBe('webgpu');
+    expect(outcome.broken).toEqual([]);
+    expect(outcome.passed.length).toBeGreaterThan(0);
+  });
+});
