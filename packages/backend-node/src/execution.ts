@@ -1,0 +1,334 @@
+import {
+  type BinaryOperation,
+  type Extent,
+  type GraphNode,
+  hostValues,
+  matrixView,
+  needsMatrixView,
+  type Shape,
+  sameShape,
+  sizeOf,
+  slotShape,
+} from '@frugaljs/core';
+import { type AdamPattern, weightRatio } from './adam-pattern.js';
+import type { Cell } from './eager.js';
+import { BINARY, REDUCTION, UNARY } from './operations.js';
+import type { Accumulation, Plan, Step } from './steps.js';
+import type { TensorFlow } from './tensorflow.js';
+
+/** A tensor that a graph is run on. */
+export interface Operand {
+  readonly cell: Cell;
+  readonly shape: Shape;
+}
+
+/** Fewer entries are added by two operations sooner than a variable is filled, updated and read. */
+const WORTH_A_VARIABLE = 1 << 16;
+
+/** The value of a node while a graph is run. */
+interface Value extends Operand {
+  /** Made here and to be deleted here; what is given belongs to the caller. */
+  readonly temporary: boolean;
+}
+
+/** What becomes of the inputs of a graph. */
+export interface Request {
+  readonly plan: Plan;
+  readonly inputs: Readonly<Record<string, Operand | number>>;
+  readonly scalars: Readonly<Record<string, number>>;
+  /** Shape of the element-wise values. */
+  readonly shape: Shape;
+  /** By output: the input that is written over; its cell then holds the result. */
+  readonly overwrite: Readonly<Record<string, string>>;
+}
+
+/**
+ * One run of a graph. Handles of TensorFlow are never written: results get handles of their own. Only where a handle is
+ * about to be let go anyway is its buffer given to a training operation, which writes it in place if TensorFlow knows of
+ * no other holder.
+ */
+export class Execution {
+  private readonly values = new Map<number, Value>();
+  private readonly host: readonly (number | undefined)[];
+  private readonly layout: Shape;
+  /** Input nodes by name. */
+  private readonly inputNodes = new Map<string, number>();
+
+  constructor(
+    private readonly tensorflow: TensorFlow,
+    private readonly request: Request,
+  ) {
+    const { scalars, shape, inputs } = request;
+    const { graph } = request.plan;
+    this.host = hostValues(graph, scalars);
+    this.layout = needsMatrixView(graph) ? matrixView(shape) : shape;
+    graph.nodes.forEach((node, id) => {
+      if (node.op !== 'input') return;
+      this.inputNodes.set(node.name, id);
+      this.values.set(id, this.input(inputs[node.name]!, node.extent));
+    });
+  }
+
+  /** @returns A handle for each output that is not written over an input. */
+  run(): Record<string, number> {
+    const { plan } = this.request;
+    try {
+      plan.steps.forEach((step, i) => {
+        const dying = plan.dying[i]!;
+        this.take(step, dying);
+        for (const id of dying) this.release(id);
+      });
+      return this.results();
+    } finally {
+      for (const id of [...this.values.keys()]) this.release(id);
+    }
+  }
+
+  private take(step: Step, dying: readonly number[]): void {
+    if (step.kind === 'adam') this.adam(step.adam, dying);
+    else if (step.kind === 'accumulate') this.accumulate(step.sum, dying);
+    else this.put(step.node, this.operation(this.request.plan.graph.nodes[step.node]!, step.node));
+  }
+
+  private input(given: Operand | number, extent: Extent): Value {
+    const { eager } = this.tensorflow;
+    if (typeof given === 'number') return { cell: { id: eager.scalar(given) }, shape: [], temporary: false };
+    const layout = slotShape(extent, this.layout);
+    if (sameShape(given.shape, layout)) return { ...given, temporary: false };
+    return { cell: eager.reshape(given.cell.id, layout), shape: layout, temporary: true };
+  }
+
+  private put(node: number, { cell, shape }: Operand): void {
+    this.values.set(node, { cell, shape, temporary: true });
+  }
+
+  private release(node: number): void {
+    const value = this.values.get(node);
+    if (value === undefined) return;
+    if (value.temporary) this.tensorflow.eager.delete(value.cell.id);
+    this.values.delete(node);
+  }
+
+  private op(name: string, ...inputs: readonly number[]): Operand {
+    const { eager } = this.tensorflow;
+    const output = eager.run(name, eager.float, inputs);
+    return { cell: output, shape: output.shape };
+  }
+
+  /** The handle of an operand; numbers of the host become float32. */
+  private id(node: number): number {
+    const number = this.host[node];
+    return number === undefined ? this.values.get(node)!.cell.id : this.tensorflow.eager.scalar(number);
+  }
+
+  private operation(node: GraphNode, position: number): Operand {
+    switch (node.op) {
+      case 'select':
+        return this.select(node.condition, node.x, node.y);
+      case 'reduce':
+        return this.reduce(node);
+      case 'input':
+      case 'scalar':
+      case 'constant':
+        throw new Error(`${node.op} is no operation`);
+      default:
+        return 'y' in node ? this.binary(node, position) : this.unary(UNARY[node.op], this.id(node.x));
+    }
+  }
+
+  private unary(name: string, x: number): Operand {
+    const result = this.op(name, x);
+    return name !== 'Sign' || this.tensorflow.keepsNaN.Sign ? result : this.unlessNaN(x, result);
+  }
+
+  private binary(node: Extract<GraphNode, { op: BinaryOperation }>, position: number): Operand {
+    const { eager, keepsNaN } = this.tensorflow;
+    const name = BINARY[node.op];
+    const [x, y] = [this.id(node.x), this.id(node.y)];
+    const result = this.op(name, x, y);
+    if ((name === 'Maximum' || name === 'Minimum') && !keepsNaN[name]) {
+      return this.unlessNaN(x, this.unlessNaN(y, result));
+    }
+    const isNumber = !['Greater', 'GreaterEqual', 'Less', 'LessEqual', 'Equal'].includes(name);
+    if (isNumber || this.request.plan.conditions.has(position)) return result;
+    const cast = eager.run('Cast', [eager.type('SrcT', 'bool'), eager.type('DstT')], [result.cell.id]);
+    eager.delete(result.cell.id);
+    return { cell: cast, shape: cast.shape };
+  }
+
+  /** x where x is NaN, else `other`, which is deleted. */
+  private unlessNaN(x: number, other: Operand): Operand {
+    const { eager } = this.tensorflow;
+    const lost = eager.run('IsNan', eager.float, [x]);
+    const result = this.op('SelectV2', lost.id, x, other.cell.id);
+    eager.delete(lost.id);
+    eager.delete(other.cell.id);
+    return result;
+  }
+
+  private select(condition: number, x: number, y: number): Operand {
+    const { eager } = this.tensorflow;
+    if (this.request.plan.conditions.has(condition)) {
+      return this.op('SelectV2', this.id(condition), this.id(x), this.id(y));
+    }
+    const chosen = eager.run('NotEqual', eager.float, [this.id(condition), eager.scalar(0)]);
+    const result = this.op('SelectV2', chosen.id, this.id(x), this.id(y));
+    eager.delete(chosen.id);
+    return result;
+  }
+
+  private reduce({ reduction, extent: per, x }: GraphNode & { readonly op: 'reduce' }): Operand {
+    const { eager } = this.tensorflow;
+    const { extent } = this.request.plan.graph.nodes[x]!;
+    const whole = this.spread(this.values.get(x)!, slotShape(extent as Extent, this.layout));
+    const axes = per === 'row' ? [1] : per === 'column' ? [0] : whole.shape.map((_, axis) => axis);
+    const output = eager.run(
+      REDUCTION[reduction],
+      [...eager.float, eager.type('Tidx', 'int32'), eager.boolean('keep_dims', per !== 'tensor')],
+      [whole.cell.id, eager.int32(axes)],
+    );
+    if (whole.temporary && whole.cell !== this.values.get(x)!.cell) eager.delete(whole.cell.id);
+    return { cell: output, shape: output.shape };
+  }
+
+  /** A value in its full shape, where a number or a vector stands for more entries. */
+  private spread(value: Value, shape: Shape): Value {
+    const { eager } = this.tensorflow;
+    if (sameShape(value.shape, shape)) return value;
+    const cell = eager.run(
+      'BroadcastTo',
+      [...eager.float, eager.type('Tidx', 'int32')],
+      [value.cell.id, eager.int32(shape)],
+    );
+    return { cell, shape, temporary: true };
+  }
+
+  private accumulate({ result, base, addend, factor, sign }: Accumulation, dying: readonly number[]): void {
+    const { eager } = this.tensorflow;
+    const number = sign * this.host[factor]!;
+    const isLarge = sizeOf(this.layout) >= WORTH_A_VARIABLE;
+    const fits = [base, addend].every(node => sameShape(this.values.get(node)!.shape, this.layout));
+    if (isLarge && fits && this.isFree(base, result, dying)) {
+      this.update([[base, result]], ([variable]) => {
+        eager.call('ResourceApplyGradientDescent', eager.float, [variable!, eager.scalar(-number), this.id(addend)]);
+      });
+      return;
+    }
+    const product = this.op('Mul', this.id(addend), eager.scalar(Math.abs(number)));
+    this.put(result, this.op(number < 0 ? 'Sub' : 'AddV2', this.id(base), product.cell.id));
+    eager.delete(product.cell.id);
+  }
+
+  private adam(adam: AdamPattern, dying: readonly number[]): void {
+    const { eager } = this.tensorflow;
+    const { result, base, sign, factors, gradient, m, v } = adam;
+    if (base === null) this.put(result, this.op('ZerosLike', this.id(gradient)));
+    const correction = (adam.correction === null ? 1 : this.host[adam.correction]!) * Math.sqrt(weightRatio(v.decay));
+    const factor = factors.reduce(
+      (product, node) => product * this.host[node]!,
+      this.host[adam.numerator]! * weightRatio(m.decay),
+    );
+    const numbers = [0, 0, (-sign * factor) / correction, m.decay, v.decay, this.host[adam.epsilon]! / correction];
+    const cells: [number, number][] = [
+      [base ?? result, result],
+      [m.previous, m.next],
+      [v.previous, v.next],
+    ];
+    for (const [from, to] of cells) {
+      // TensorFlow copies what the caller keeps.
+      if (from !== to && !this.isFree(from, to, dying)) this.put(to, this.op('Identity', this.id(from)));
+    }
+    const scalars = numbers.map(number => eager.scalar(number));
+    this.update(cells, handles => {
+      eager.call('ResourceApplyAdam', eager.float, [...handles, ...scalars, this.id(gradient)]);
+    });
+  }
+
+  /**
+   * True when a node's buffer may be given to an update whose result is another node: nobody reads it afterwards, and it
+   * was made here or is an input that this very result is written over.
+   */
+  private isFree(from: number, to: number, dying: readonly number[]): boolean {
+    if (!dying.includes(from)) return false;
+    const { overwrite, inputs, plan } = this.request;
+    const { graph } = plan;
+    const value = this.values.get(from)!;
+    if (value.temporary) return true;
+    const node = graph.nodes[from]!;
+    if (node.op !== 'input' || typeof inputs[node.name] === 'number') return false;
+    return Object.entries(graph.outputs).some(
+      ([name, output]) => output.node === to && overwrite[name] === node.name && output.extent === node.extent,
+    );
+  }
+
+  /** Lets an operation update buffers: that of each first node becomes that of the second. */
+  private update(cells: readonly (readonly [number, number])[], apply: (variables: readonly number[]) => void): void {
+    const { ownership, variables } = this.tensorflow;
+    for (const [from, to] of cells) {
+      if (from === to || this.values.has(to)) continue;
+      const value = this.values.get(from)!;
+      if (!value.temporary) ownership.claim(value.cell);
+      this.values.set(to, value);
+      this.values.delete(from);
+    }
+    const updated = cells.map(([, to]) => this.values.get(to)!);
+    variables.update(
+      updated.map(({ cell }) => cell),
+      apply,
+    );
+    for (const { cell, temporary } of updated) if (!temporary) ownership.record(cell);
+  }
+
+  private results(): Record<string, number> {
+    const { overwrite, inputs, shape, plan } = this.request;
+    const { graph } = plan;
+    const fresh: Record<string, number> = {};
+    const replaced: [Cell, number][] = [];
+    const isTaken = new Set<number>();
+    for (const [name, { node, extent }] of Object.entries(graph.outputs)) {
+      const over = overwrite[name];
+      const target = over === undefined ? null : (inputs[over] as Operand).cell;
+      // Written in place already.
+      if (target !== null && this.values.get(node)?.cell === target && !this.isInput(node)) continue;
+      const stored = over === undefined ? slotShape(extent, shape) : (inputs[over] as Operand).shape;
+      const id = this.output(node, extent, isTaken, stored);
+      if (target === null) fresh[name] = id;
+      else replaced.push([target, id]);
+    }
+    // Last, since an output may be an input unchanged.
+    for (const [target, id] of replaced) {
+      this.tensorflow.eager.delete(target.id);
+      target.id = id;
+      this.tensorflow.ownership.record(target);
+    }
+    for (const node of isTaken) this.values.delete(node);
+    return fresh;
+  }
+
+  private isInput(node: number): boolean {
+    return this.request.plan.graph.nodes[node]!.op === 'input';
+  }
+
+  /** A handle for the caller, in the shape in which the output is stored. */
+  private output(node: number, extent: Extent, isTaken: Set<number>, stored: Shape): number {
+    const { eager } = this.tensorflow;
+    const number = this.host[node];
+    const value: Value =
+      number === undefined
+        ? this.values.get(node)!
+        : { cell: { id: eager.scalar(number) }, shape: [], temporary: false };
+    const whole = this.spread(value, slotShape(extent, this.layout));
+    const isOwn = whole.temporary && (whole !== value || !isTaken.has(node));
+    if (whole === value && isOwn) isTaken.add(node);
+    if (sameShape(whole.shape, stored)) return isOwn ? whole.cell.id : this.copy(whole);
+    const own = isOwn ? whole.cell.id : this.copy(whole);
+    const shaped = eager.reshape(own, stored);
+    eager.delete(own);
+    return shaped.id;
+  }
+
+  /** A buffer of its own for an output that is an input, or another output, as it is. */
+  private copy({ cell }: Operand): number {
+    return this.tensorflow.eager.run('DeepCopy', this.tensorflow.eager.float, [cell.id]).id;
+  }
+}

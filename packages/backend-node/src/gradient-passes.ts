@@ -1,0 +1,77 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import type { Eager } from './eager.js';
+
+/** Passes over gradients that end with one number on the host. */
+export class GradientPasses {
+  constructor(private readonly eager: Eager) {}
+
+  isFinite(gradient: Tensor): boolean {
+    const { id } = this.eager.stored(gradient);
+    // Half the sum of squares takes one pass. It may overflow, and only then is the question asked by itself.
+    return Number.isFinite(this.eager.read(this.halfSquares(id))) || this.allFinite(id);
+  }
+
+  sumSquares(gradients: readonly Tensor[], clipValue: number | undefined): number {
+    const ids = gradients.map(gradient => this.eager.stored(gradient).id);
+    const plain = this.total(ids.map(id => this.halfSquares(id)));
+    if (Number.isFinite(plain) && clipValue === undefined) return plain;
+    if (!Number.isFinite(plain) && !ids.every(id => this.allFinite(id))) return Number.NaN;
+    return clipValue === undefined ? this.scaledSquares(ids) : this.clippedSquares(ids, clipValue);
+  }
+
+  private halfSquares(id: number): number {
+    return this.eager.run('L2Loss', this.eager.float, [id]).id;
+  }
+
+  /** Twice the sum of numbers on the device, which are deleted; one read. */
+  private total(halves: readonly number[]): number {
+    const { eager } = this;
+    const sum = eager.run('AddN', [...eager.float, eager.integer('N', halves.length)], halves);
+    for (const id of halves) eager.delete(id);
+    return 2 * eager.read(sum.id);
+  }
+
+  private allFinite(id: number): boolean {
+    return Number.isFinite(this.largest(id));
+  }
+
+  /** The largest magnitude; not finite if an entry is not. */
+  private largest(id: number): number {
+    const { eager } = this;
+    // 0 · x is NaN for NaN and ±Inf: no build's maximum would need to pass NaN on.
+    const zeros = eager.run('Mul', eager.float, [id, eager.scalar(0)]);
+    const remainder = eager.read(this.halfSquares(zeros.id));
+    eager.delete(zeros.id);
+    if (remainder !== 0) return Number.NaN;
+    const magnitudes = eager.run('Abs', eager.float, [id]);
+    const axes = eager.int32(magnitudes.shape.map((_, axis) => axis));
+    const attributes = [...eager.float, eager.type('Tidx', 'int32'), eager.boolean('keep_dims', false)];
+    const largest = eager.run('Max', attributes, [magnitudes.id, axes]);
+    eager.delete(magnitudes.id);
+    return eager.read(largest.id);
+  }
+
+  /** For entries whose squares overflow float32: they are scaled before, and their sum after. */
+  private scaledSquares(ids: readonly number[]): number {
+    const { eager } = this;
+    return ids.reduce((sum, id) => {
+      const largest = this.largest(id);
+      if (largest === 0) return sum;
+      const scaled = eager.run('RealDiv', eager.float, [id, eager.scalar(largest)]);
+      const squares = this.total([this.halfSquares(scaled.id)]);
+      eager.delete(scaled.id);
+      return sum + largest * largest * squares;
+    }, 0);
+  }
+
+  private clippedSquares(ids: readonly number[], clipValue: number): number {
+    const { eager } = this;
+    const halves = ids.map(id => {
+      const clipped = eager.run('ClipByValue', eager.float, [id, eager.scalar(-clipValue), eager.scalar(clipValue)]);
+      const half = this.halfSquares(clipped.id);
+      eager.delete(clipped.id);
+      return half;
+    });
+    return this.total(halves);
+  }
+}

@@ -1,0 +1,74 @@
+import { findBackend } from '@tensorflow/tfjs-core';
+import { TensorFlowUnavailableError } from './errors.js';
+import { FOLDER_VARIABLE, type InstalledPackage, locateTensorFlow, PACKAGES } from './locate.js';
+import { nodeBackend } from './node-backend.js';
+
+/** The name under which tfjs-node and tfjs-node-gpu register their backend. */
+export const BACKEND_NAME = 'tensorflow';
+
+/** What was loaded. */
+export interface LoadedTensorFlow {
+  /** `@tensorflow/tfjs-node-gpu` or `@tensorflow/tfjs-node`. */
+  readonly package: string;
+  /** True when TensorFlow found a GPU that it computes on. */
+  readonly usesGpu: boolean;
+}
+
+let loaded: LoadedTensorFlow | null = null;
+
+/**
+ * Loads whichever of `@tensorflow/tfjs-node-gpu` and `@tensorflow/tfjs-node` is installed (the first is preferred), which
+ * registers the tfjs backend `tensorflow` and makes it the current one. Whoever imports one of them himself need not call
+ * it.
+ *
+ * @throws TensorFlowUnavailableError when neither is installed, or none starts; the message says why.
+ */
+export async function loadTensorFlow(): Promise<LoadedTensorFlow> {
+  if (loaded !== null) return loaded;
+  if (findBackend(BACKEND_NAME) !== null) return describe('the application');
+  requireSupportedNode();
+  const { found, looked } = locateTensorFlow();
+  const failures: string[] = [];
+  for (const candidate of found) {
+    const failure = await start(candidate);
+    if (failure === null) {
+      loaded = describe(candidate.name);
+      return loaded;
+    }
+    failures.push(`${candidate.name} in ${candidate.entry} does not start (${failure})`);
+  }
+  throw new TensorFlowUnavailableError({
+    parameter: `backend "${BACKEND_NAME}"`,
+    found: failures.length === 0 ? `none in ${looked.join(', ')}` : failures.join('; '),
+    expected: `${PACKAGES.join(' or ')} to be installed`,
+    advice: `Install one of them, or set ${FOLDER_VARIABLE} to a folder that has it in its node_modules.`,
+  });
+}
+
+async function start({ entry }: InstalledPackage): Promise<string | null> {
+  try {
+    await import(entry);
+    if (findBackend(BACKEND_NAME) === null) return 'it registers no backend with this copy of tfjs-core';
+    return null;
+  } catch (error) {
+    return String(error instanceof Error ? error.message : error)
+      .split('\n')[0]!
+      .trim();
+  }
+}
+
+function describe(name: string): LoadedTensorFlow {
+  return { package: name, usesGpu: nodeBackend(findBackend(BACKEND_NAME)).isUsingGpuDevice };
+}
+
+/** tfjs-node 4.22 calls util.isNullOrUndefined, which Node 23 took away. */
+function requireSupportedNode(): void {
+  const major = Number(process.versions.node.split('.')[0]);
+  if (major < 23) return;
+  throw new TensorFlowUnavailableError({
+    parameter: 'Node.js',
+    found: process.versions.node,
+    expected: 'a version below 23, the last that @tensorflow/tfjs-node 4.22 runs on',
+    advice: 'Use Node 20 or 22 for this backend.',
+  });
+}

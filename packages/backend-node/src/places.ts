@@ -1,0 +1,81 @@
+import { matrixView, type Shape, sizeOf } from '@frugaljs/core';
+import type { Tensor } from '@tensorflow/tfjs-core';
+import type { Cell, Eager } from './eager.js';
+import type { Operand } from './execution.js';
+
+/** Where in a parameter the entries of a tier stand: in some rows, in some columns, or anywhere. */
+export class Places {
+  constructor(
+    private readonly eager: Eager,
+    private readonly axis: 'row' | 'column' | 'element',
+    private readonly indices: Tensor,
+    /** Of the parameter. */
+    private readonly shape: Shape,
+  ) {}
+
+  /** The shape of the entries. */
+  get entriesShape(): Shape {
+    const [rows, columns] = matrixView(this.shape);
+    const { size } = this.indices;
+    return this.axis === 'row' ? [size, columns] : this.axis === 'column' ? [rows, size] : [size];
+  }
+
+  /** The entries of a tensor of the parameter's shape, in a given shape. */
+  read(id: number, shape: Shape): number {
+    const { eager } = this;
+    const whole = eager.reshape(id, this.axis === 'element' ? [sizeOf(this.shape)] : matrixView(this.shape));
+    const entries = eager.run(
+      'GatherV2',
+      [eager.type('Tparams'), eager.type('Tindices', 'int32'), eager.type('Taxis', 'int32')],
+      [whole.id, eager.stored(this.indices).id, eager.int32([this.axis === 'column' ? 1 : 0], [])],
+    );
+    eager.delete(whole.id);
+    const shaped = eager.reshape(entries.id, shape);
+    eager.delete(entries.id);
+    return shaped.id;
+  }
+
+  /** Puts entries over those of a tensor that was just computed, so that nobody else knows its buffer yet. */
+  write(target: Cell, entries: Operand): void {
+    if (this.axis === 'row') this.writeRows(target, entries);
+    else this.writeEntries(target, entries);
+  }
+
+  /** Rows are written where they are. */
+  private writeRows(target: Cell, entries: Operand): void {
+    const { eager } = this;
+    const whole = eager.reshape(target.id, matrixView(this.shape));
+    const rows = eager.reshape(entries.cell.id, this.entriesShape);
+    const written = eager.run('InplaceUpdate', eager.float, [whole.id, eager.stored(this.indices).id, rows.id]);
+    for (const { id } of [whole, rows, written]) eager.delete(id);
+  }
+
+  /** Single entries are put into a copy. */
+  private writeEntries(target: Cell, { cell, shape }: Operand): void {
+    const { eager } = this;
+    const count = sizeOf(shape);
+    const places = this.positions();
+    const whole = eager.reshape(target.id, [sizeOf(this.shape)]);
+    const entries = eager.reshape(cell.id, [count]);
+    const attributes = [eager.type('T'), eager.type('Tindices', 'int32')];
+    const written = eager.run('TensorScatterUpdate', attributes, [whole.id, places, entries.id]);
+    const shaped = eager.reshape(written.id, this.shape);
+    for (const id of [whole.id, places, entries.id, written.id, target.id]) eager.delete(id);
+    target.id = shaped.id;
+  }
+
+  /** Flat positions of the entries, row by row. */
+  private positions(): number {
+    const { eager, indices } = this;
+    const list = eager.stored(indices).id;
+    if (this.axis === 'element') return eager.reshape(list, [indices.size, 1], 'int32').id;
+    const [rows, columns] = matrixView(this.shape);
+    const bounds = [0, rows * columns, columns].map(bound => eager.int32([bound], []));
+    const range = eager.run('Range', [eager.type('Tidx', 'int32')], bounds);
+    const starts = eager.reshape(range.id, [rows, 1], 'int32');
+    const places = eager.run('AddV2', [eager.type('T', 'int32')], [starts.id, list]);
+    const shaped = eager.reshape(places.id, [rows * indices.size, 1], 'int32');
+    for (const { id } of [range, starts, places]) eager.delete(id);
+    return shaped.id;
+  }
+}

@@ -1,0 +1,63 @@
+import type { Cell, Eager } from './eager.js';
+import type { Attribute } from './node-backend.js';
+
+/** Handles of the same name would be the same variable. */
+let named = 0;
+
+/**
+ * Resource variables, which TensorFlow's training operations update. They belong to the process, and hold a buffer only
+ * while it is updated: a tensor is put in (which shares its buffer), updated and taken out again (which shares it, too).
+ *
+ * Nothing is copied when the handle of the tensor was the only holder of its buffer. Otherwise, be it a clone or the
+ * result of a reshape or slice that shares the buffer, TensorFlow finds more than one reference and copies before it
+ * writes. So nobody ever sees a value change under his hands.
+ */
+export class Variables {
+  private readonly handles: number[] = [];
+  private readonly type: readonly Attribute[];
+
+  constructor(private readonly eager: Eager) {
+    this.type = [eager.type('dtype')];
+  }
+
+  /**
+   * Updates the values of cells by a training operation; each gets a new handle in the place of its old one.
+   *
+   * @param apply Is given one variable for each cell.
+   */
+  update(cells: readonly Cell[], apply: (variables: readonly number[]) => void): void {
+    const { eager, type } = this;
+    while (this.handles.length < cells.length) this.handles.push(this.create());
+    const variables = this.handles.slice(0, cells.length);
+    cells.forEach((cell, i) => {
+      eager.call('AssignVariableOp', type, [variables[i]!, cell.id]);
+      eager.delete(cell.id);
+    });
+    try {
+      apply(variables);
+    } finally {
+      // An operation that fails leaves the old values.
+      const nothing = eager.scalar(0);
+      cells.forEach((cell, i) => {
+        cell.id = eager.run('ReadVariableOp', type, [variables[i]!]).id;
+        eager.call('AssignVariableOp', type, [variables[i]!, nothing]);
+      });
+    }
+  }
+
+  private create(): number {
+    const { binding } = this.eager.backend;
+    named += 1;
+    return this.eager.run(
+      'VarHandleOp',
+      [
+        ...this.type,
+        // Only a hint: a variable takes tensors of any shape.
+        { name: 'shape', type: binding.TF_ATTR_SHAPE, value: [] },
+        { name: 'container', type: binding.TF_ATTR_STRING, value: '' },
+        { name: 'shared_name', type: binding.TF_ATTR_STRING, value: `frugal/update/${named}` },
+      ],
+      [],
+    ).id;
+  }
+}

@@ -1,0 +1,57 @@
+import { normalizedSgd, sinkGd } from '@frugaljs/state-free';
+import { adafactor, adaLayer, factoredAdamW, oneSidedAdafactor, rmsprop } from '@frugaljs/state-full';
+import {
+  describeCombineLaws,
+  describeKernelLaws,
+  describeOptimizerLaws,
+  describeProjectorLaws,
+  describeRuleLaws,
+} from '@frugaljs/testing/vitest';
+import { describe } from 'vitest';
+import { algebraOf } from '../../composer/test/algebra.js';
+import { COMBINE_CLAIMS } from '../../composer/test/claims.js';
+import { PROJECTOR_CLAIMS } from '../../projectors/test/claims.js';
+import { STATE_FREE_CLAIMS } from '../../state-free/test/claims.js';
+import { STATE_FULL_CLAIMS } from '../../state-full/test/claims.js';
+import { missing } from './tensorflow.js';
+
+/** TensorFlow flushes numbers below 1.2e-38 to zero: 1e-30, the least mean square of Adafactor, over one of 1e12. */
+const FLUSHED = 'a row of zeros beside one of 1e6: TensorFlow has no numbers below 1.2e-38';
+const LEFT_OUT: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  adafactor: {
+    'any finite gradient': FLUSHED,
+    'untouched state does not drift': FLUSHED,
+    'permutation equivariance': FLUSHED,
+  },
+};
+
+const settings = { numRuns: 5, backends: ['tensorflow'] };
+
+if (missing !== null) {
+  describe.skip(`laws on tensorflow: ${missing}`);
+} else {
+  for (const [name, { factory, claims }] of Object.entries(PROJECTOR_CLAIMS)) {
+    describeProjectorLaws(factory, { ...claims, ...settings, name });
+  }
+  for (const { kind, factory, claims } of [...STATE_FULL_CLAIMS, ...STATE_FREE_CLAIMS]) {
+    describeRuleLaws(factory, { ...claims, ...settings, name: kind, leaveOut: LEFT_OUT[kind] });
+  }
+  for (const [name, { factory, claims }] of Object.entries(COMBINE_CLAIMS)) {
+    describeCombineLaws(factory, { ...claims, ...settings, name });
+  }
+  describeOptimizerLaws(algebraOf('auto'), { ...settings, name: 'compose with kernels of TensorFlow' });
+  describeKernelLaws(algebraOf('reference'), algebraOf('auto'), {
+    ...settings,
+    numRuns: 20,
+    name: 'kernels of backend-node',
+    rules: {
+      normalizedSgd: () => normalizedSgd({ per: 'row' }),
+      sinkGd,
+      adafactor: () => adafactor({ beta1: 0.9 }),
+      adaLayer: () => adaLayer({ per: 'column' }),
+      factoredAdamW,
+      rmsprop: () => rmsprop({ centered: true, momentum: 0.5, epsilon: 1e-3 }),
+      oneSidedAdafactor: () => oneSidedAdafactor({ per: 'column' }),
+    },
+  });
+}

@@ -1,0 +1,80 @@
+import { compose, residual, subspace } from '@frugaljs/composer';
+import { columns, randK, rows } from '@frugaljs/projectors';
+import { signSgd } from '@frugaljs/state-free';
+import { adamW, lion } from '@frugaljs/state-full';
+import { dispose, memory } from '@tensorflow/tfjs-core';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { makeGradients, makeVariables } from './runs.js';
+import { handles, missing, useTensorFlow } from './tensorflow.js';
+
+const MIB = 2 ** 20;
+
+describe.skipIf(missing !== null)('memory', () => {
+  beforeAll(useTensorFlow);
+
+  test('2,000 steps leave handles and the process as large as they were', () => {
+    const split = (projector: ReturnType<typeof rows>): ReturnType<typeof subspace> =>
+      subspace({ projector, rule: adamW(), combine: residual(signSgd()), refresh: { every: 100 } });
+    const shapes = [[64, 96], [128, 128], [64, 64], [32, 48], [256]];
+    const start = { handles: handles(), tensors: memory().numTensors };
+    const variables = makeVariables(shapes);
+    const named = (i: number): RegExp => new RegExp(`w${i}$`);
+    const optimizer = compose({
+      learningRate: 1e-3,
+      groups: [
+        { match: named(0), use: split(rows({ density: 0.25 })) },
+        { match: named(1), use: lion(), weightDecay: 0.1 },
+        { match: named(2), use: split(columns({ density: 0.25 })) },
+        { match: named(3), use: split(randK({ density: 0.25 })) },
+        { use: adamW() },
+      ],
+      clip: { globalNorm: 1 },
+    });
+    const gradients = makeGradients(variables, 0);
+    const seen: { readonly handles: number; readonly bytes: number }[] = [];
+    for (let step = 1; step <= 2000; step++) {
+      // Another number in every step: they would pile up.
+      optimizer.learningRate = 1e-3 / step;
+      optimizer.applyGradients(gradients);
+      if (step % 100 === 99) seen.push({ handles: handles(), bytes: process.memoryUsage.rss() });
+    }
+    // Step-dependent numbers and shapes are kept up to a limit, which the first few hundred steps reach.
+    const settled = seen.slice(7);
+    expect(new Set(settled.map(({ handles: count }) => count)).size).toBe(1);
+    expect(Math.max(...settled.map(({ bytes }) => bytes)) - settled[0]!.bytes).toBeLessThan(8 * MIB);
+    optimizer.dispose();
+    dispose([variables, gradients]);
+    expect(memory().numTensors).toBe(start.tensors);
+    // Numbers, shapes and three variables stay for the next step.
+    expect(handles() - start.handles).toBeLessThan(350);
+  });
+
+  test('dispose() gives the handles and the memory of the state back', () => {
+    const shapes = [
+      [512, 512],
+      [512, 1024],
+    ];
+    const round = (): void => {
+      const variables = makeVariables(shapes);
+      const gradients = makeGradients(variables, 0);
+      const optimizer = compose({ learningRate: 1e-3, groups: [{ use: adamW() }] });
+      const before = handles();
+      const states = 2 * variables.length;
+      optimizer.applyGradients(gradients);
+      // The values of new variables reach TensorFlow with the first step, as do numbers.
+      expect(handles()).toBeGreaterThanOrEqual(before + states);
+      const held = handles();
+      optimizer.dispose();
+      expect(handles()).toBe(held - states);
+      dispose([variables, gradients]);
+    };
+    round();
+    round();
+    const [tensors, bytes, live] = [memory().numTensors, process.memoryUsage.rss(), handles()];
+    for (let i = 0; i < 10; i++) round();
+    expect(memory().numTensors).toBe(tensors);
+    expect(handles()).toBe(live);
+    // Ten times 6 MiB of state were made, and 3 MiB of parameters.
+    expect(process.memoryUsage.rss() - bytes).toBeLessThan(20 * MIB);
+  });
+});
