@@ -5,8 +5,8 @@ import { pathToFileURL } from 'node:url';
 import { InvalidOptionError } from '@frugaljs/core';
 
 /**
- * Loads a module of the user's. TypeScript is loaded by Node itself where it can, else by the tsx that is installed where
- * the command runs.
+ * Loads a module of the user's. TypeScript is loaded by the tsx that is installed where the command runs, or by Node itself
+ * where it can.
  *
  * @throws InvalidOptionError if there is no such file, or if it does not load, with the reason.
  */
@@ -15,32 +15,30 @@ export async function loadModule(path: string): Promise<Readonly<Record<string, 
   if (!existsSync(file)) {
     throw new InvalidOptionError({ parameter: 'file', found: `nothing at ${path}`, expected: 'a module' });
   }
-  const url = pathToFileURL(file).href;
+  const isTypeScript = /\.[mc]?tsx?$/.test(file);
+  if (isTypeScript) await registerTypeScript();
   try {
-    return await import(url);
+    return await import(pathToFileURL(file).href);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ERR_UNKNOWN_FILE_EXTENSION') throw unloadable(path, error);
-  }
-  await registerTypeScript(path);
-  try {
-    return await import(url);
-  } catch (error) {
-    throw unloadable(path, error);
-  }
-}
-
-async function registerTypeScript(path: string): Promise<void> {
-  try {
-    const api = createRequire(join(process.cwd(), 'frugal.js')).resolve('tsx/esm/api');
-    const { register } = (await import(pathToFileURL(api).href)) as { register(): unknown };
-    register();
-  } catch {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_UNKNOWN_FILE_EXTENSION' || !isTypeScript) {
+      throw unloadable(path, error);
+    }
     throw new InvalidOptionError({
       parameter: 'file',
       found: `${path}, which this version of Node does not read`,
       expected: 'JavaScript, or TypeScript and the package tsx',
       advice: 'Install tsx (npm install --save-dev tsx), or compile the file first.',
     });
+  }
+}
+
+/** Does what `node --import tsx` does, if there is a tsx; Node may do without. */
+async function registerTypeScript(): Promise<void> {
+  try {
+    const loader = createRequire(join(process.cwd(), 'frugal.js')).resolve('tsx');
+    await import(pathToFileURL(loader).href);
+  } catch {
+    // Importing the file tells whether it was needed.
   }
 }
 
