@@ -46,7 +46,7 @@ describe.skipIf(executablePath === null)('laws on WebGPU in Chromium', () => {
     rmSync(folder, { recursive: true });
   });
 
-  it.each(Object.keys(SUITES))('%s', { timeout: 600_000 }, async (suite, context) => {
+  it.for(Object.keys(SUITES))('%s', { timeout: 600_000 }, async (suite, context) => {
     if (missing !== null) context.skip();
     const outcome = await page.evaluate(
       name => (globalThis as unknown as { laws: LawsPage }).laws.run(name, { numRuns: 1 }),
