@@ -18,10 +18,15 @@ export const layers = {
   core: { workspace: [], external: [tfjs], node: false },
   'state-full': { workspace: ['core'], external: [tfjs], node: false },
   'state-free': { workspace: ['core'], external: [tfjs], node: false },
-  linalg: { workspace: [], external: [tfjs], node: false },
+  'wasm-assembly': { workspace: [], external: [], node: false },
+  linalg: { workspace: ['wasm-assembly'], external: [tfjs], node: false },
   projectors: { workspace: ['core', 'linalg'], external: [tfjs], node: false },
   composer: { workspace: ['core', ...primitives], external: [tfjs], node: false },
-  'backend-wasm': { workspace: ['core'], external: [tfjs, '@tensorflow/tfjs-backend-wasm'], node: false },
+  'backend-wasm': {
+    workspace: ['core', 'wasm-assembly'],
+    external: [tfjs, '@tensorflow/tfjs-backend-wasm'],
+    node: false,
+  },
   'backend-webgpu': { workspace: ['core'], external: [tfjs, '@tensorflow/tfjs-backend-webgpu'], node: false },
   'backend-node': {
     workspace: ['core'],

@@ -16,7 +16,11 @@ export function checkManifests(workspace) {
     ...wrongManifest(pack, workspace, root.engines?.node),
     ...(isApplication(pack)
       ? [...wrongApplication(pack), ...wrongApplicationReadme(pack, workspace)]
-      : [...wrongPublication(pack), ...wrongReadme(pack, workspace), ...wrongLicense(pack, workspace, license)]),
+      : [
+          ...wrongPublication(pack, workspace),
+          ...wrongReadme(pack, workspace),
+          ...wrongLicense(pack, workspace, license),
+        ]),
   ]);
   /** @type {{ path: string }[]} */
   const references = JSON.parse(workspace.read('tsconfig.json')).references ?? [];
@@ -44,12 +48,20 @@ function wrongManifest({ path, short, manifest }, { scope }, node) {
   return failures;
 }
 
-/** @param {import('./workspace.mjs').Package} pack */
-function wrongPublication({ path, manifest }) {
+/**
+ * @param {import('./workspace.mjs').Package} pack
+ * @param {import('./workspace.mjs').Workspace} workspace
+ */
+function wrongPublication({ path, manifest, sources }, { read }) {
   const file = `${path}/package.json`;
   const failures = manifest.exports ? [] : [`${file}: exports is missing`];
   if ('private' in manifest) failures.push(`${file}: 'private' must be absent, the package is published`);
-  if (!manifest.peerDependencies?.['@tensorflow/tfjs-core'] && !manifest.dependencies?.['@tensorflow/tfjs-core']) {
+  const usesTensors = sources.some(source => read(source).includes('@tensorflow/'));
+  if (
+    usesTensors &&
+    !manifest.peerDependencies?.['@tensorflow/tfjs-core'] &&
+    !manifest.dependencies?.['@tensorflow/tfjs-core']
+  ) {
     failures.push(`${file}: peerDependencies lack @tensorflow/tfjs-core; two copies of it would not share tensors`);
   }
   if (manifest.dependencies?.['@tensorflow/tfjs-core']) {

@@ -25,6 +25,7 @@ export const createNodesV2 = [
   (manifests, _, { workspaceRoot }) =>
     manifests.map(file => {
       const { private: isApplication = false } = JSON.parse(readFileSync(join(workspaceRoot, file), 'utf8'));
+      /** @type {Record<string, typeof packageCheck>} */
       const targets = isApplication ? {} : { 'package-check': packageCheck };
       return [file, { projects: { [dirname(file)]: { targets } } }];
     }),

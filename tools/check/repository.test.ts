@@ -48,7 +48,13 @@ describe('manifests', () => {
     ['description is missing', fixturePackage('core', { description: undefined })],
     ["'private' must be absent", fixturePackage('core', { private: false })],
     ['engines.node is >=22', fixturePackage('core', { engines: { node: '>=22' } })],
-    ['peerDependencies lack @tensorflow/tfjs-core', fixturePackage('core', { peerDependencies: {} })],
+    [
+      'peerDependencies lack @tensorflow/tfjs-core',
+      {
+        ...fixturePackage('core', { peerDependencies: {} }),
+        'packages/core/src/index.ts': "import { add } from '@tensorflow/tfjs-core';",
+      },
+    ],
     ['must be a copy', { 'packages/core/LICENSE': 'other terms' }],
     ['must start with a title', { 'packages/core/README.md': readme.slice(2) }],
     ['lacks an install line', { 'packages/core/README.md': readme.replace('install', 'get') }],

@@ -1,4 +1,4 @@
-import type { ModuleBuilder } from './assembly/module.js';
+import type { ModuleBuilder } from '@frugaljs/wasm-assembly';
 import { UnsupportedBackendError } from './errors.js';
 
 /** Byte offsets, counts and scalars go in as numbers; nothing comes back. */

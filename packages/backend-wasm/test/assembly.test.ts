@@ -1,8 +1,5 @@
-import fc from 'fast-check';
+import { f32, i32, integers, ModuleBuilder, repeatWhile, sequence, when } from '@frugaljs/wasm-assembly';
 import { describe, expect, it } from 'vitest';
-import { encode, sequence, signed, unsigned } from '../src/assembly/code.js';
-import { f32, i32, repeatWhile, when } from '../src/assembly/instructions.js';
-import { integers, ModuleBuilder } from '../src/assembly/module.js';
 import { UnsupportedBackendError } from '../src/errors.js';
 import { Program } from '../src/program.js';
 import { copyProgram } from '../src/programs/copy.js';
@@ -10,22 +7,6 @@ import { exponentialProgram } from '../src/programs/exponential.js';
 import { multiplyProgram } from '../src/programs/multiply.js';
 import { segmentProgram } from '../src/programs/segment.js';
 import { sumProgram } from '../src/programs/sum.js';
-
-describe('LEB128', () => {
-  it('decodes to the number again', () =>
-    fc.assert(
-      fc.property(fc.integer(), value => {
-        const bytes = signed(value);
-        const bits = bytes.reduce((sum, byte, i) => sum | (BigInt(byte & 0x7f) << BigInt(7 * i)), 0n);
-        expect(BigInt.asIntN(Math.min(7 * bytes.length, 64), bits)).toBe(BigInt(value));
-        expect(bytes.every((byte, i) => byte >= 0x80 === i < bytes.length - 1)).toBe(true);
-        const plain = unsigned(value).reduce((sum, byte, i) => sum | (BigInt(byte & 0x7f) << BigInt(7 * i)), 0n);
-        expect(plain).toBe(BigInt(value >>> 0));
-      }),
-    ));
-
-  it('encodes a number as a constant', () => expect(encode(-1)).toEqual([0x41, 0x7f]));
-});
 
 /** Sums 1 … n to memory, and stores 2.5 behind it unless n is 0. */
 function counting(): ModuleBuilder {

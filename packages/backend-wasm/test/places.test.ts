@@ -1,8 +1,6 @@
+import { integers, ModuleBuilder, sequence, v128 } from '@frugaljs/wasm-assembly';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { sequence } from '../src/assembly/code.js';
-import { v128 } from '../src/assembly/instructions.js';
-import { integers, ModuleBuilder } from '../src/assembly/module.js';
 import { LANE_BINARY, laneConstant, loadFirstLane, storeLane } from '../src/fused/lanes.js';
 import { visitPlaces } from '../src/fused/places.js';
 

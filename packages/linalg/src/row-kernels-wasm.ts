@@ -1,100 +1,108 @@
-import type { Expression, LaneFunction, Statement } from './lane-assembler.js';
-import { add, assembleLaneModule, mul, row, scalar, sub, temporary } from './lane-assembler.js';
+import { type Code, ModuleBuilder, type Operand } from '@frugaljs/wasm-assembly';
 import type { RowKernels } from './row-kernels.js';
+import { defineRowLoop, type Elements, type RowLoop } from './row-loop.js';
 
 const FOUR_ROWS = ['r1', 'r2', 'r3'];
 const ROWS = ['row', ...FOUR_ROWS];
 const COEFFICIENTS = ['g0', 'g1', 'g2', 'g3'];
 
-const sum = (index: number, value: Expression): Statement => ({ to: 'sum', index, value });
-const storeRow = (name: string, value: Expression): Statement => ({ to: 'row', name, value });
-const keep = (name: string, value: Expression): Statement => ({ to: 'temporary', name, value });
-
 /** The rotation number `i` of a chain, between the rows `high` (already in the temporary `high`) and `low`. */
-function rotation(i: number, high: string, low: string): Statement[] {
-  const c = scalar(`c${i}`);
-  const s = scalar(`s${i}`);
-  const up = temporary('high');
-  const down = temporary('low');
-  return [
-    keep('low', row(low)),
-    storeRow(high, add(mul(s, down), mul(c, up))),
-    keep('high', sub(mul(c, down), mul(s, up))),
-  ];
+function rotation({ load, store, add, sub, mul, scalar, temporary }: Elements, i: number, high: Row, low: Row): Code[] {
+  const [c, s] = [scalar(`c${i}`), scalar(`s${i}`)];
+  const [up, down] = [temporary('high'), temporary('low')];
+  return [down.set(load(low)), store(high, add(mul(s, down), mul(c, up))), up.set(sub(mul(c, down), mul(s, up)))];
 }
 
-const FUNCTIONS: readonly LaneFunction[] = [
+type Row = Parameters<Elements['load']>[0];
+
+const LOOPS: readonly RowLoop[] = [
   {
     name: 'dot4',
     rows: ['row', 'u'],
     strided: FOUR_ROWS,
     scalars: [],
     sums: 4,
-    body: ROWS.map((name, i) => sum(i, mul(row(name), row('u')))),
+    body: ({ load, mul, sum }, rows) => ROWS.map((name, i) => sum(i, mul(load(rows[name]!), load(rows['u']!)))),
   },
   {
     name: 'subtract4',
     rows: ['row', 'u'],
     strided: FOUR_ROWS,
     scalars: COEFFICIENTS,
-    sums: 0,
-    body: ROWS.map((name, i) => storeRow(name, sub(row(name), mul(scalar(COEFFICIENTS[i]!), row('u'))))),
+    body: ({ load, store, sub, mul, scalar }, rows) =>
+      ROWS.map((name, i) => {
+        const row = rows[name]!;
+        return store(row, sub(load(row), mul(scalar(COEFFICIENTS[i]!), load(rows['u']!))));
+      }),
   },
   {
     name: 'gather4',
     rows: ['out', 'row'],
     strided: FOUR_ROWS,
     scalars: COEFFICIENTS,
-    sums: 0,
-    body: [
-      storeRow('out', sub(row('out'), ROWS.map((name, i) => mul(scalar(COEFFICIENTS[i]!), row(name))).reduce(add))),
-    ],
+    body: ({ load, store, add, sub, mul, scalar }, rows) => {
+      const terms = ROWS.map((name, i): Operand => mul(scalar(COEFFICIENTS[i]!), load(rows[name]!)));
+      return [store(rows['out']!, sub(load(rows['out']!), terms.reduce(add)))];
+    },
   },
   {
     name: 'symmetric2',
     rows: ['row', 'u', 'p'],
     strided: ['r1'],
     scalars: ['a0', 'a1'],
+    temporaries: ['x', 'y', 'w'],
     sums: 2,
-    body: [
-      keep('x', row('row')),
-      keep('y', row('r1')),
-      keep('w', row('u')),
-      sum(0, mul(temporary('x'), temporary('w'))),
-      sum(1, mul(temporary('y'), temporary('w'))),
-      storeRow('p', add(row('p'), add(mul(scalar('a0'), temporary('x')), mul(scalar('a1'), temporary('y'))))),
-    ],
+    body: ({ load, store, add, mul, scalar, temporary, sum }, rows) => {
+      const [x, y, w] = [temporary('x'), temporary('y'), temporary('w')];
+      const product = add(mul(scalar('a0'), x), mul(scalar('a1'), y));
+      return [
+        x.set(load(rows['row']!)),
+        y.set(load(rows['r1']!)),
+        w.set(load(rows['u']!)),
+        sum(0, mul(x, w)),
+        sum(1, mul(y, w)),
+        store(rows['p']!, add(load(rows['p']!), product)),
+      ];
+    },
   },
   {
     name: 'rankTwo2',
     rows: ['row', 'u', 'q'],
     strided: ['r1'],
     scalars: ['a0', 'b0', 'a1', 'b1'],
-    sums: 0,
-    body: [
-      keep('x', row('u')),
-      keep('y', row('q')),
-      ...['row', 'r1'].map((name, i) =>
-        storeRow(name, sub(row(name), add(mul(scalar(`a${i}`), temporary('y')), mul(scalar(`b${i}`), temporary('x'))))),
-      ),
-    ],
+    temporaries: ['x', 'y'],
+    body: ({ load, store, add, sub, mul, scalar, temporary }, rows) => {
+      const [x, y] = [temporary('x'), temporary('y')];
+      const update = ['row', 'r1'].map((name, i) => {
+        const row = rows[name]!;
+        return store(row, sub(load(row), add(mul(scalar(`a${i}`), y), mul(scalar(`b${i}`), x))));
+      });
+      return [x.set(load(rows['u']!)), y.set(load(rows['q']!)), ...update];
+    },
   },
   {
     name: 'rotate4',
     rows: ['row'],
     strided: [...FOUR_ROWS, 'r4'],
     scalars: ['c0', 's0', 'c1', 's1', 'c2', 's2', 'c3', 's3'],
-    sums: 0,
-    body: [
-      keep('high', row('r4')),
-      ...rotation(0, 'r4', 'r3'),
-      ...rotation(1, 'r3', 'r2'),
-      ...rotation(2, 'r2', 'r1'),
-      ...rotation(3, 'r1', 'row'),
-      storeRow('row', temporary('high')),
-    ],
+    temporaries: ['high', 'low'],
+    body: (elements, rows) => {
+      const chain = ['r4', 'r3', 'r2', 'r1', 'row'].map(name => rows[name]!);
+      const high = elements.temporary('high');
+      return [
+        high.set(elements.load(chain[0]!)),
+        ...chain.slice(1).flatMap((low, i) => rotation(elements, i, chain[i]!, low)),
+        elements.store(chain[4]!, high),
+      ];
+    },
   },
 ];
+
+function kernelModule(): ModuleBuilder {
+  const module = new ModuleBuilder();
+  for (const loop of LOOPS) defineRowLoop(module, loop);
+  return module;
+}
 
 const PAGE = 65536;
 
@@ -102,8 +110,8 @@ const PAGE = 65536;
 export function createWasmKernels(): RowKernels | null {
   try {
     const memory = new WebAssembly.Memory({ initial: 1 });
-    const module = new WebAssembly.Module(assembleLaneModule(FUNCTIONS));
-    const kernels = new WebAssembly.Instance(module, { host: { memory } }).exports as unknown as Omit<
+    const module = new WebAssembly.Module(kernelModule().encode({ shared: false }));
+    const kernels = new WebAssembly.Instance(module, { heap: { memory } }).exports as unknown as Omit<
       RowKernels,
       'reserve'
     >;

@@ -1,7 +1,18 @@
 import type { Graph } from '@frugaljs/core';
-import { Code, encode, type Operand, sequence } from '../assembly/code.js';
-import { f32x4, i32, repeatWhile, v128 } from '../assembly/instructions.js';
-import { type FunctionScope, integers, type Local, ModuleBuilder } from '../assembly/module.js';
+import {
+  Code,
+  encode,
+  type FunctionScope,
+  f32x4,
+  i32,
+  integers,
+  type Local,
+  ModuleBuilder,
+  type Operand,
+  repeatWhile,
+  sequence,
+  v128,
+} from '@frugaljs/wasm-assembly';
 import { GraphEmitter } from './graph-emitter.js';
 import {
   inputParameter,

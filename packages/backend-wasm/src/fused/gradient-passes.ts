@@ -1,6 +1,4 @@
-import { type Code, sequence } from '../assembly/code.js';
-import { f32x4, v128 } from '../assembly/instructions.js';
-import { integers, type Local, ModuleBuilder } from '../assembly/module.js';
+import { type Code, f32x4, integers, type Local, ModuleBuilder, sequence, v128 } from '@frugaljs/wasm-assembly';
 import { Program } from '../program.js';
 import { f64x2, i32x4MaxU, LANE_BINARY, laneAnd, laneIntegers, loadFirstLane, promoteLow } from './lanes.js';
 import { visitPlaces } from './places.js';

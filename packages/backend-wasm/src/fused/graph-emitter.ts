@@ -1,7 +1,5 @@
 import type { Graph, GraphNode } from '@frugaljs/core';
-import { type Code, sequence } from '../assembly/code.js';
-import { f32x4 } from '../assembly/instructions.js';
-import type { FunctionScope, Local } from '../assembly/module.js';
+import { type Code, type FunctionScope, f32x4, type Local, sequence } from '@frugaljs/wasm-assembly';
 import { LANE_BINARY, LANE_COMPARE, LANE_UNARY, laneAnd, laneConstant, laneOr, laneSelect } from './lanes.js';
 
 const ZERO = laneConstant(0);

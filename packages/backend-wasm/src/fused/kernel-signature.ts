@@ -1,5 +1,5 @@
 import { type Graph, type GraphNode, operandsOf } from '@frugaljs/core';
-import type { ValueType } from '../assembly/module.js';
+import type { ValueType } from '@frugaljs/wasm-assembly';
 
 /** What a kernel's arguments mean, in the order of the call: addresses of tensors, then numbers. */
 export interface KernelSignature {

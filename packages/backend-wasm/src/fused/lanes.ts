@@ -1,4 +1,4 @@
-import { Code, encode, type Operand, unsigned } from '../assembly/code.js';
+import { Code, encode, type Operand, unsigned } from '@frugaljs/wasm-assembly';
 
 const simd = (opcode: number): number[] => [0xfd, ...unsigned(opcode)];
 const unary =

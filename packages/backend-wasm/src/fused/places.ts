@@ -1,6 +1,13 @@
-import { type Code, type Operand, sequence } from '../assembly/code.js';
-import { i32, repeatWhile, select } from '../assembly/instructions.js';
-import type { FunctionScope, Local } from '../assembly/module.js';
+import {
+  type Code,
+  type FunctionScope,
+  i32,
+  type Local,
+  type Operand,
+  repeatWhile,
+  select,
+  sequence,
+} from '@frugaljs/wasm-assembly';
 
 /** Vectors in a page of memory. */
 const PAGE = 256;

@@ -1,7 +1,15 @@
 import type { Reduction } from '@frugaljs/core';
-import { Code, encode, type Operand, sequence, unsigned } from '../assembly/code.js';
-import { f32x4, v128 } from '../assembly/instructions.js';
-import type { FunctionScope, Local } from '../assembly/module.js';
+import {
+  Code,
+  encode,
+  type FunctionScope,
+  f32x4,
+  type Local,
+  type Operand,
+  sequence,
+  unsigned,
+  v128,
+} from '@frugaljs/wasm-assembly';
 import { FIRST_LANE, f64x2, LANE_BINARY, laneAnd, laneConstant, laneSelect, promoteLow } from './lanes.js';
 
 /** What an empty reduction gives. */

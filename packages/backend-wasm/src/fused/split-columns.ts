@@ -1,6 +1,4 @@
-import { type Code, sequence } from '../assembly/code.js';
-import { i32, repeatWhile } from '../assembly/instructions.js';
-import type { Local } from '../assembly/module.js';
+import { type Code, i32, type Local, repeatWhile, sequence } from '@frugaljs/wasm-assembly';
 import type { SplitParts } from './split-parts.js';
 import { defineListed } from './tier-listed.js';
 import { defineRun } from './tier-run.js';

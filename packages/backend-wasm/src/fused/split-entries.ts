@@ -1,6 +1,4 @@
-import { type Code, sequence } from '../assembly/code.js';
-import { i32, repeatWhile, select, when } from '../assembly/instructions.js';
-import type { Local } from '../assembly/module.js';
+import { type Code, i32, type Local, repeatWhile, select, sequence, when } from '@frugaljs/wasm-assembly';
 import { entryAt, listedEntry, type SplitParts } from './split-parts.js';
 import { defineListed } from './tier-listed.js';
 import { defineRun } from './tier-run.js';

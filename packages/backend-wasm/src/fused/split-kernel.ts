@@ -1,5 +1,4 @@
-import type { Code } from '../assembly/code.js';
-import { integers, type Local, ModuleBuilder, type ValueType } from '../assembly/module.js';
+import { type Code, integers, type Local, ModuleBuilder, type ValueType } from '@frugaljs/wasm-assembly';
 import { driveColumns } from './split-columns.js';
 import { CHUNK, driveEntries } from './split-entries.js';
 import type { SplitParts, TierPart } from './split-parts.js';

@@ -1,6 +1,12 @@
-import type { Code, Operand } from '../assembly/code.js';
-import { i32, select } from '../assembly/instructions.js';
-import type { FunctionScope, Local, ModuleBuilder } from '../assembly/module.js';
+import {
+  type Code,
+  type FunctionScope,
+  i32,
+  type Local,
+  type ModuleBuilder,
+  type Operand,
+  select,
+} from '@frugaljs/wasm-assembly';
 import type { TierSpec } from './tier.js';
 
 /** A tier in the kernel under construction. */

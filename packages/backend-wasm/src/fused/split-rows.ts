@@ -1,6 +1,14 @@
-import { type Code, type Operand, sequence } from '../assembly/code.js';
-import { i32, repeatWhile, select, when } from '../assembly/instructions.js';
-import type { FunctionScope, Local } from '../assembly/module.js';
+import {
+  type Code,
+  type FunctionScope,
+  i32,
+  type Local,
+  type Operand,
+  repeatWhile,
+  select,
+  sequence,
+  when,
+} from '@frugaljs/wasm-assembly';
 import { type ListedPart, listedEntry, type SplitParts, type TierPart } from './split-parts.js';
 import { defineRun, type Runs } from './tier-run.js';
 

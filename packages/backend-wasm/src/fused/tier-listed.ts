@@ -1,6 +1,14 @@
-import { type Code, sequence } from '../assembly/code.js';
-import { i32, repeatWhile, v128 } from '../assembly/instructions.js';
-import { type Call, integers, type Local, type ModuleBuilder } from '../assembly/module.js';
+import {
+  type Call,
+  type Code,
+  i32,
+  integers,
+  type Local,
+  type ModuleBuilder,
+  repeatWhile,
+  sequence,
+  v128,
+} from '@frugaljs/wasm-assembly';
 import { loadFirstLane, loadLane, storeLane } from './lanes.js';
 import { addressParameter, TierEmitter, type TierSpec, tierParameters } from './tier.js';
 

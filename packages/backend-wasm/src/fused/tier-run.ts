@@ -1,6 +1,16 @@
-import { type Code, sequence } from '../assembly/code.js';
-import { i32, repeatWhile, select, v128, when } from '../assembly/instructions.js';
-import { type Call, integers, type Local, type ModuleBuilder } from '../assembly/module.js';
+import {
+  type Call,
+  type Code,
+  i32,
+  integers,
+  type Local,
+  type ModuleBuilder,
+  repeatWhile,
+  select,
+  sequence,
+  v128,
+  when,
+} from '@frugaljs/wasm-assembly';
 import { loadFirstLane, storeLane } from './lanes.js';
 import { addressParameter, TierEmitter, type TierSpec, tierParameters, tierTensors } from './tier.js';
 

@@ -1,7 +1,13 @@
 import type { Graph } from '@frugaljs/core';
-import { type Code, sequence } from '../assembly/code.js';
-import { f32x4 } from '../assembly/instructions.js';
-import { type FunctionScope, integers, type Local, type ValueType } from '../assembly/module.js';
+import {
+  type Code,
+  type FunctionScope,
+  f32x4,
+  integers,
+  type Local,
+  sequence,
+  type ValueType,
+} from '@frugaljs/wasm-assembly';
 import { GraphEmitter } from './graph-emitter.js';
 import { type KernelSignature, numberParameter } from './kernel-signature.js';
 import { neededFor } from './stages.js';

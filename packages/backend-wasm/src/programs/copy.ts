@@ -1,6 +1,4 @@
-import { sequence } from '../assembly/code.js';
-import { i32, repeatWhile, v128 } from '../assembly/instructions.js';
-import { integers, ModuleBuilder } from '../assembly/module.js';
+import { i32, integers, ModuleBuilder, repeatWhile, sequence, v128 } from '@frugaljs/wasm-assembly';
 import { Program } from '../program.js';
 import { defineCopyRow } from './row.js';
 import { transpose4x4 } from './transpose4x4.js';

@@ -1,6 +1,18 @@
-import { type Code, type Operand, sequence } from '../assembly/code.js';
-import { f32, f32x4, i32, i32x4, repeatWhile, v128 } from '../assembly/instructions.js';
-import { type FunctionScope, integers, type Local, ModuleBuilder } from '../assembly/module.js';
+import {
+  type Code,
+  type FunctionScope,
+  f32,
+  f32x4,
+  i32,
+  i32x4,
+  integers,
+  type Local,
+  ModuleBuilder,
+  type Operand,
+  repeatWhile,
+  sequence,
+  v128,
+} from '@frugaljs/wasm-assembly';
 import { Program } from '../program.js';
 
 /**

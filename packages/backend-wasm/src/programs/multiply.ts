@@ -1,6 +1,17 @@
-import { type Code, sequence } from '../assembly/code.js';
-import { f32x4, i32, repeatWhile, select, v128, when } from '../assembly/instructions.js';
-import { type Call, integers, type Local, ModuleBuilder } from '../assembly/module.js';
+import {
+  type Call,
+  type Code,
+  f32x4,
+  i32,
+  integers,
+  type Local,
+  ModuleBuilder,
+  repeatWhile,
+  select,
+  sequence,
+  v128,
+  when,
+} from '@frugaljs/wasm-assembly';
 import { Program } from '../program.js';
 import { definePack, PANEL_COLUMNS, PANEL_ROW_BYTES } from './pack.js';
 import { defineCopyRow } from './row.js';

@@ -1,6 +1,15 @@
-import { type Code, sequence } from '../assembly/code.js';
-import { i32, memory, repeatWhile, v128, when } from '../assembly/instructions.js';
-import { type Call, integers, type ModuleBuilder } from '../assembly/module.js';
+import {
+  type Call,
+  type Code,
+  i32,
+  integers,
+  type ModuleBuilder,
+  memory,
+  repeatWhile,
+  sequence,
+  v128,
+  when,
+} from '@frugaljs/wasm-assembly';
 import { transpose4x4 } from './transpose4x4.js';
 
 /** Width of a packed panel of the right operand, and of a tile of the product. */

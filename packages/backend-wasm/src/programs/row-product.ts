@@ -1,6 +1,16 @@
-import { type Code, sequence } from '../assembly/code.js';
-import { f32, f32x4, i32, repeatWhile, v128 } from '../assembly/instructions.js';
-import { type Call, integers, type Local, type ModuleBuilder } from '../assembly/module.js';
+import {
+  type Call,
+  type Code,
+  f32,
+  f32x4,
+  i32,
+  integers,
+  type Local,
+  type ModuleBuilder,
+  repeatWhile,
+  sequence,
+  v128,
+} from '@frugaljs/wasm-assembly';
 
 /** Rows of `b` that are added up per visit of `c`, so that `c` is loaded and stored less often than `b` is read. */
 const STEP = 4;

@@ -1,6 +1,18 @@
-import { type Code, sequence } from '../assembly/code.js';
-import { f32, f32x4, i32, i32x4, memory, repeatWhile, v128, when } from '../assembly/instructions.js';
-import { type Call, integers, type ModuleBuilder } from '../assembly/module.js';
+import {
+  type Call,
+  type Code,
+  f32,
+  f32x4,
+  i32,
+  i32x4,
+  integers,
+  type ModuleBuilder,
+  memory,
+  repeatWhile,
+  sequence,
+  v128,
+  when,
+} from '@frugaljs/wasm-assembly';
 
 /** From this many bytes on, the engine's bulk copy beats a loop over vectors. */
 const BULK_COPY_BYTES = 1024;

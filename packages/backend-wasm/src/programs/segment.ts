@@ -1,6 +1,4 @@
-import { sequence } from '../assembly/code.js';
-import { i32, memory, repeatWhile, when } from '../assembly/instructions.js';
-import { integers, ModuleBuilder } from '../assembly/module.js';
+import { i32, integers, ModuleBuilder, memory, repeatWhile, sequence, when } from '@frugaljs/wasm-assembly';
 import { Program } from '../program.js';
 import { defineAddRow } from './row.js';
 

@@ -1,6 +1,16 @@
-import { type Code, sequence } from '../assembly/code.js';
-import { f32, f32x4, i32, memory, repeatWhile, v128, when } from '../assembly/instructions.js';
-import { integers, ModuleBuilder } from '../assembly/module.js';
+import {
+  type Code,
+  f32,
+  f32x4,
+  i32,
+  integers,
+  ModuleBuilder,
+  memory,
+  repeatWhile,
+  sequence,
+  v128,
+  when,
+} from '@frugaljs/wasm-assembly';
 import { Program } from '../program.js';
 import { defineAddRow } from './row.js';
 

@@ -1,6 +1,4 @@
-import { type Code, sequence } from '../assembly/code.js';
-import { v128 } from '../assembly/instructions.js';
-import type { Local } from '../assembly/module.js';
+import { type Code, type Local, sequence, v128 } from '@frugaljs/wasm-assembly';
 
 /** Turns the four rows of a 4×4 block, one vector each, into its columns, in place; `spare` are two vectors to use. */
 export function transpose4x4(rows: readonly Local[], spare: readonly Local[]): Code {

@@ -1,5 +1,5 @@
 /**
- * The WebAssembly instructions that the programs of this package use, as functions from operands to code.
+ * WebAssembly instructions as functions from operands to code.
  * Names and numbers follow the WebAssembly core specification 2.0, section 5.4. Memory instructions carry no alignment
  * promise, so any byte offset is legal.
  */
@@ -82,6 +82,22 @@ export const f32: F32 = {
   store: store(0x38),
 };
 
+interface F64 {
+  readonly add: Binary;
+  readonly sub: Binary;
+  readonly mul: Binary;
+  readonly load: Load;
+  readonly store: Store;
+}
+
+export const f64: F64 = {
+  add: binary(0xa0),
+  sub: binary(0xa1),
+  mul: binary(0xa2),
+  load: load(0x2b),
+  store: store(0x39),
+};
+
 interface V128 {
   readonly zero: Code;
   readonly load: Load;
@@ -127,6 +143,22 @@ export const f32x4: F32x4 = {
   mul: binary(...simd(0xe6)),
   pmin: binary(...simd(0xea)),
   pmax: binary(...simd(0xeb)),
+};
+
+interface F64x2 {
+  readonly splat: Unary;
+  lane(x: Operand, lane: 0 | 1): Code;
+  readonly add: Binary;
+  readonly sub: Binary;
+  readonly mul: Binary;
+}
+
+export const f64x2: F64x2 = {
+  splat: unary(...simd(0x14)),
+  lane: (x, lane) => new Code([...encode(x), ...simd(0x21), lane]),
+  add: binary(...simd(0xf0)),
+  sub: binary(...simd(0xf1)),
+  mul: binary(...simd(0xf2)),
 };
 
 interface I32x4 {

@@ -1,9 +1,9 @@
 import { Code, encode, type Operand, unsigned } from './code.js';
 
 /** Types of WebAssembly values. */
-export type ValueType = 'i32' | 'f32' | 'v128';
+export type ValueType = 'i32' | 'f32' | 'f64' | 'v128';
 
-const typeBytes: Record<ValueType, number> = { i32: 0x7f, f32: 0x7d, v128: 0x7b };
+const typeBytes: Record<ValueType, number> = { i32: 0x7f, f32: 0x7d, f64: 0x7c, v128: 0x7b };
 
 /** A parameter or local variable; used as an operand it reads the variable. */
 export class Local extends Code {
