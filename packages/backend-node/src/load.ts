@@ -46,6 +46,8 @@ export async function loadTensorFlow(): Promise<LoadedTensorFlow> {
 }
 
 async function start({ entry }: InstalledPackage): Promise<string | null> {
+  // Otherwise every process begins with lines about processor features; an own choice stands.
+  process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
   try {
     await import(entry);
     if (findBackend(BACKEND_NAME) === null) return 'it registers no backend with this copy of tfjs-core';

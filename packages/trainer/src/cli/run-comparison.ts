@@ -1,6 +1,7 @@
 import { type LlamaConfig, parameterCount } from '@frugaljs/llama';
 import { selectBackend } from '../backend.js';
 import { affordableSteps } from '../comparison/affordable-steps.js';
+import { againstWasm } from '../comparison/against-wasm.js';
 import { compare } from '../comparison/compare.js';
 import { COMPARISON_DEFAULTS } from '../comparison/defaults.js';
 import { type MethodSpec, parseMethods } from '../comparison/method.js';
@@ -64,12 +65,23 @@ export async function runComparison(
     const { config: name, length } = request;
     const config = name === undefined ? comparisonModel(vocabSize) : await openConfig(name, vocabSize, length);
     const plan: Plan = { specs, config, opened, signal, progress };
+    await sayHowFast(plan, request.backend);
     const steps = await affordable(plan, request, began);
     return steps === null ? null : await runAll(plan, request, steps);
   } finally {
     progress.clear();
     release();
   }
+}
+
+/** On another backend than wasm: how a whole training step compares with one on wasm. */
+async function sayHowFast({ config, opened, signal, progress }: Plan, backend: string): Promise<void> {
+  const times = await againstWasm(config, opened.dataset, backend, signal);
+  if (times === null) return;
+  const [here, wasm] = [times.here, times.wasm].map(milliseconds => `${milliseconds.toFixed(0)} ms`);
+  progress.print(
+    `Speed  a training step takes ${here} on ${backend} and ${wasm} on wasm, ${(times.wasm / times.here).toFixed(1)} × as long\n`,
+  );
 }
 
 /**
