@@ -51,7 +51,7 @@ export class GraphBody {
       case 'reduce':
         return this.sources.reduced(node, id);
       case 'select':
-        return `select(${of(node.y)}, ${of(node.x)}, ${of(node.condition)} != 0.0)`;
+        return `select(${of(node.y)}, ${of(node.x)}, isTrue(${of(node.condition)}))`;
       default:
         return 'y' in node ? WGSL_BINARY[node.op](of(node.x), of(node.y)) : WGSL_UNARY[node.op](of(node.x));
     }

@@ -7,8 +7,8 @@ export const WGSL_UNARY: Readonly<Record<UnaryOperation, (x: string) => string>>
   sqrt: x => `sqrt(${x})`,
   square: x => `${x} * ${x}`,
   sign: x => `signOf(${x})`,
-  exp: x => `exp(${x})`,
-  log: x => `log(${x})`,
+  exp: x => `expOf(${x})`,
+  log: x => `logOf(${x})`,
   reciprocal: x => `1.0 / ${x}`,
 };
 

@@ -24,6 +24,10 @@ export interface Shader {
 /** Functions that the operations of a graph are written in. WGSL may assume that no number is NaN; bits do not lie. */
 const FUNCTIONS = `
 fn isNaN(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
+fn isTrue(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) != 0u; }
+fn quietNaN(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) | 0x7fc00000u); }
+fn expOf(x: f32) -> f32 { return select(exp(x), x, isNaN(x)); }
+fn logOf(x: f32) -> f32 { return select(log(x), quietNaN(x), x < 0.0 || isNaN(x)); }
 fn signOf(x: f32) -> f32 { return select(select(0.0, 1.0, x > 0.0) - select(0.0, 1.0, x < 0.0), x, isNaN(x)); }
 fn larger(x: f32, y: f32) -> f32 { return select(select(max(x, y), y, isNaN(y)), x, isNaN(x)); }
 fn smaller(x: f32, y: f32) -> f32 { return select(select(min(x, y), y, isNaN(y)), x, isNaN(x)); }

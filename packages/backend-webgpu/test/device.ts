@@ -1,0 +1,37 @@
+import '@tensorflow/tfjs-layers';
+import * as tf from '@tensorflow/tfjs-core';
+import { describe } from 'vitest';
+
+/** Why there is no WebGPU here; `null` when there is. */
+export const missing: string | null = await start();
+
+async function start(): Promise<string | null> {
+  tf.env().set('PROD', true);
+  try {
+    const { startWebGpu } = await import('@frugaljs/backend-webgpu/node');
+    await startWebGpu();
+    return null;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    console.log(`skipped: ${reason}`);
+    return reason;
+  }
+}
+
+/** A suite that needs a device. */
+export function describeOnDevice(name: string, suite: () => void): void {
+  if (missing === null) describe(name, suite);
+  else describe.skip(`${name} (${missing})`, suite);
+}
+
+/** Largest difference, relative to the largest value. */
+export function worstError(found: ArrayLike<number>, expected: ArrayLike<number>): number {
+  let scale = 1e-3;
+  let worst = 0;
+  for (let i = 0; i < expected.length; i++) scale = Math.max(scale, Math.abs(expected[i]!));
+  for (let i = 0; i < expected.length; i++) {
+    const error = Math.abs(found[i]! - expected[i]!) / scale;
+    worst = Number.isNaN(error) ? Number.POSITIVE_INFINITY : Math.max(worst, error);
+  }
+  return worst;
+}

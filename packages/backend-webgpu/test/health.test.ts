@@ -1,0 +1,185 @@
+import { compose, residual, subspace } from '@frugaljs/composer';
+import { NonFiniteGradientError, randomKey, randomNormals } from '@frugaljs/core';
+import { columns, svd } from '@frugaljs/projectors';
+import { sgd, signSgd } from '@frugaljs/state-free';
+import { adamW } from '@frugaljs/state-full';
+import '@tensorflow/tfjs-backend-cpu';
+import * as tf from '@tensorflow/tfjs-core';
+import { afterEach, expect, test } from 'vitest';
+import { describeOnDevice, worstError } from './device.js';
+
+const SHAPES = { a: [5, 7], b: [6] } as const;
+type Name = keyof typeof SHAPES;
+const NAMES = Object.keys(SHAPES) as Name[];
+
+/** Whole parameters, coordinates and dense subspaces, each with state inside. */
+const RULES = {
+  adamW: () => adamW(),
+  columns: () =>
+    subspace({
+      projector: columns({ density: 0.4 }),
+      rule: adamW(),
+      combine: residual(signSgd()),
+      refresh: { every: 50 },
+    }),
+  svd: () =>
+    subspace({ projector: svd({ density: 0.4 }), rule: adamW(), combine: residual(sgd()), refresh: { every: 50 } }),
+};
+
+const CASES = (Object.keys(RULES) as (keyof typeof RULES)[]).flatMap(rule =>
+  (['auto', 'reference'] as const).map(kernels => ({ rule, kernels })),
+);
+
+function setUp(
+  rule: keyof typeof RULES,
+  kernels: 'auto' | 'reference',
+  more: Partial<Parameters<typeof compose>[0]>,
+): {
+  optimizer: ReturnType<typeof compose>;
+  step(t: number, bad?: { readonly name: Name; readonly value: number }): void;
+  values(): Promise<Float32Array>;
+  dispose(): void;
+} {
+  const variables = NAMES.map((name, i) => {
+    const [shape, key] = [[...SHAPES[name]], randomKey(3, i)];
+    return tf.tidy(() => tf.variable(tf.tensor(randomNormals(key, tf.util.sizeFromShape(shape)), shape), true, name));
+  });
+  const groups = [{ match: { minRank: 2 }, use: RULES[rule](), weightDecay: 0.1 }, { use: adamW() }];
+  const optimizer = compose({ learningRate: 0.05, groups, kernels, ...more });
+  return {
+    optimizer,
+    step: (t, bad) => {
+      const gradients = Object.fromEntries(
+        variables.map((variable, i) => {
+          const g = randomNormals(randomKey(4, t, i), variable.size);
+          if (bad?.name === variable.name) g[g.length - 1] = bad.value;
+          return [variable.name, tf.tensor(g, variable.shape)];
+        }),
+      );
+      optimizer.applyGradients(gradients);
+      tf.dispose(gradients);
+    },
+    values: async () => {
+      const all = await Promise.all(variables.map(variable => variable.data<'float32'>()));
+      return Float32Array.from(all.flatMap(values => [...values]));
+    },
+    dispose: () => {
+      optimizer.dispose();
+      tf.dispose(variables);
+    },
+  };
+}
+
+async function stateOf(optimizer: ReturnType<typeof compose>): Promise<Float32Array> {
+  const weights = (await optimizer.getWeights()).filter(({ tensor }) => tensor.dtype === 'float32');
+  expect(weights.length).toBeGreaterThan(2);
+  const all = await Promise.all(weights.map(({ tensor }) => tensor.data<'float32'>()));
+  return Float32Array.from(all.flatMap(values => [...values]));
+}
+
+// Also when a test has failed.
+afterEach(() => tf.disposeVariables());
+
+describeOnDevice('gradients that are not finite', () => {
+  test.each(CASES)('skip: $rule, $kernels: parameters and state stay as they were', async ({ rule, kernels }) => {
+    const before = tf.memory().numTensors;
+    const run = setUp(rule, kernels, { onNonFinite: 'skip' });
+    run.step(0);
+    const [values, state] = [await run.values(), await stateOf(run.optimizer)];
+    for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+      run.step(1, { name: 'a', value });
+    }
+    run.step(1, { name: 'b', value: Number.NaN });
+    expect(await run.values()).toEqual(values);
+    expect(await stateOf(run.optimizer)).toEqual(state);
+    await run.optimizer.settled();
+    expect(run.optimizer.skippedUpdates).toBe(4);
+    run.step(2);
+    expect(await run.values()).not.toEqual(values);
+    await run.optimizer.settled();
+    expect(run.optimizer.skippedUpdates).toBe(4);
+    run.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  test.each(CASES)('throw: $rule, $kernels: nothing moves until the error was thrown', async ({ rule, kernels }) => {
+    const run = setUp(rule, kernels, {});
+    run.step(0);
+    const values = await run.values();
+    run.step(1, { name: 'b', value: Number.NaN });
+    // The host does not know yet, the device does.
+    run.step(2);
+    expect(await run.values()).toEqual(values);
+    await expect(run.optimizer.settled()).rejects.toThrow(NonFiniteGradientError);
+    expect(await run.values()).toEqual(values);
+    run.step(3);
+    await run.optimizer.settled();
+    expect(await run.values()).not.toEqual(values);
+
+    const then = await run.values();
+    run.step(4, { name: 'a', value: Number.POSITIVE_INFINITY });
+    // Without settled(), the call after the verdict has arrived throws, and names the variable.
+    await new Promise(resolve => setTimeout(resolve, 300));
+    expect(() => run.step(5)).toThrow(/gradient of "a"/);
+    expect(await run.values()).toEqual(then);
+    expect(run.optimizer.skippedUpdates).toBe(0);
+    run.dispose();
+  });
+
+  test.each(CASES)('ignore: $rule, $kernels: they go where they lead', async ({ rule, kernels }) => {
+    const run = setUp(rule, kernels, { onNonFinite: 'ignore' });
+    run.step(0, { name: 'b', value: Number.NaN });
+    expect((await run.values()).some(Number.isNaN)).toBe(true);
+    await run.optimizer.settled();
+    run.dispose();
+  });
+
+  test('a subspace is chosen from a gradient of zeros when the real one is not finite', async () => {
+    const run = setUp('svd', 'auto', { onNonFinite: 'skip' });
+    run.step(0, { name: 'a', value: Number.NaN });
+    run.step(1);
+    expect((await run.values()).every(Number.isFinite)).toBe(true);
+    await run.optimizer.settled();
+    expect(run.optimizer.skippedUpdates).toBe(1);
+    run.dispose();
+  });
+
+  test('accumulated gradients are judged by their mean', async () => {
+    const run = setUp('adamW', 'auto', { onNonFinite: 'skip', accumulate: 2 });
+    const values = await run.values();
+    run.step(0, { name: 'a', value: Number.NaN });
+    run.step(1);
+    expect(await run.values()).toEqual(values);
+    await run.optimizer.settled();
+    expect(run.optimizer.skippedUpdates).toBe(1);
+    run.dispose();
+  });
+
+  test('the count is part of what getWeights returns', async () => {
+    const run = setUp('adamW', 'auto', { onNonFinite: 'skip' });
+    run.step(0, { name: 'a', value: Number.NaN });
+    const weights = await run.optimizer.getWeights();
+    const skipped = weights.find(({ name }) => name === '::skipped')!;
+    expect(Array.from(await skipped.tensor.data())).toEqual([1]);
+    run.dispose();
+  });
+});
+
+describeOnDevice('clipping', () => {
+  test.each(CASES)('$rule, $kernels: as with gradients clipped on the host', async ({ rule, kernels }) => {
+    for (const clip of [{ globalNorm: 0.7 }, { globalNorm: 100 }, { value: 0.5, globalNorm: 2 }, { value: 0.5 }]) {
+      const onDevice = setUp(rule, kernels, { clip });
+      for (let t = 0; t < 3; t++) onDevice.step(t);
+      const found = await onDevice.values();
+      onDevice.dispose();
+
+      await tf.setBackend('cpu');
+      const onHost = setUp(rule, 'reference', { clip });
+      for (let t = 0; t < 3; t++) onHost.step(t);
+      const expected = await onHost.values();
+      onHost.dispose();
+      await tf.setBackend('webgpu');
+      expect(worstError(found, expected)).toBeLessThan(rule === 'svd' ? 1e-4 : 1e-6);
+    }
+  });
+});
