@@ -104,7 +104,9 @@ function messageOf(error: unknown): string {
 export function requireKnownLaws(laws: readonly Pick<Law<never>, 'name'>[], { leaveOut = {} }: RunOptions): void {
   const unknown = Object.keys(leaveOut).filter(left => laws.every(({ name }) => name !== left));
   if (unknown.length === 0) return;
-  throw new TypeError(`leaveOut: ${unknown.join(', ')}, expected names of laws: ${laws.map(({ name }) => name).join(', ')}`);
+  throw new TypeError(
+    `leaveOut: ${unknown.join(', ')}, expected names of laws: ${laws.map(({ name }) => name).join(', ')}`,
+  );
 }
 
 /** Why a law says nothing about the subject. */

@@ -8,6 +8,7 @@ import { requireSame } from '../numerics/closeness.js';
 import { type Algebra, COORDINATE, composed, DENSE, type GroupSettings } from '../optimizer/algebra.js';
 import {
   applyStep,
+  end,
   follow,
   gradientValues,
   makeVariables,
@@ -117,7 +118,7 @@ export const KERNEL_LAWS: readonly Law<KernelSubject>[] = [
         }
         dispose([held, gradients]);
       }
-      optimizer.dispose();
+      await end(optimizer);
       dispose(variables);
     },
   }),
@@ -133,6 +134,7 @@ export const KERNEL_LAWS: readonly Law<KernelSubject>[] = [
       let settled = { numTensors: 0, numBytes: 0 };
       for (let step = 0; step < 5; step++) {
         applyStep(optimizer, stream, gradientValues(stream, step));
+        await optimizer.settled?.();
         const { numTensors, numBytes } = memory();
         if (step >= 2) {
           const { numTensors: tensors, numBytes: bytes } = settled;
@@ -141,7 +143,7 @@ export const KERNEL_LAWS: readonly Law<KernelSubject>[] = [
         }
         settled = { numTensors, numBytes };
       }
-      optimizer.dispose();
+      await end(optimizer);
       dispose(variables);
     },
   }),

@@ -13,6 +13,11 @@ export interface LawfulOptimizer {
   applyGradients(gradients: NamedTensorMap): void;
   getWeights(): Promise<SavedTensor[]>;
   setWeights(weights: SavedTensor[]): Promise<void>;
+  /**
+   * Waits until nothing is read from the device any more. Optional: an optimizer that reads nothing back, or waits for it
+   * in every call, has none.
+   */
+  settled?(): Promise<void>;
   dispose(): void;
 }
 

@@ -7,6 +7,7 @@ import { requireFinite, requireSame } from '../numerics/closeness.js';
 import { type Algebra, composed, type SavedTensor } from './algebra.js';
 import {
   applyStep,
+  end,
   follow,
   gradientValues,
   makeVariables,
@@ -61,7 +62,7 @@ export const CONTINUITY_LAWS: readonly Law<Algebra>[] = [
         }
         dispose(gradients);
       }
-      optimizer.dispose();
+      await end(optimizer);
       dispose(variables);
     },
   }),
@@ -83,7 +84,7 @@ export const CONTINUITY_LAWS: readonly Law<Algebra>[] = [
         name,
         tensor: x.clone(),
       }));
-      first.dispose();
+      await end(first);
       const second = make();
       await second.setWeights(saved);
       const found: Values[] = [];
@@ -91,7 +92,7 @@ export const CONTINUITY_LAWS: readonly Law<Algebra>[] = [
         applyStep(second, stream, gradientValues(stream, step));
         found.push(await valuesOf(variables));
       }
-      second.dispose();
+      await end(second);
       dispose(variables);
       dispose(saved.map(({ tensor: x }) => x));
       requireSamePath(`resumed after ${cut} updates`, found, expected.slice(cut));

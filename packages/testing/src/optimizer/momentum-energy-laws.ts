@@ -6,7 +6,7 @@ import { type Law, optimizerLaw, require } from '../law.js';
 import { EPSILON32, show } from '../numerics/closeness.js';
 import { axpy, dot, maxAbs, norm } from '../numerics/vectors.js';
 import { type Algebra, composed, type LawfulOptimizer } from './algebra.js';
-import { applyStep, makeVariables, valuesOf } from './trajectory.js';
+import { applyStep, end, makeVariables, valuesOf } from './trajectory.js';
 
 const STEPS = 24;
 
@@ -49,7 +49,7 @@ export const MOMENTUM_ENERGY_LAWS: readonly Law<Algebra>[] = [
       try {
         for (let k = 0; k < STEPS; k++) await run.step(k);
       } finally {
-        run.dispose();
+        await run.end();
       }
     },
   }),
@@ -111,8 +111,8 @@ class EnergyRun {
     this.m = m;
   }
 
-  dispose(): void {
-    this.optimizer.dispose();
+  async end(): Promise<void> {
+    await end(this.optimizer);
     dispose(this.variables);
   }
 

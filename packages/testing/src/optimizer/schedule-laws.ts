@@ -8,6 +8,7 @@ import { orthonormalRows } from '../numerics/orthonormal.js';
 import { type Algebra, composed, RATE } from './algebra.js';
 import {
   applyStep,
+  end,
   follow,
   gradientValues,
   makeVariables,
@@ -47,7 +48,7 @@ export const SCHEDULE_LAWS: readonly Law<Algebra>[] = [
       const variables = makeVariables(stream, startValues(stream));
       const optimizer = composed(algebra, use);
       for (; update < stream.steps; update++) applyStep(optimizer, stream, gradientValues(stream, update));
-      optimizer.dispose();
+      await end(optimizer);
       dispose(variables);
       for (const [name, shape] of Object.entries(stream.shapes)) {
         const found = fits.filter(fit => fit.name === name).map(fit => `${fit.update} (epoch ${fit.epoch})`);
@@ -250,7 +251,7 @@ export const SCHEDULE_LAWS: readonly Law<Algebra>[] = [
           }
         }
       } finally {
-        optimizer.dispose();
+        await end(optimizer);
         dispose(variables);
       }
     },

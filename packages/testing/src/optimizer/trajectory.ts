@@ -38,6 +38,12 @@ export function applyStep(optimizer: LawfulOptimizer, { shapes }: GradientStream
   dispose(tensors);
 }
 
+/** Disposes an optimizer after what it still reads: a tensor lives until it has been read. */
+export async function end(optimizer: LawfulOptimizer | undefined): Promise<void> {
+  await optimizer?.settled?.();
+  optimizer?.dispose();
+}
+
 export async function valuesOf(variables: readonly Variable[]): Promise<Values> {
   const values = await Promise.all(variables.map(v => v.data<'float32'>()));
   return Object.fromEntries(variables.map(({ name }, i) => [name, values[i]!.slice()]));
@@ -59,13 +65,13 @@ export async function follow(
   try {
     for (let step = 0; step < stream.steps; step++) {
       const next = typeof optimizer === 'function' ? optimizer(step) : optimizer;
-      if (next !== current) current?.dispose();
+      if (next !== current) await end(current);
       current = next;
       applyStep(current, stream, gradients(step));
       path.push(await valuesOf(variables));
     }
   } finally {
-    current?.dispose();
+    await end(current);
     dispose(variables);
   }
   return path;
