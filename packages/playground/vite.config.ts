@@ -16,6 +16,9 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 2000,
+    rolldownOptions: { checks: { pluginTimings: false } },
+    // Of what has no license in its own lines; tfjs's notices stay in its.
+    license: { fileName: 'licenses.md' },
   },
   preview: { headers },
   plugins: [

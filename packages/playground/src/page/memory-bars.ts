@@ -14,6 +14,10 @@ const PARTS = [
   ['state', 'Optimizer state'],
 ] as const;
 
+const NOTE =
+  'FRUGAL, GaLore and BAdam save on the hidden matrices. Embedding and output layer keep their full state; the larger ' +
+  'the model, the less they weigh.';
+
 /** A bar per optimizer, of parameters, gradients and optimizer state, all on one scale; and the bytes as a table. */
 export class MemoryBars {
   readonly node: HTMLElement;
@@ -36,6 +40,7 @@ export class MemoryBars {
       {},
       this.#headline,
       element('table', { className: 'memory', id: 'memory' }, element('thead', {}, head), this.#body),
+      element('p', { className: 'hint memory-note', textContent: NOTE }),
     );
   }
 

@@ -157,7 +157,7 @@ export class Playground {
       return;
     }
     this.#chart.show(this.#session);
-    this.#foldSetup();
+    this.#revealResults();
     void this.#session.run();
   }
 
@@ -220,11 +220,12 @@ export class Playground {
     });
   }
 
-  /** On a phone the results stand below the setup, out of sight: the setup makes room. */
-  #foldSetup(): void {
-    if (!matchMedia('(max-width: 900px)').matches) return;
-    byId('setup-details').removeAttribute('open');
-    byId('bar').scrollIntoView({ block: 'start' });
+  /** On a phone the results stand below the setup, out of sight: the setup makes room. Wherever one was, one sees them. */
+  #revealResults(): void {
+    const isNarrow = matchMedia('(max-width: 900px)').matches;
+    if (isNarrow) byId('setup-details').removeAttribute('open');
+    const { top } = byId('results').getBoundingClientRect();
+    if (isNarrow || top < 0 || top > innerHeight / 2) byId('results').scrollIntoView({ block: 'start' });
   }
 
   async #download(rival: number, kind: FileKind): Promise<void> {

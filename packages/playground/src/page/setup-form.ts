@@ -104,7 +104,7 @@ export class SetupForm {
       element(
         'fieldset',
         { className: 'card' },
-        element('legend', { textContent: 'What they write' }),
+        element('legend', { textContent: 'Sampled texts' }),
         element('div', { className: 'grid' }, this.#prompt.node, sampleLength.node),
       ),
     );
