@@ -29,7 +29,7 @@ export const layers = {
   },
   'backend-webgpu': { workspace: ['core'], external: [tfjs, '@tensorflow/tfjs-backend-webgpu'], node: false },
   'backend-node': {
-    workspace: ['core'],
+    workspace: ['core', 'linalg'],
     external: [tfjs, '@tensorflow/tfjs-node', '@tensorflow/tfjs-node-gpu'],
     node: true,
   },

@@ -44,6 +44,11 @@ export class Eager {
     return this.backend.binding.executeOp(name, attributes, inputs, 1)[0]!;
   }
 
+  /** Runs an operation with several outputs. */
+  runMany(name: string, attributes: readonly Attribute[], inputs: readonly number[], outputs: number): Output[] {
+    return this.backend.binding.executeOp(name, attributes, inputs, outputs);
+  }
+
   /** Runs an operation without outputs. */
   call(name: string, attributes: readonly Attribute[], inputs: readonly number[]): void {
     this.backend.binding.executeOp(name, attributes, inputs, 0);

@@ -2,6 +2,12 @@ export { dctEntries, dctMatrix } from './dct.js';
 export { LinalgArgumentError, NonFiniteMatrixError } from './errors.js';
 export type { SingularTriplets, SubspaceOptions } from './leading-subspace.js';
 export { leadingSingularTriplets, leadingSubspace } from './leading-subspace.js';
+export {
+  type NativeDecompositions,
+  nativeDecompositions,
+  registerDecompositions,
+  type SingularFactors,
+} from './native.js';
 export type { NewtonSchulzOptions } from './newton-schulz.js';
 export { newtonSchulz } from './newton-schulz.js';
 export type { OrthonormalizeOptions } from './orthonormalize.js';

@@ -5,6 +5,8 @@ import { counterNoise } from './counter-noise.js';
 import { exactOnDevice, randomizedOnDevice } from './device-svd.js';
 import { LinalgArgumentError } from './errors.js';
 import { exactSvd } from './exact-svd.js';
+import { nativeDecompositions } from './native.js';
+import { exactNatively } from './native-svd.js';
 import { fullGramOnHost, randomizedOnHost } from './randomized-host.js';
 import { columnsFromRows } from './rayleigh-ritz.js';
 import { readsBackCheaply } from './readback.js';
@@ -16,8 +18,8 @@ export interface SubspaceOptions {
   /** r: how many singular vectors; clamped to min(m, n). 0 gives an empty basis. */
   readonly rank: number;
   /**
-   * 'exact': a full decomposition of the shorter side a = min(m, n); on the host in float64 up to a = 512, beyond that
-   * from a float32 Gram matrix. 'randomized': subspace iteration; on the host, too, a rank of three quarters of a or more
+   * 'exact': a full decomposition of the shorter side a = min(m, n): the backend's own in float32 where it has one, else
+   * on the host in float64 up to a = 512 and beyond that from a float32 Gram matrix. 'randomized': subspace iteration; on the host, too, a rank of three quarters of a or more
    * takes the whole Gram matrix instead. 'auto' (default): exact where it costs at most about 20 ms on the host
    * (a <= 128), or on the device for a <= 32.
    */
@@ -105,6 +107,8 @@ function compute(g: Tensor2D, side: Side, options: SubspaceOptions, triplets: bo
 
   const request: SubspaceRequest = { rank, iterations, align, triplets };
   const exact = method === 'exact' || (method === 'auto' && isCheapToSolve(g, rank, host));
+  const native = exact ? nativeDecompositions() : null;
+  if (native !== null) return exactNatively(native, g, side, request, host ? PARAMETER : null);
   if (exact && !host) return exactOnDevice(g, side === 'left', request);
   if (exact && short <= HOST_EXACT_SIDE_LIMIT) return exactOnHost(g, side, request);
   if (host && (exact || 4 * columns >= 3 * short)) return fullGramOnHost(g, side === 'left', request, PARAMETER);

@@ -1,0 +1,46 @@
+import type { NativeDecompositions, SingularFactors } from '@frugaljs/linalg';
+import { engine, type Tensor1D, type Tensor2D } from '@tensorflow/tfjs-core';
+import { Eager } from './eager.js';
+import { nodeBackend } from './node-backend.js';
+
+/** TensorFlow's Svd and Qr, which run where its tensors are: LAPACK-like code on CPU, cuSOLVER on CUDA. */
+class TensorFlowDecompositions implements NativeDecompositions {
+  constructor(private readonly eager: Eager) {}
+
+  svd(g: Tensor2D): SingularFactors {
+    const { eager } = this;
+    const attributes = [...eager.float, eager.boolean('compute_uv', true), eager.boolean('full_matrices', false)];
+    const [values, left, right] = eager.runMany('Svd', attributes, [eager.stored(g).id], 3);
+    return {
+      left: eager.tensor(left!.id, left!.shape) as Tensor2D,
+      values: eager.tensor(values!.id, values!.shape) as Tensor1D,
+      right: eager.tensor(right!.id, right!.shape) as Tensor2D,
+    };
+  }
+
+  orthonormalize(x: Tensor2D): Tensor2D {
+    const { eager } = this;
+    const attributes = [...eager.float, eager.boolean('full_matrices', false)];
+    const [q, r] = eager.runMany('Qr', attributes, [eager.stored(x).id], 2);
+    const diagonal = eager.run('MatrixDiagPart', eager.float, [r!.id]);
+    const isNegative = eager.run('Less', eager.float, [diagonal.id, eager.scalar(0)]);
+    // Columns whose entry of R is negative change sign.
+    const signs = eager.run('SelectV2', eager.float, [isNegative.id, eager.scalar(-1), eager.scalar(1)]);
+    const result = eager.run('Mul', eager.float, [q!.id, signs.id]);
+    for (const { id } of [q!, r!, diagonal, isNegative, signs]) eager.delete(id);
+    return eager.tensor(result.id, result.shape) as Tensor2D;
+  }
+}
+
+const decompositions = new WeakMap<object, TensorFlowDecompositions>();
+
+/** The decompositions of the current backend, which must be that of tfjs-node or tfjs-node-gpu. */
+export function tensorFlowDecompositions(): NativeDecompositions {
+  const { backend } = engine();
+  let found = decompositions.get(backend);
+  if (found === undefined) {
+    found = new TensorFlowDecompositions(new Eager(nodeBackend(backend)));
+    decompositions.set(backend, found);
+  }
+  return found;
+}
