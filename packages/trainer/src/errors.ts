@@ -13,12 +13,6 @@ export class OutOfMemoryError extends FrugalError {
     this.kind = kind;
     this.cause = cause;
   }
-
-  /** Adds what would fit to the message, a line each. */
-  advise(lines: readonly string[]): this {
-    this.message = [this.message, ...lines.map(line => `  ${line}`)].join('\n');
-    return this;
-  }
 }
 
 /** The GPU is gone: its driver restarted, it was unplugged, or the page lost it. What was not saved is lost with it. */

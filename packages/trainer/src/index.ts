@@ -11,11 +11,35 @@ export { comparisonModel } from './comparison/model.js';
 export type { Comparison, ComparisonSettings, RunResult, RunStatus } from './comparison/result.js';
 export { comparisonTable } from './comparison/table.js';
 export { type RunLength, tunedMethod, updateGap } from './comparison/tuning.js';
+export { LossSpikeDetector } from './durable/loss-spike.js';
+export type { RollbackOptions } from './durable/rollback.js';
+export type { Rollback, RunState } from './durable/run-state.js';
+export { type DurableOptions, type DurableResult, trainDurably } from './durable/train-durably.js';
+export { DeviceLostError, DivergedError, type MemoryKind, OutOfMemoryError } from './errors.js';
+export { explainFailure } from './hardening/failure-kind.js';
+export { guardWasmHeap } from './hardening/wasm-heap.js';
+export { type BackendLimits, backendLimits, type PlannedBackend, plannedBackends } from './memory/backend-limits.js';
+export {
+  type LlamaModel,
+  type MemoryEstimate,
+  memoryOf,
+  type OtherModel,
+  type PlannedModel,
+} from './memory/memory-of.js';
+export { outOfMemoryAdvice } from './memory/out-of-memory-advice.js';
+export { type Candidate, limitsOf, type Plan, type PlanOptions, plan, type Room } from './memory/plan.js';
 export { comparisonReport } from './report/report.js';
 export { evaluate } from './training/evaluate.js';
 export { RunRecord, type Timing } from './training/record.js';
 export { type ScheduleName, type ScheduleOptions, scheduleNames, trainingSchedule } from './training/schedule.js';
 export { SmoothedLoss, smoothed } from './training/smoothed-loss.js';
 export { type Step, type StepsOptions, trainingSteps } from './training/steps.js';
-export { type Evaluation, type TrainingResult, type TrainOptions, train } from './training/train.js';
+export {
+  type Evaluation,
+  type RunHistory,
+  type StepEnd,
+  type TrainingResult,
+  type TrainOptions,
+  train,
+} from './training/train.js';
 export type { GradientConsumer, TrainableModel, TrainingData } from './training/trainable.js';

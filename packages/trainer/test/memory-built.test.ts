@@ -140,7 +140,9 @@ describe.each(['auto', 'reference'] as const)('with kernels %s', kernels => {
     const workload = { batch: 2, length: 16 };
     const optimizer = recipe(name, { ...often(name), kernels });
     onTestFinished(() => optimizer.dispose());
-    const planned = memoryOf({ config, ...workload }, optimizer, { fused: kernels === 'auto' });
+    const planned = memoryOf({ config, ...workload }, optimizer, {
+      updates: kernels === 'auto' ? 'in-place' : 'reference',
+    });
 
     const meter = startMeter();
     const atStart = memory().numBytes;
@@ -172,7 +174,9 @@ describe.each(['auto', 'reference'] as const)('with kernels %s', kernels => {
     const workload = { batch: 1, length: 1 };
     const optimizer = recipe(name, { ...often(name), kernels, clip: { globalNorm: 0.01 } });
     onTestFinished(() => optimizer.dispose());
-    const planned = memoryOf({ config, ...workload }, optimizer, { fused: kernels === 'auto' });
+    const planned = memoryOf({ config, ...workload }, optimizer, {
+      updates: kernels === 'auto' ? 'in-place' : 'reference',
+    });
     const meter = startMeter();
     const built = build(config, workload);
     for (let i = 0; i < 7; i++) step(built, grads => optimizer.applyGradients(grads));

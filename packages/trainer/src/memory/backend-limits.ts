@@ -14,8 +14,11 @@ export interface BackendLimits {
   /** What the limits are called in messages. */
   readonly total: string;
   readonly tensor: string;
-  /** Whether updates run as fused kernels, in place, or as tfjs operations, which make copies. */
-  readonly fused: boolean;
+  /**
+   * How parameters are updated: by fused kernels `in-place`; `by-operations` of TensorFlow, each of which makes what it
+   * computes; or by the `reference`, tfjs operations that also copy all gradients to look for NaN.
+   */
+  readonly updates: 'in-place' | 'by-operations' | 'reference';
 }
 
 const GIB = 2 ** 30;
@@ -26,7 +29,7 @@ const NONE: BackendLimits = {
   total: 'memory',
   tensor: 'tensor',
   isBudget: false,
-  fused: false,
+  updates: 'in-place',
 };
 
 /**
@@ -39,11 +42,10 @@ const LIMITS: Readonly<Record<PlannedBackend, BackendLimits>> = {
     ...NONE,
     totalBytes: 3.5 * GIB,
     total: "wasm's heap of 4 GiB, less an eighth for gaps",
-    fused: true,
   },
-  cpu: { ...NONE, fused: true },
+  cpu: NONE,
   webgpu: { ...NONE, tensorBytes: 128 * MIB, tensor: "WebGPU's limit of a storage buffer binding" },
-  tensorflow: NONE,
+  tensorflow: { ...NONE, updates: 'by-operations' },
 };
 
 /** The names {@link backendLimits} knows. */

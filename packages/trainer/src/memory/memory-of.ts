@@ -65,12 +65,13 @@ export function variablesOf(model: PlannedModel): readonly NamedShape[] {
  * and all gradients), and the update (parameters, state, gradients and the temporaries of the update).
  *
  * Fused updates of coordinate subspaces take one parameter's new index beside its old one; of dense subspaces up to five
- * times the largest projected parameter. Updates by tfjs operations take a copy of all gradients, or six of the largest.
+ * times the largest projected parameter. Updates by operations take up to six times the largest parameter, and without
+ * kernels, where that is more, a copy of all gradients.
  */
 export function memoryOf(
   model: PlannedModel,
   optimizer: ComposedOptimizer,
-  { fused }: Pick<BackendLimits, 'fused'> = { fused: true },
+  { updates }: Pick<BackendLimits, 'updates'> = { updates: 'in-place' },
 ): MemoryEstimate {
   const all = variablesOf(model);
   const { frozen } = model;
@@ -84,17 +85,19 @@ export function memoryOf(
 
   const largestTrained = Math.max(0, ...trained.map(bytes));
   const dense = hasDenseProjector(optimizer.toJSON());
-  const fusedWorkspace = dense ? 5 * state.largestProjectedBytes : state.largestBasisBytes;
-  const update = fused
-    ? state.changingBytes + fusedWorkspace
-    : // The copy is for a check of all gradients, which is over before anything changes.
-      Math.max(state.stateBytes + gradientBytes, state.changingBytes + 6 * largestTrained);
+  const workspace = dense ? 5 * state.largestProjectedBytes : state.largestBasisBytes;
+  const temporaries = {
+    'in-place': state.changingBytes + workspace,
+    'by-operations': state.changingBytes + Math.max(workspace, 6 * largestTrained),
+    // The copy is for a check of all gradients, which is over before anything changes.
+    reference: Math.max(state.stateBytes + gradientBytes, state.changingBytes + 6 * largestTrained),
+  };
 
   const standing = parameterBytes + step.tableBytes;
   const moments = {
     forward: standing + state.stateBytes + step.forwardBytes,
     backward: standing + state.stateBytes + gradientBytes + step.backwardBytes,
-    update: standing + gradientBytes + update,
+    update: standing + gradientBytes + temporaries[updates],
   };
   const fullest = (Object.keys(moments) as (keyof typeof moments)[]).reduce((a, b) =>
     moments[b] > moments[a] ? b : a,

@@ -128,7 +128,8 @@ function reasonsFor(choice: Candidate | null, candidates: readonly Candidate[], 
   }
   reasons.push(...passed.filter(({ density }) => density === choice.density).map(against));
   const why = WHY[choice.projector ?? choice.label];
-  const inPlace = limits.fused && ['rows', 'columns', 'randK', 'blockwise'].includes(choice.projector ?? '');
+  const inPlace =
+    limits.updates === 'in-place' && ['rows', 'columns', 'randK', 'blockwise'].includes(choice.projector ?? '');
   if (why !== undefined) reasons.push(`${why}${inPlace ? '; updated in place, in one pass' : ''}.`);
   return reasons;
 }
