@@ -1,7 +1,7 @@
 // Tries the laws on everything built in, again and again with fresh seeds, and counts false alarms.
 //
 //   node --conditions=source --import tsx packages/testing/bench/repetitions.ts
-//     [--from N] [--to N] [--backend cpu|wasm] [--log FILE]
+//     [--from N] [--to N] [--backend cpu|wasm] [--only SUITE]… [--log FILE]
 //
 // Repetition N uses seed 1000 + N, so a failure repeats by its number. With a log, a line of JSON per repetition, a run
 // that was cut off goes on where it stopped when it is started again with the same arguments.
@@ -29,11 +29,15 @@ const { values } = parseArgs({
     from: { type: 'string', default: '0' },
     to: { type: 'string', default: '200' },
     backend: { type: 'string', default: 'cpu' },
+    only: { type: 'string', multiple: true },
     log: { type: 'string' },
   },
 });
 const [from, to] = [Number(values.from), Number(values.to)];
-const { backend, log } = values;
+const { backend, log, only } = values;
+const suites = SUITES.filter(({ name }) => only === undefined || only.includes(name));
+if (suites.length === 0)
+  throw new Error(`--only ${only}: expected ${SUITES.map(({ name }) => `"${name}"`).join(', ')}`);
 if (!(await setBackend(backend))) throw new Error(`--backend ${backend} does not start, expected cpu or wasm`);
 
 const done = new Map(earlier().map(line => [line.repetition, line]));
@@ -52,15 +56,15 @@ for (let repetition = from; repetition < to; repetition++) {
 const total = (key: 'examples' | 'alarms' | 'seconds'): number =>
   [...done.values()].reduce((sum, line) => sum + line[key], 0);
 console.log(
-  `${SUITES.length} suites × ${done.size} repetitions on ${backend}, seeds ${1000 + from} to ${999 + to}: ${total('examples')} examples, ${total('alarms')} alarms, ${total('seconds')} s`,
+  `${suites.length} suites × ${done.size} repetitions on ${backend}, seeds ${1000 + from} to ${999 + to}: ${total('examples')} examples, ${total('alarms')} alarms, ${total('seconds')} s`,
 );
 process.exitCode = total('alarms') > 0 ? 1 : 0;
 
 async function repeat(repetition: number): Promise<Repetition> {
   let [examples, alarms] = [0, 0];
   const start = performance.now();
-  for (const suite of SUITES) {
-    const report = await suite({ seed: 1000 + repetition });
+  for (const suite of suites) {
+    const report = await suite.check({ seed: 1000 + repetition });
     examples += report.results.reduce((sum, { runs }) => sum + runs, 0);
     if (report.passed) continue;
     alarms++;

@@ -7,6 +7,8 @@ import { DEFAULT_SEED, type RunOptions, reasonToSkip, requireKnownLaws, runLaw }
 export interface DescribeOptions extends RunOptions {
   /** Runs the suite on each of these tfjs backends, which the test file imports. Default: the current one. */
   readonly backends?: readonly string[];
+  /** Milliseconds for each law. Default: vitest's. */
+  readonly timeout?: number;
 }
 
 /** One vitest suite per backend with one test per law that applies. */
@@ -16,7 +18,7 @@ export function describeSuite<Subject>(
   subject: Subject,
   options: DescribeOptions,
 ): void {
-  const { backends, seed = DEFAULT_SEED, leaveOut = {} } = options;
+  const { backends, seed = DEFAULT_SEED, leaveOut = {}, timeout } = options;
   requireKnownLaws(laws, options);
   const applicable = laws.filter(law => reasonToSkip(law, subject) === null);
   for (const backend of backends ?? [null]) {
@@ -36,7 +38,7 @@ export function describeSuite<Subject>(
           it.skip(`${law.name}: ${reason}`);
           continue;
         }
-        it(law.name, async () => {
+        it(law.name, { timeout }, async () => {
           const result = await runLaw(law, subject, options, results);
           results.set(law.name, result);
           if (result.status === 'failed') throw new Error(explainFailure(result, name));

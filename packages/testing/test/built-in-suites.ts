@@ -12,22 +12,31 @@ import { PROJECTOR_CLAIMS } from '../../projectors/test/claims.js';
 import { STATE_FREE_CLAIMS } from '../../state-free/test/claims.js';
 import { STATE_FULL_CLAIMS } from '../../state-full/test/claims.js';
 
+/** The laws of one part of the packages. */
+export interface Suite {
+  readonly name: string;
+  check(options: RunOptions): Promise<Report>;
+}
+
 /** Every law suite on everything built in. */
-export const SUITES: readonly ((options: RunOptions) => Promise<Report>)[] = [
+export const SUITES: readonly Suite[] = [
   ...Object.entries(PROJECTOR_CLAIMS).map(
-    ([name, { factory, claims }]) =>
-      (options: RunOptions): Promise<Report> =>
-        checkProjector(factory, { ...claims, name, ...options }),
+    ([name, { factory, claims }]): Suite => ({
+      name,
+      check: options => checkProjector(factory, { ...claims, name, ...options }),
+    }),
   ),
   ...[...STATE_FULL_CLAIMS, ...STATE_FREE_CLAIMS].map(
-    ({ kind, factory, claims }) =>
-      (options: RunOptions): Promise<Report> =>
-        checkRule(factory, { ...claims, name: kind, ...options }),
+    ({ kind, factory, claims }): Suite => ({
+      name: kind,
+      check: options => checkRule(factory, { ...claims, name: kind, ...options }),
+    }),
   ),
   ...Object.entries(COMBINE_CLAIMS).map(
-    ([name, { factory, claims }]) =>
-      (options: RunOptions): Promise<Report> =>
-        checkCombine(factory, { ...claims, name, ...options }),
+    ([name, { factory, claims }]): Suite => ({
+      name,
+      check: options => checkCombine(factory, { ...claims, name, ...options }),
+    }),
   ),
-  options => checkOptimizer(algebraOf('reference'), { numRuns: 5, ...options }),
+  { name: 'compose', check: options => checkOptimizer(algebraOf('reference'), { numRuns: 5, ...options }) },
 ];

@@ -1,0 +1,53 @@
+import '@tensorflow/tfjs-layers';
+import {
+  describeCombineLaws,
+  describeKernelLaws,
+  describeOptimizerLaws,
+  describeProjectorLaws,
+  describeRuleLaws,
+} from '@frugaljs/testing/vitest';
+import { describe } from 'vitest';
+import { algebraOf } from '../../composer/test/algebra.js';
+import { COMBINE_CLAIMS } from '../../composer/test/claims.js';
+import { PROJECTOR_CLAIMS } from '../../projectors/test/claims.js';
+import { STATE_FREE_CLAIMS } from '../../state-free/test/claims.js';
+import { STATE_FULL_CLAIMS } from '../../state-full/test/claims.js';
+
+// A driver in software takes milliseconds for a small operation and more for a product, so there are few examples. The
+// laws that average over hundreds of draws are left out where every draw is made of products.
+const few = { numRuns: 2, backends: ['webgpu'], timeout: 300_000 };
+const fewest = { ...few, numRuns: 1 };
+const manyProducts = 'hundreds of draws of many products each take minutes in software; cpu and wasm have it';
+const underflow = 'on devices without subnormal numbers √(R / mean R) is 0 where a row is 0 and another beyond 2²⁰';
+
+const LEFT_OUT: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  random: { unbiased: manyProducts, 'energy under noise (E.6)': manyProducts },
+  adafactor: {
+    'any finite gradient': underflow,
+    'untouched state does not drift': underflow,
+    'permutation equivariance': underflow,
+  },
+};
+const leaveOut = (name: string): Readonly<Record<string, string>> => LEFT_OUT[name] ?? {};
+
+const missing = await import('@frugaljs/backend-webgpu/node').then(
+  () => null,
+  (error: Error) => error.message,
+);
+
+if (missing !== null) {
+  console.log(`laws on webgpu are skipped: ${missing}`);
+  describe.skip(`laws on webgpu: ${missing}`);
+} else {
+  for (const [name, { factory, claims }] of Object.entries(PROJECTOR_CLAIMS)) {
+    describeProjectorLaws(factory, { ...claims, ...fewest, name, leaveOut: leaveOut(name) });
+  }
+  for (const { kind, factory, claims } of [...STATE_FULL_CLAIMS, ...STATE_FREE_CLAIMS]) {
+    describeRuleLaws(factory, { ...claims, ...few, name: kind, leaveOut: leaveOut(kind) });
+  }
+  for (const [name, { factory, claims }] of Object.entries(COMBINE_CLAIMS)) {
+    describeCombineLaws(factory, { ...claims, ...few, name });
+  }
+  describeOptimizerLaws(algebraOf('reference'), { ...fewest, name: 'compose' });
+  describeKernelLaws(algebraOf('reference'), algebraOf('auto'), { ...fewest, name: 'kernels of backend-webgpu' });
+}
