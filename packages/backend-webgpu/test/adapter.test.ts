@@ -34,8 +34,8 @@ describeOnDevice('what this package relies on in tfjs', () => {
     ['computePassEncoder', { computePassEncoder: 'absent' }],
     ['commandQueueOwnedIds', { commandQueueOwnedIds: [] }],
     ['device', { device: {} }],
-    ['refCount', { refCount: () => 2 }],
-    ['resource', { tensorMap: elsewhere, refCount: () => 1 }],
+    ['refCount', { refCount: (): number => 2 }],
+    ['resource', { tensorMap: elsewhere, refCount: (): number => 1 }],
   ])('a change of %s is an error', (name, members) => {
     expect(() => new TensorDevice(changed(members))).toThrow(UnsupportedBackendError);
     expect(() => new TensorDevice(changed(members))).toThrow(name);

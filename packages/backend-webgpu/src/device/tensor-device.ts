@@ -78,6 +78,12 @@ export class TensorDevice {
     });
   }
 
+  /** True for an adapter that computes on the processor. */
+  get isSoftware(): boolean {
+    const { adapterInfo } = this.device as { adapterInfo?: { isFallbackAdapter?: boolean; architecture?: string } };
+    return adapterInfo?.isFallbackAdapter ?? adapterInfo?.architecture === 'swiftshader';
+  }
+
   /** The buffer of a tensor, with its values in it. May end the open pass, so ask before {@link record}. */
   buffer(tensor: Pick<Tensor, 'dataId'>): GPUBuffer {
     const { dataId } = tensor;

@@ -1,6 +1,6 @@
 import type { Extent } from '@frugaljs/core';
 import type { GraphBody, Sources } from '../wgsl/graph-body.js';
-import type { Access, ShaderWriter } from '../wgsl/shader.js';
+import { type Access, FLOAT, type ShaderWriter, type Width } from '../wgsl/shader.js';
 
 /** The buffers of a run by name. Names of the same tensor share one. */
 export class RunBuffers {
@@ -38,6 +38,8 @@ export class PassBuffers {
     private readonly writer: ShaderWriter,
     /** Slots that the kernel writes, and so binds for both. */
     private readonly written: ReadonlySet<number>,
+    /** Entries side by side that make an element of a tensor's buffer. */
+    private readonly width: Width = 1,
   ) {}
 
   tensor(name: string, extent: Extent): string {
@@ -52,7 +54,7 @@ export class PassBuffers {
   private bind(slot: number, access: Access, isShared: boolean): string {
     let accessor = this.accessors.get(slot);
     if (accessor === undefined) {
-      accessor = this.writer.buffer(access);
+      accessor = this.writer.buffer(access, isShared || slot === -1 ? FLOAT[1] : FLOAT[this.width]);
       this.accessors.set(slot, accessor);
       this.slots.push(slot);
       this.isShared.push(isShared);

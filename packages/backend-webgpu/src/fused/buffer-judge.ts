@@ -40,7 +40,7 @@ export class BufferJudge implements GradientJudge {
 
   judge(gradients: readonly NumberedGradient[], limits: JudgeLimits): Judgement {
     const { device } = this.dispatcher;
-    const { clipValue = Number.POSITIVE_INFINITY, globalNorm, onNonFinite } = limits;
+    const { globalNorm, onNonFinite } = limits;
     if (globalNorm === undefined && onNonFinite === 'ignore') return { factor: null, proceed: null };
     // One workgroup's worth of findings per gradient, one for all of them, and room for those that are put together.
     const kept = gradients.length * JUDGE_THREADS;
@@ -48,7 +48,7 @@ export class BufferJudge implements GradientJudge {
     const most = gradients.reduce((found, { gradient }) => Math.max(found, threadsFor(gradient.size)), 0);
     const findings = this.findings.atLeast((loose + most) * FINDING);
     for (const [i, { id, gradient }] of gradients.entries()) {
-      this.examine(gradient, id, findings, i * JUDGE_THREADS, loose, floatBits(clipValue));
+      this.examine(gradient, id, limits, findings, i * JUDGE_THREADS, loose);
     }
     this.add(collectShader, [findings], { findings: kept, to: collected });
     const [factor, proceed] = [device.allocate([]), device.allocate([])];
@@ -63,12 +63,22 @@ export class BufferJudge implements GradientJudge {
     };
   }
 
-  private examine(gradient: Tensor, id: number, findings: GPUBuffer, to: number, loose: number, limit: number): void {
+  private examine(
+    gradient: Tensor,
+    id: number,
+    { clipValue, globalNorm }: JudgeLimits,
+    findings: GPUBuffer,
+    to: number,
+    loose: number,
+  ): void {
     const threads = threadsFor(gradient.size);
     const buffers = [this.dispatcher.device.buffer(gradient), findings];
     const isLast = threads === JUDGE_THREADS;
-    const numbers = { limit, threads, size: gradient.size, to: isLast ? to : loose, id };
-    this.add(examineShader, buffers, numbers, threads / JUDGE_THREADS);
+    const width = gradient.size % 4 === 0 ? 4 : 1;
+    const limits = { sums: globalNorm !== undefined, limits: clipValue !== undefined, width } as const;
+    const limit = floatBits(clipValue ?? 0);
+    const numbers = { limit, threads, size: gradient.size / width, to: isLast ? to : loose, id };
+    this.add(examineShader(limits), buffers, numbers, threads / JUDGE_THREADS);
     if (!isLast) this.add(gatherShader, [findings], { threads, from: loose, to, id });
   }
 

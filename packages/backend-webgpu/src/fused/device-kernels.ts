@@ -18,10 +18,11 @@ import type { Field, Shader } from '../wgsl/shader.js';
 import { BufferJudge, floatBits } from './buffer-judge.js';
 import { ListMarks } from './list-marks.js';
 import { entriesOf, lanesOf, type Pass, partsOf, THREADS } from './passes.js';
-import { layoutScratch, planRun, type RunPlan, tensorInputs } from './run-plan.js';
+import { layoutScratch, planRun, type RunPlan, tensorInputs, WIDE } from './run-plan.js';
 import { ScratchBuffer } from './scratch.js';
 import { planSplit, type SplitPlan } from './split-plan.js';
-import type { SplitAxis } from './split-shader.js';
+import { TILE } from './split-shader.js';
+import type { SplitAxis } from './split-tier.js';
 
 const INFINITY_BITS = floatBits(Number.POSITIVE_INFINITY);
 
@@ -33,6 +34,8 @@ export interface DeviceLimits {
   readonly groups: number;
   /** Buffers that a kernel can bind, the uniforms not counted. */
   readonly buffers: number;
+  /** Threads skip branches they do not take; a software adapter computes all of them. */
+  readonly branches: boolean;
 }
 
 /** Runs expression graphs in place on the buffers of tfjs's webgpu backend. */
@@ -58,6 +61,7 @@ export class DeviceKernels implements KernelSet {
       bindingBytes: own.maxStorageBufferBindingSize,
       groups: own.maxComputeWorkgroupsPerDimension,
       buffers: own.maxStorageBuffersPerShaderStage,
+      branches: !device.isSoftware,
       ...limits,
     };
   }
@@ -106,10 +110,11 @@ export class DeviceKernels implements KernelSet {
           return offsets.get(source.id)!;
       }
     };
-    for (const pass of plan.passes) {
+    const isWide = plan.wide !== null && (rows * columns) % WIDE === 0;
+    for (const pass of isWide ? [plan.wide!] : plan.passes) {
       const bound = pass.slots.map(slot => (slot === -1 ? scratch! : buffers[slot]!));
       numbers['count'] = entriesOf(pass.extent, shape);
-      if (plan.isFlat) this.dispatchFlat(pass, bound, numbers, numberFor);
+      if (plan.isFlat) this.dispatchFlat(pass, bound, numbers, numberFor, isWide ? WIDE : 1);
       else this.dispatchAlong(pass, bound, pass.groups(rows, columns), numbers, numberFor);
     }
     for (const name of plan.outputs) if (overwrite[name] !== undefined) this.device.wasWritten(results[name]!);
@@ -120,7 +125,7 @@ export class DeviceKernels implements KernelSet {
     const last = tiers[tiers.length - 1]!;
     let plan = this.splits.get(last.graph);
     if (plan === undefined) {
-      plan = planSplit(axis, w, g, tiers, this.limits.buffers);
+      plan = planSplit(axis, w, g, tiers, this.limits);
       this.splits.set(last.graph, plan);
     }
     const [rows, columns] = matrixView(w.shape);
@@ -135,10 +140,17 @@ export class DeviceKernels implements KernelSet {
     });
     const numberFor = ({ source }: Field): number =>
       source.from === 'node' ? hosts[source.tier]![source.id]! : numbers[(source as { name: string }).name]!;
-    for (const { shader, lists: listed, slots } of plan.shaders) {
-      const bound = [...listed.map(list => marks[list]!), ...slots.map(slot => buffers[slot]!)];
+    for (const { shader, lists: bindings, slots, over, width } of plan.shaders) {
+      const bound = bindings.map(({ tier, as }) => (as === 'marks' ? marks[tier]! : this.device.buffer(lists[tier]!)));
+      bound.push(...slots.map(slot => buffers[slot]!));
       this.requireBindable(bound, w.shape);
-      this.cutAlongX(shader, bound, [Math.ceil(w.size / THREADS), 1], numbers, numberFor, []);
+      const count = over === 'all' ? extent : lists[over]!.size;
+      numbers['columns'] = columns / width;
+      numbers['size'] = w.size / width;
+      const across = { row: columns / width, column: over === 'all' ? columns / width : count, element: count / width };
+      const down = { row: count, column: rows, element: 1 }[axis];
+      const [x, y] = axis === 'element' ? [THREADS, 1] : TILE;
+      this.dispatchTiles(shader, bound, [Math.ceil(across[axis] / x), Math.ceil(down / y)], numbers, numberFor);
     }
     for (const tensor of plan.writtenOf(w, tiers)) this.device.wasWritten(tensor);
   }
@@ -197,6 +209,7 @@ export class DeviceKernels implements KernelSet {
     buffers: readonly GPUBuffer[],
     numbers: Record<string, number>,
     numberFor: (field: Field) => number,
+    width: number,
   ): void {
     const count = numbers['count']!;
     const { bindingBytes } = this.limits;
@@ -211,8 +224,8 @@ export class DeviceKernels implements KernelSet {
           : isShared.map((shared): Window | undefined =>
               shared ? undefined : { offset: 4 * start, size: 4 * length },
             );
-      numbers['count'] = length;
-      this.cutAlongX(shader, buffers, [Math.ceil(length / THREADS), 1], numbers, numberFor, windows);
+      numbers['count'] = length / width;
+      this.cutAlongX(shader, buffers, [Math.ceil(length / width / THREADS), 1], numbers, numberFor, windows);
     }
   }
 
@@ -225,6 +238,21 @@ export class DeviceKernels implements KernelSet {
   ): void {
     this.requireBindable(buffers, [numbers['rows']!, numbers['columns']!]);
     this.cutAlongX(pass.shader, buffers, groups, numbers, numberFor, []);
+  }
+
+  /** A grid of workgroups, cut along both sides where it has more than the device allows. */
+  private dispatchTiles(
+    shader: Shader,
+    buffers: readonly GPUBuffer[],
+    [across, down]: readonly [number, number],
+    numbers: Record<string, number>,
+    numberFor: (field: Field) => number,
+  ): void {
+    for (let y = 0; y < down; y += this.limits.groups) {
+      numbers['base y'] = y;
+      const part = Math.min(this.limits.groups, down - y);
+      this.cutAlongX(shader, buffers, [across, part], numbers, numberFor, []);
+    }
   }
 
   private cutAlongX(

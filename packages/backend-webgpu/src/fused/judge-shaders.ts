@@ -1,4 +1,4 @@
-import { type Shader, ShaderWriter } from '../wgsl/shader.js';
+import { FLOAT, type Shader, ShaderWriter, type Width } from '../wgsl/shader.js';
 
 // No barriers: software adapters pay dearly for them, and a second small dispatch costs a GPU next to nothing.
 
@@ -14,28 +14,52 @@ export const FINDING = 3;
 const INFINITY_BITS = '0x7f800000u';
 const NONE = '0xffffffffu';
 
+/** What a look at a gradient is for. */
+export interface Examination {
+  /** The norm is wanted. */
+  readonly sums: boolean;
+  /** Entries are limited before they go into the norm. */
+  readonly limits: boolean;
+  readonly width: Width;
+}
+
+const examinations = new Map<string, Shader>();
+
 /** Looks at one gradient. Magnitudes are compared as bits, since WGSL may assume that no number is NaN. */
-export const examineShader: Shader = (() => {
+export function examineShader({ sums, limits, width }: Examination): Shader {
+  const key = `${sums} ${limits} ${width}`;
+  let shader = examinations.get(key);
+  if (shader === undefined) {
+    shader = examination({ sums, limits, width });
+    examinations.set(key, shader);
+  }
+  return shader;
+}
+
+function examination({ sums, limits, width }: Examination): Shader {
   const writer = new ShaderWriter();
-  const gradient = writer.buffer('read');
+  const [f, u] = [FLOAT[width], width === 1 ? 'u32' : 'vec4<u32>'];
+  const gradient = writer.buffer('read', f);
   const findings = writer.buffer('read_write', 'u32');
-  const limit = `bitcast<f32>(${writer.dimension('limit')})`;
   const threads = writer.dimension('threads');
+  const limit = limits ? `bitcast<f32>(${writer.dimension('limit')})` : '';
+  const limited = limits ? `smaller${width}(larger${width}(x, ${f}(-${limit})), ${f}(${limit}))` : 'x';
+  const all = (name: string, combine: (x: string, y: string) => string): string =>
+    width === 1 ? name : ['x', 'y', 'z', 'w'].map(axis => `${name}.${axis}`).reduce(combine);
   const body = `  let thread = group.x * ${JUDGE_THREADS}u + local.x;
-  var sum = 0.0;
-  var magnitude = 0u;
+  var sum = ${f}(0.0);
+  var magnitude = ${u}(0u);
   for (var i = thread; i < ${writer.dimension('size')}; i += ${threads}) {
     let x = ${gradient}[i];
-    magnitude = max(magnitude, bitcast<u32>(x) & 0x7fffffffu);
-    let limited = smaller(larger(x, -${limit}), ${limit});
-    sum += limited * limited;
+    magnitude = max(magnitude, bitcast<${u}>(x) & ${u}(0x7fffffffu));
+${sums ? `    let limited = ${limited};\n    sum += limited * limited;` : ''}
   }
   let place = (${writer.dimension('to')} + thread) * ${FINDING}u;
-  ${findings}[place] = bitcast<u32>(sum);
-  ${findings}[place + 1u] = magnitude;
+  ${findings}[place] = bitcast<u32>(${all('sum', (x, y) => `${x} + ${y}`)});
+  ${findings}[place + 1u] = ${all('magnitude', (x, y) => `max(${x}, ${y})`)};
   ${findings}[place + 2u] = ${writer.dimension('id')};`;
-  return writer.finish([JUDGE_THREADS, 1], body);
-})();
+  return writer.finish([JUDGE_THREADS, 1], body, width);
+}
 
 /** Puts the findings about one gradient together, so that one workgroup's worth is left. */
 export const gatherShader: Shader = (() => {

@@ -1,7 +1,38 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Dispatcher } from '../device/dispatcher.js';
+import { type Shader, ShaderWriter } from '../wgsl/shader.js';
 import { THREADS } from './passes.js';
-import { MARKED, marksShader } from './split-shader.js';
+
+/** Indices that one pair of numbers of the marks stands for. */
+export const MARKED = 32;
+
+/**
+ * Turns an ascending index list into marks, with which a kernel finds in one step whether an index is in the list and
+ * where: per 32 indices a bit for each, and how many come before.
+ */
+const marksShader: Shader = (() => {
+  const writer = new ShaderWriter();
+  const list = writer.buffer('read', 'i32');
+  const marks = writer.buffer('read_write', 'vec2<u32>');
+  const count = writer.dimension('count');
+  const body = `  let word = (group.x + ${writer.dimension('base')}) * ${THREADS}u + local.x;
+  if (word >= ${writer.dimension('words')}) { return; }
+  let start = word * ${MARKED}u;
+  var low = 0u;
+  var high = ${count};
+  while (low < high) {
+    let middle = (low + high) / 2u;
+    if (u32(${list}[middle]) < start) { low = middle + 1u; } else { high = middle; }
+  }
+  var bits = 0u;
+  for (var k = low; k < ${count}; k++) {
+    let within = u32(${list}[k]) - start;
+    if (within >= ${MARKED}u) { break; }
+    bits |= 1u << within;
+  }
+  ${marks}[word] = vec2<u32>(bits, low);`;
+  return writer.finish([THREADS, 1], body);
+})();
 
 /** Bytes per {@link MARKED} indices: their bits, and how many of the list come before. */
 const WORD_BYTES = 8;

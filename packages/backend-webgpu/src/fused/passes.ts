@@ -1,7 +1,7 @@
 import { type Extent, type Graph, matrixView, type Shape } from '@frugaljs/core';
 import { GraphBody } from '../wgsl/graph-body.js';
-import { WGSL_COMBINE, wgslIdentity } from '../wgsl/operations.js';
-import { type Shader, ShaderWriter } from '../wgsl/shader.js';
+import { wgslCombine, wgslIdentity } from '../wgsl/operations.js';
+import { type Shader, ShaderWriter, type Width } from '../wgsl/shader.js';
 import { PassBuffers, POSITION, type RunBuffers, sourcesAt, text } from './bindings.js';
 import type { ReduceNode } from './stages.js';
 
@@ -40,27 +40,30 @@ export function entriesOf(extent: Extent, shape: Shape): number {
   return { element: rows * columns, row: rows, column: columns, tensor: 1 }[extent];
 }
 
-/** Computes and stores all outputs of one extent, one entry per thread. */
-export function writePass({ graph, buffers, filled }: PassContext, extent: Extent): Pass | null {
+/**
+ * Computes and stores all outputs of one extent, one entry per thread, or four where entries are neither in rows nor in
+ * columns and there are four times as many: that many fewer threads, addresses and bounds.
+ */
+export function writePass({ graph, buffers, filled }: PassContext, extent: Extent, width: Width = 1): Pass | null {
   const outputs = Object.entries(graph.outputs).filter(([, output]) => output.extent === extent);
   if (outputs.length === 0) return null;
   const writer = new ShaderWriter();
   const written = new Set(outputs.map(([name]) => buffers.slot(`out ${name}`)));
-  const pass = new PassBuffers(buffers, writer, written);
-  const body = new GraphBody(graph, writer, sourcesAt(pass, writer, filled));
-  const values = outputs.map(([, { node }]) => body.value(node));
+  const pass = new PassBuffers(buffers, writer, written, width);
+  const body = new GraphBody(graph, writer, sourcesAt(pass, writer, filled), { width });
+  const values = outputs.map(([, { node }]) => body.value(node, extent === 'element'));
   const stores = outputs.map(
     ([name], i) => `  ${pass.tensor(`out ${name}`, extent)}[${POSITION[extent]}] = ${values[i]};`,
   );
   const count = writer.dimension('count');
+  // Division by a number of columns that is known only when the kernel runs takes longer than most steps.
+  const isMatrix = extent !== 'element' || graph.nodes.some(node => node.extent === 'row' || node.extent === 'column');
   const start = `  let at = (group.x + ${writer.dimension('base')}) * ${THREADS}u + local.x;
   if (at >= ${count}) { return; }
-${positionLines(writer, extent)}`;
-  const shader = writer.finish([THREADS, 1], [start, text(body), ...stores].join('\n'));
+${isMatrix ? positionLines(writer, extent) : ''}`;
   return {
-    shader,
-    slots: pass.slots,
-    isShared: pass.isShared,
+    ...bound(pass),
+    shader: writer.finish([THREADS, 1], [start, text(body), ...stores].join('\n'), width),
     extent,
     groups: (rows, columns) => [
       Math.ceil({ element: rows * columns, row: rows, column: columns, tensor: 1 }[extent] / THREADS),
@@ -126,7 +129,7 @@ function loopLines(
     `  for (var i = ${loop.from}; i < ${loop.to}; i += ${loop.step}) {`,
     `    ${loop.position}`,
     text(body, '    '),
-    ...reductions.map(({ id, node }, i) => `    r${id} = ${WGSL_COMBINE[node.reduction](`r${id}`, values[i]!)};`),
+    ...reductions.map(({ id, node }, i) => `    r${id} = ${wgslCombine(node.reduction, `r${id}`, values[i]!)};`),
     '  }',
   ].join('\n');
 }
@@ -191,7 +194,7 @@ function foldLines(
 ): string {
   const at = (index: string): string => part.replace(/\bi\]$/, `${index}]`);
   return `  var r${id} = ${at('0u')};
-  for (var i = 1u; i < ${count}; i++) { r${id} = ${WGSL_COMBINE[reduction](`r${id}`, at('i'))}; }
+  for (var i = 1u; i < ${count}; i++) { r${id} = ${wgslCombine(reduction, `r${id}`, at('i'))}; }
   ${target} = r${id}${counted};`;
 }
 
@@ -235,7 +238,7 @@ function fewerParts({ buffers }: PassContext, reductions: readonly ReduceNode[])
     const offset = writer.scratchOffset(id);
     const part = (index: string): string => `${scratch}[${offset} + ${1 + FEW}u + ${index}]`;
     return `  var r${id} = ${part('local.x')};
-  for (var i = local.x + ${FEW}u; i < ${writer.dimension('parts')}; i += ${FEW}u) { r${id} = ${WGSL_COMBINE[node.reduction](`r${id}`, part('i'))}; }
+  for (var i = local.x + ${FEW}u; i < ${writer.dimension('parts')}; i += ${FEW}u) { r${id} = ${wgslCombine(node.reduction, `r${id}`, part('i'))}; }
   ${scratch}[${offset} + 1u + local.x] = r${id};`;
   });
   return { ...bound(pass), shader: writer.finish([FEW, 1], lines.join('\n')), groups: () => [1, 1] };
@@ -276,7 +279,7 @@ function columnParts({ graph, buffers, filled }: PassContext, reductions: readon
     `  for (var row = group.y; row < ${writer.dimension('rows')}; row += ${COLUMN_PARTS}u) {`,
     `    let at = row * ${columns} + column;`,
     text(body, '    '),
-    ...reductions.map(({ id, node }, i) => `    r${id} = ${WGSL_COMBINE[node.reduction](`r${id}`, values[i]!)};`),
+    ...reductions.map(({ id, node }, i) => `    r${id} = ${wgslCombine(node.reduction, `r${id}`, values[i]!)};`),
     '  }',
     ...reductions.map(
       ({ id }) => `  ${scratch}[${writer.scratchOffset(id)} + (1u + group.y) * ${columns} + column] = r${id};`,
@@ -304,7 +307,7 @@ function columnTotals({ buffers }: PassContext, reductions: readonly ReduceNode[
       const counted = node.reduction === 'mean' ? ` / f32(${rows})` : '';
       const part = `${scratch}[${offset} + (1u + part) * ${columns} + column]`;
       return `  var r${id} = ${scratch}[${offset} + ${columns} + column];
-  for (var part = 1u; part < ${COLUMN_PARTS}u; part++) { r${id} = ${WGSL_COMBINE[node.reduction](`r${id}`, part)}; }
+  for (var part = 1u; part < ${COLUMN_PARTS}u; part++) { r${id} = ${wgslCombine(node.reduction, `r${id}`, part)}; }
   ${scratch}[${offset} + column] = r${id}${counted};`;
     }),
   ];

@@ -7,6 +7,9 @@ import { type ReduceNode, reductionStages } from './stages.js';
 /** Wider results first: narrower ones read only what is as narrow, so nothing is overwritten before it is read. */
 const WRITE_ORDER: readonly Extent[] = ['element', 'row', 'column', 'tensor'];
 
+/** Entries per thread of a pass that does not look at rows and columns. */
+export const WIDE = 4;
+
 /** All kernels of a graph, in the order in which they run. */
 export interface RunPlan {
   /** Tensor inputs, then outputs. */
@@ -16,6 +19,8 @@ export interface RunPlan {
   readonly reductions: readonly ReduceNode[];
   /** One pass over entries that does not look at rows and columns, so that it can be cut anywhere. */
   readonly isFlat: boolean;
+  /** The same with four entries per thread, for tensors of a multiple of four entries; null when it is not flat. */
+  readonly wide: Pass | null;
 }
 
 /**
@@ -39,7 +44,8 @@ export function planRun(graph: Graph, filled: ReadonlySet<string>, same: readonl
     passes.length === 1 &&
     graph.nodes.every(({ extent }) => extent === 'host' || extent === 'element' || extent === 'tensor') &&
     Object.values(graph.outputs).every(({ extent }) => extent === 'element');
-  return { inputs, outputs, passes, reductions: stages.flat(), isFlat };
+  const wide = isFlat ? writePass(context, 'element', WIDE) : null;
+  return { inputs, outputs, passes, reductions: stages.flat(), isFlat, wide };
 }
 
 /** Inputs that are tensors, in the order of the graph. */

@@ -1,6 +1,7 @@
 import { type Graph, operandsOf, type SplitTier } from '@frugaljs/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { type SplitAxis, type SplitShader, splitShader, type TensorKind, type TierShape } from './split-shader.js';
+import { listedShader, restShader, type SplitShader, togetherShader } from './split-shader.js';
+import type { SplitAxis, TensorKind, TierShape } from './split-tier.js';
 
 /** Where a tensor of a split is found at each step. */
 interface Place {
@@ -37,14 +38,14 @@ function tensorOf(name: string, w: Tensor, g: Tensor, tier: SplitTier): Tensor {
 
 /**
  * Plans a split: one kernel for all tiers, or one for each where all together would bind more buffers than the device
- * can.
+ * can, or where the device takes all branches that any thread takes and so gains from kernels without.
  */
 export function planSplit(
   axis: SplitAxis,
   w: Tensor,
   g: Tensor,
   tiers: readonly SplitTier[],
-  mostBuffers: number,
+  { buffers, branches }: { readonly buffers: number; readonly branches: boolean },
 ): SplitPlan {
   const places: Place[] = [];
   const slotsByData = new Map<object, number>();
@@ -70,10 +71,19 @@ export function planSplit(
     return { tier: i, graph: tier.graph, slots, kinds };
   });
   const listed = tiers.length - 1;
-  const fits = places.length + listed <= mostBuffers;
-  const shaders = fits
-    ? [splitShader(axis, listed, shapes, written)]
-    : shapes.map(shape => splitShader(axis, listed, [shape], written));
+  const columns = w.shape[w.shape.length - 1] ?? 1;
+  const width = axis === 'row' && columns % 4 === 0 ? 4 : 1;
+  if (branches && places.length + listed <= buffers) {
+    return new SplitPlan([togetherShader(axis, listed, shapes, written, width)], places, written);
+  }
+  const rest = shapes[listed]!;
+  const isWide = (axis === 'element' ? w.size : columns) % 4 === 0;
+  const shaders = [
+    ...shapes.slice(0, listed).map(shape => listedShader(axis, shape, written, width)),
+    axis === 'row' || !isWide
+      ? togetherShader(axis, listed, [rest], written, width)
+      : restShader(axis, listed, rest, written),
+  ];
   return new SplitPlan(shaders, places, written);
 }
 

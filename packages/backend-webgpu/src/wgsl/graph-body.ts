@@ -1,6 +1,6 @@
 import { type Graph, type GraphNode, operandsOf } from '@frugaljs/core';
-import { WGSL_BINARY, WGSL_UNARY, wgslLiteral } from './operations.js';
-import type { ShaderWriter } from './shader.js';
+import { mixesWidths, wgslBinary, wgslLiteral, wgslUnary } from './operations.js';
+import { FLOAT, type ShaderWriter, type Width } from './shader.js';
 
 /** Where a pass finds what it does not compute. */
 export interface Sources {
@@ -10,25 +10,42 @@ export interface Sources {
   reduced(node: GraphNode & { op: 'reduce' }, id: number): string;
 }
 
+/** How the values of a body are written down. */
+export interface BodyStyle {
+  /** Number of the graph among those of a kernel. Default 0. */
+  readonly tier?: number;
+  /** Begins the names of variables. Default `v`. */
+  readonly prefix?: string;
+  /** Entries that a value per element stands for. Default 1. */
+  readonly width?: Width;
+}
+
 /** The statements that compute values of a graph. */
 export class GraphBody {
   readonly lines: string[] = [];
   private readonly names = new Map<number, string>();
 
-  /**
-   * @param tier Number of the graph among those of a kernel.
-   * @param prefix Begins the names of its variables.
-   */
+  private readonly tier: number;
+  private readonly prefix: string;
+  private readonly width: Width;
+
   constructor(
     private readonly graph: Graph,
     private readonly writer: ShaderWriter,
     private readonly sources: Sources,
-    private readonly tier = 0,
-    private readonly prefix = 'v',
-  ) {}
+    { tier = 0, prefix = 'v', width = 1 }: BodyStyle = {},
+  ) {
+    this.tier = tier;
+    this.prefix = prefix;
+    this.width = width;
+  }
 
-  /** The name of a value; adds the statements that compute it. */
-  value(id: number): string {
+  /**
+   * The name of a value; adds the statements that compute it.
+   *
+   * @param perElement As many entries wide as a value per element, though it may be one for all.
+   */
+  value(id: number, perElement = false): string {
     for (const needed of this.neededFor(id)) {
       if (this.names.has(needed)) continue;
       const node = this.graph.nodes[needed]!;
@@ -40,21 +57,32 @@ export class GraphBody {
       this.lines.push(`let ${name} = ${this.expression(node, needed)};`);
       this.names.set(needed, name);
     }
-    return this.names.get(id)!;
+    return perElement ? this.spread(id, this.width) : this.names.get(id)!;
   }
 
   private expression(node: Exclude<GraphNode, { op: 'constant' | 'scalar' }>, id: number): string {
-    const of = (operand: number): string => this.names.get(operand)!;
+    const width = node.extent === 'element' ? this.width : 1;
+    const of = (operand: number): string => this.spread(operand, width);
     switch (node.op) {
       case 'input':
         return this.sources.input(node);
       case 'reduce':
         return this.sources.reduced(node, id);
       case 'select':
-        return `select(${of(node.y)}, ${of(node.x)}, isTrue(${of(node.condition)}))`;
-      default:
-        return 'y' in node ? WGSL_BINARY[node.op](of(node.x), of(node.y)) : WGSL_UNARY[node.op](of(node.x));
+        return `select(${of(node.y)}, ${of(node.x)}, isTrue${width}(${of(node.condition)}))`;
+      default: {
+        if (!('y' in node)) return wgslUnary(node.op, of(node.x), width);
+        const isMixed = mixesWidths(node.op);
+        const operand = (position: number): string => (isMixed ? this.names.get(position)! : of(position));
+        return wgslBinary(node.op, operand(node.x), operand(node.y), width);
+      }
     }
+  }
+
+  /** A value as wide as what it is computed with. */
+  private spread(id: number, width: Width): string {
+    const name = this.names.get(id)!;
+    return width === 1 || this.graph.nodes[id]!.extent === 'element' ? name : `${FLOAT[width]}(${name})`;
   }
 
   private hostValue(node: GraphNode, id: number): string {

@@ -1,44 +1,63 @@
 import type { BinaryOperation, Reduction, UnaryOperation } from '@frugaljs/core';
+import { FLOAT, type Width } from './shader.js';
 
-/** The one-operand operations as WGSL expressions of a name. */
-export const WGSL_UNARY: Readonly<Record<UnaryOperation, (x: string) => string>> = {
-  neg: x => `-${x}`,
-  abs: x => `abs(${x})`,
-  sqrt: x => `sqrt(${x})`,
-  square: x => `${x} * ${x}`,
-  sign: x => `signOf(${x})`,
-  exp: x => `expOf(${x})`,
-  log: x => `logOf(${x})`,
-  reciprocal: x => `1.0 / ${x}`,
+/** A one-operand operation as a WGSL expression of a name. */
+export function wgslUnary(op: UnaryOperation, x: string, width: Width): string {
+  switch (op) {
+    case 'neg':
+      return `-${x}`;
+    case 'abs':
+      return `abs(${x})`;
+    case 'sqrt':
+      return `sqrt(${x})`;
+    case 'square':
+      return `${x} * ${x}`;
+    case 'sign':
+      return `signOf${width}(${x})`;
+    case 'exp':
+      return `expOf${width}(${x})`;
+    case 'log':
+      return `logOf${width}(${x})`;
+    case 'reciprocal':
+      return `1.0 / ${x}`;
+  }
+}
+
+const OPERATORS: Readonly<Partial<Record<BinaryOperation, string>>> = { add: '+', sub: '-', mul: '*', div: '/' };
+
+const COMPARISONS: Readonly<Partial<Record<BinaryOperation, string>>> = {
+  greater: '>',
+  greaterEqual: '>=',
+  less: '<',
+  lessEqual: '<=',
+  equal: '==',
 };
 
-const comparison =
-  (operator: string) =>
-  (x: string, y: string): string =>
-    `select(0.0, 1.0, ${x} ${operator} ${y})`;
+/** True for operations that WGSL gives a vector and a number. */
+export function mixesWidths(op: BinaryOperation): boolean {
+  return OPERATORS[op] !== undefined;
+}
 
-/** The two-operand operations. */
-export const WGSL_BINARY: Readonly<Record<BinaryOperation, (x: string, y: string) => string>> = {
-  add: (x, y) => `${x} + ${y}`,
-  sub: (x, y) => `${x} - ${y}`,
-  mul: (x, y) => `${x} * ${y}`,
-  div: (x, y) => `${x} / ${y}`,
-  maximum: (x, y) => `larger(${x}, ${y})`,
-  minimum: (x, y) => `smaller(${x}, ${y})`,
-  greater: comparison('>'),
-  greaterEqual: comparison('>='),
-  less: comparison('<'),
-  lessEqual: comparison('<='),
-  equal: comparison('=='),
+/** A two-operand operation. */
+export function wgslBinary(op: BinaryOperation, x: string, y: string, width: Width): string {
+  if (op === 'maximum') return `larger${width}(${x}, ${y})`;
+  if (op === 'minimum') return `smaller${width}(${x}, ${y})`;
+  const comparison = COMPARISONS[op];
+  if (comparison === undefined) return `${x} ${OPERATORS[op]!} ${y}`;
+  return `select(${FLOAT[width]}(0.0), ${FLOAT[width]}(1.0), ${x} ${comparison} ${y})`;
+}
+
+const COMBINING: Readonly<Record<Reduction, BinaryOperation>> = {
+  sum: 'add',
+  mean: 'add',
+  max: 'maximum',
+  min: 'minimum',
 };
 
 /** Combines two partial results of a reduction. */
-export const WGSL_COMBINE: Readonly<Record<Reduction, (x: string, y: string) => string>> = {
-  sum: WGSL_BINARY.add,
-  mean: WGSL_BINARY.add,
-  max: WGSL_BINARY.maximum,
-  min: WGSL_BINARY.minimum,
-};
+export function wgslCombine(reduction: Reduction, x: string, y: string): string {
+  return wgslBinary(COMBINING[reduction], x, y, 1);
+}
 
 /** What an empty reduction gives. An infinity cannot be written in WGSL; its bits come as a uniform. */
 export function wgslIdentity(reduction: Reduction, infinity: string): string {

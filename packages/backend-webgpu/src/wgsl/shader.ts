@@ -21,24 +21,39 @@ export interface Shader {
   readonly accesses: readonly Access[];
 }
 
-/** Functions that the operations of a graph are written in. WGSL may assume that no number is NaN; bits do not lie. */
-const FUNCTIONS = `
-fn isNaN(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
-fn isTrue(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) != 0u; }
-fn quietNaN(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) | 0x7fc00000u); }
-fn expOf(x: f32) -> f32 { return select(exp(x), x, isNaN(x)); }
-fn logOf(x: f32) -> f32 { return select(log(x), quietNaN(x), x < 0.0 || isNaN(x)); }
-fn signOf(x: f32) -> f32 { return select(select(0.0, 1.0, x > 0.0) - select(0.0, 1.0, x < 0.0), x, isNaN(x)); }
-fn larger(x: f32, y: f32) -> f32 { return select(select(max(x, y), y, isNaN(y)), x, isNaN(x)); }
-fn smaller(x: f32, y: f32) -> f32 { return select(select(min(x, y), y, isNaN(y)), x, isNaN(x)); }
+/** Entries that a value of a kernel stands for: one, or four side by side. */
+export type Width = 1 | 4;
+
+/** The types of floats, integers and truths of a width. */
+export const FLOAT: Readonly<Record<Width, string>> = { 1: 'f32', 4: 'vec4<f32>' };
+const BITS: Readonly<Record<Width, string>> = { 1: 'u32', 4: 'vec4<u32>' };
+const TRUTH: Readonly<Record<Width, string>> = { 1: 'bool', 4: 'vec4<bool>' };
+
+/**
+ * Functions that the operations of a graph are written in, with the width in their names. WGSL may assume that no number
+ * is NaN, and its functions of NaN and of numbers outside their domain give anything; bits do not lie.
+ */
+function functions(width: Width): string {
+  const [f, u, b] = [FLOAT[width], BITS[width], TRUTH[width]];
+  const [zero, one] = [`${f}(0.0)`, `${f}(1.0)`];
+  return `fn isNaN${width}(x: ${f}) -> ${b} { return (bitcast<${u}>(x) & ${u}(0x7fffffffu)) > ${u}(0x7f800000u); }
+fn isTrue${width}(x: ${f}) -> ${b} { return (bitcast<${u}>(x) & ${u}(0x7fffffffu)) != ${u}(0u); }
+fn quietNaN${width}(x: ${f}) -> ${f} { return bitcast<${f}>(bitcast<${u}>(x) | ${u}(0x7fc00000u)); }
+fn expOf${width}(x: ${f}) -> ${f} { return select(exp(x), x, isNaN${width}(x)); }
+fn logOf${width}(x: ${f}) -> ${f} { return select(log(x), quietNaN${width}(x), (x < ${zero}) | isNaN${width}(x)); }
+fn signOf${width}(x: ${f}) -> ${f} {
+  return select(select(${zero}, ${one}, x > ${zero}) - select(${zero}, ${one}, x < ${zero}), x, isNaN${width}(x));
+}
+fn larger${width}(x: ${f}, y: ${f}) -> ${f} { return select(select(max(x, y), y, isNaN${width}(y)), x, isNaN${width}(x)); }
+fn smaller${width}(x: ${f}, y: ${f}) -> ${f} { return select(select(min(x, y), y, isNaN${width}(y)), x, isNaN${width}(x)); }
 `;
+}
 
 /** Collects the declarations of a kernel while its body is written. */
 export class ShaderWriter {
   private readonly fields: Field[] = [];
   private readonly names = new Map<string, string>();
   private readonly buffers: { readonly element: string; readonly access: Access }[] = [];
-  private readonly shared: string[] = [];
 
   /** A number of the dispatch, such as `rows`. */
   dimension(name: string): string {
@@ -66,15 +81,11 @@ export class ShaderWriter {
     return `b${this.buffers.length}`;
   }
 
-  /** Memory of the workgroup. */
-  workgroupMemory(element: string, length: number): string {
-    const name = `shared${this.shared.length}`;
-    this.shared.push(`var<workgroup> ${name}: array<${element}, ${length}>;`);
-    return name;
-  }
-
-  /** @param size Threads of a workgroup along x and y. */
-  finish([x, y]: readonly [number, number], body: string): Shader {
+  /**
+   * @param size Threads of a workgroup along x and y.
+   * @param width Entries that a value of the body may stand for.
+   */
+  finish([x, y]: readonly [number, number], body: string, width: Width = 1): Shader {
     // A struct without members is not allowed.
     if (this.fields.length === 0) this.dimension('rows');
     const members = [...this.names.values()].map((name, i) => `  ${name}: ${this.fields[i]!.type},`);
@@ -86,8 +97,7 @@ ${members.join('\n')}
 }
 @group(0) @binding(0) var<uniform> p: Numbers;
 ${buffers.join('\n')}
-${this.shared.join('\n')}
-${FUNCTIONS}
+${functions(1)}${width === 1 ? '' : functions(width)}
 @compute @workgroup_size(${x}, ${y})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
 ${body}
