@@ -43,4 +43,20 @@ describe.skipIf(chromium === null)('on WebGPU', () => {
     expect(visit.external).toEqual([]);
     expect(visits.violations).toEqual([]);
   });
+
+  it('the page says when the device is lost, and starts again', { timeout: 120_000 }, async context => {
+    const visit = await visits.open();
+    const { page } = visit;
+    await visit.setUp({ steps: 500, backend: 'webgpu', sampleLength: 1 });
+    if (!(await page.locator('#backend-note').textContent())!.startsWith('Will train on WebGPU')) context.skip();
+    await visit.start();
+    await visit.reached(2);
+    await visits.crashGraphics();
+    const alert = page.getByRole('alert');
+    await alert.filter({ hasText: /^The graphics device was lost.* Start again, or choose WebAssembly\.$/ }).waitFor();
+    await expect.poll(() => page.locator('#status').textContent()).toBe('Stopped by an error');
+    await page.getByRole('button', { name: 'Start again' }).click();
+    await page.locator('#status').filter({ hasText: /^Step/ }).waitFor({ timeout: 60_000 });
+    expect(await alert.isVisible()).toBe(false);
+  });
 });

@@ -193,6 +193,7 @@ export class Playground {
     };
     announce(sentences[state]);
     this.#results.refreshTable();
+    this.#showProgress();
     this.#schedule();
   }
 

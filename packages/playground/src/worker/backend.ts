@@ -1,4 +1,4 @@
-import { env, getBackend, ready, setBackend } from '@tensorflow/tfjs-core';
+import { backend, env, getBackend, ready, setBackend } from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-core/dist/register_all_gradients.js';
 import simdBinary from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm?url';
 import type { BackendName, Capabilities } from '../protocol.js';
@@ -46,9 +46,10 @@ async function probeWebgpu(): Promise<Capabilities['webgpu']> {
 /**
  * Makes a backend of tfjs the current one.
  *
+ * @param onLoss Called with a sentence if the graphics device goes away: what waits for it may wait forever.
  * @throws Error if it does not start here.
  */
-export async function startBackend(name: BackendName): Promise<void> {
+export async function startBackend(name: BackendName, onLoss: (message: string) => void): Promise<void> {
   env().set('PROD', true);
   await LOADERS[name]();
   const started = await setBackend(name);
@@ -56,6 +57,11 @@ export async function startBackend(name: BackendName): Promise<void> {
   if (!started || getBackend() !== name) {
     throw new Error(`The backend ${name} did not start. Choose another one and start again.`);
   }
+  const { device } = backend() as { device?: { lost: Promise<{ reason: string; message: string }> } };
+  void device?.lost.then(({ reason, message }) => {
+    const why = message || reason;
+    onLoss(`The graphics device was lost${why === '' ? '' : ` (${why})`}. Start again, or choose WebAssembly.`);
+  });
 }
 
 async function loadWasm(): Promise<void> {

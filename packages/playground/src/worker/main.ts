@@ -33,7 +33,7 @@ const handlers: Handlers = {
   },
   outline: setup => outlineOf(setup, text),
   start: async ({ run, optimizer, backend }) => {
-    await startBackend(backend);
+    await startBackend(backend, reject);
     const data = openDataset(text, run);
     training = { data, contender: new Contender(optimizer, preset(run.model), run) };
     return null;
@@ -62,11 +62,22 @@ const handlers: Handlers = {
 
 /** Requests wait for each other: a download must not see half a step. */
 let queue: Promise<void> = Promise.resolve();
+/** The request that is being answered. */
+let current = -1;
+
+const post = (message: FromWorker): void => postMessage(message);
+
+/** Gives up on the present request, whatever its handler is waiting for. */
+function reject(message: string): void {
+  post({ id: current, error: message });
+}
 
 addEventListener('message', ({ data: { id, name, argument } }: MessageEvent<ToWorker>) => {
-  const post = (message: FromWorker): void => postMessage(message);
   const handle = handlers[name] as (argument: unknown, progress: (text: string) => void) => unknown;
   queue = queue
-    .then(async () => post({ id, answer: await handle(argument, progress => post({ id, progress })) }))
+    .then(async () => {
+      current = id;
+      post({ id, answer: await handle(argument, progress => post({ id, progress })) });
+    })
     .catch((error: unknown) => post({ id, error: messageOf(error) }));
 });

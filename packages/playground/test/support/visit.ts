@@ -10,6 +10,8 @@ export interface Visits {
   open(options?: BrowserContextOptions): Promise<Visit>;
   /** What was reported against the content-security policy, in all visits. */
   readonly violations: readonly string[];
+  /** Ends the process that drives the graphics, as a faulty driver would. */
+  crashGraphics(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -25,6 +27,11 @@ export async function openVisits(executablePath: string, without: readonly strin
       return Visit.open(await context.newPage(), server.url);
     },
     violations: server.violations,
+    crashGraphics: async () => {
+      const session = await browser.newBrowserCDPSession();
+      // The answer gets lost with the process.
+      await session.send('Browser.crashGpuProcess').catch(() => {});
+    },
     close: async () => {
       await browser.close();
       await server.close();
