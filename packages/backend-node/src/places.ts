@@ -1,4 +1,4 @@
-import { matrixView, type Shape, sizeOf } from '@frugaljs/core';
+import { matrixView, type Shape, sameShape, sizeOf } from '@frugaljs/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Cell, Eager } from './eager.js';
 import type { Operand } from './execution.js';
@@ -23,16 +23,18 @@ export class Places {
   /** The entries of a tensor of the parameter's shape, in a given shape. */
   read(id: number, shape: Shape): number {
     const { eager } = this;
-    const whole = eager.reshape(id, this.axis === 'element' ? [sizeOf(this.shape)] : matrixView(this.shape));
-    const entries = eager.run(
-      'GatherV2',
-      [eager.type('Tparams'), eager.type('Tindices', 'int32'), eager.type('Taxis', 'int32')],
-      [whole.id, eager.stored(this.indices).id, eager.int32([this.axis === 'column' ? 1 : 0], [])],
-    );
-    eager.delete(whole.id);
-    const shaped = eager.reshape(entries.id, shape);
-    eager.delete(entries.id);
-    return shaped.id;
+    const layout = this.axis === 'element' ? [sizeOf(this.shape)] : matrixView(this.shape);
+    return this.viewed({ cell: { id }, shape: this.shape }, layout, whole => {
+      const entries = eager.run(
+        'GatherV2',
+        [eager.type('Tparams'), eager.type('Tindices', 'int32'), eager.type('Taxis', 'int32')],
+        [whole, eager.stored(this.indices).id, eager.int32([this.axis === 'column' ? 1 : 0], [])],
+      );
+      if (sameShape(entries.shape, shape)) return entries.id;
+      const shaped = eager.reshape(entries.id, shape);
+      eager.delete(entries.id);
+      return shaped.id;
+    });
   }
 
   /** Puts entries over those of a tensor that was just computed, so that nobody else knows its buffer yet. */
@@ -44,24 +46,40 @@ export class Places {
   /** Rows are written where they are. */
   private writeRows(target: Cell, entries: Operand): void {
     const { eager } = this;
-    const whole = eager.reshape(target.id, matrixView(this.shape));
-    const rows = eager.reshape(entries.cell.id, this.entriesShape);
-    const written = eager.run('InplaceUpdate', eager.float, [whole.id, eager.stored(this.indices).id, rows.id]);
-    for (const { id } of [whole, rows, written]) eager.delete(id);
+    this.viewed({ cell: target, shape: this.shape }, matrixView(this.shape), whole => {
+      this.viewed(entries, this.entriesShape, rows => {
+        const written = eager.run('InplaceUpdate', eager.float, [whole, eager.stored(this.indices).id, rows]);
+        eager.delete(written.id);
+      });
+    });
   }
 
   /** Single entries are put into a copy. */
-  private writeEntries(target: Cell, { cell, shape }: Operand): void {
+  private writeEntries(target: Cell, entries: Operand): void {
     const { eager } = this;
-    const count = sizeOf(shape);
-    const places = this.positions();
-    const whole = eager.reshape(target.id, [sizeOf(this.shape)]);
-    const entries = eager.reshape(cell.id, [count]);
-    const attributes = [eager.type('T'), eager.type('Tindices', 'int32')];
-    const written = eager.run('TensorScatterUpdate', attributes, [whole.id, places, entries.id]);
-    const shaped = eager.reshape(written.id, this.shape);
-    for (const id of [whole.id, places, entries.id, written.id, target.id]) eager.delete(id);
-    target.id = shaped.id;
+    const written = this.viewed({ cell: target, shape: this.shape }, [sizeOf(this.shape)], whole =>
+      this.viewed(entries, [sizeOf(entries.shape)], values => {
+        const places = this.positions();
+        const attributes = [eager.type('T'), eager.type('Tindices', 'int32')];
+        const scattered = eager.run('TensorScatterUpdate', attributes, [whole, places, values]);
+        eager.delete(places);
+        return scattered.id;
+      }),
+    );
+    eager.delete(target.id);
+    target.id = eager.reshape(written, this.shape).id;
+    eager.delete(written);
+  }
+
+  /** Uses an operand in another shape, if it has not got it already. */
+  private viewed<T>({ cell, shape }: Operand, wanted: Shape, use: (id: number) => T): T {
+    if (sameShape(shape, wanted)) return use(cell.id);
+    const view = this.eager.reshape(cell.id, wanted);
+    try {
+      return use(view.id);
+    } finally {
+      this.eager.delete(view.id);
+    }
   }
 
   /** Flat positions of the entries, row by row. */

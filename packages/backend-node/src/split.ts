@@ -3,17 +3,22 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Cell, Eager } from './eager.js';
 import type { Operand } from './execution.js';
 import { Places } from './places.js';
+import { DIRECTION, type TierGraphs, tierGraphs } from './tier-graphs.js';
+import { type UpdateNumbers, updateNumbers } from './update-form.js';
 
-/** Runs the graph of a tier and writes every output over the input of the same name. */
-export type RunInPlace = (
+type Operands = Readonly<Record<string, Operand>>;
+
+/** Runs a graph; every output of which the name is that of an input is written over it, others get new handles. */
+export type RunGraph = (
   graph: Graph,
-  inputs: Readonly<Record<string, Operand>>,
+  inputs: Operands,
   scalars: Readonly<Record<string, number>>,
   shape: Shape,
-) => void;
+) => Record<string, number>;
 
 /** What a tier has computed for its entries of a tensor of the parameter's size. */
 interface Part {
+  /** Of the whole tensor; the same one may have another name in each tier. */
   readonly target: Cell;
   readonly entries: Operand;
   readonly places: Places;
@@ -21,24 +26,53 @@ interface Part {
 
 /**
  * Updates a parameter whose entries belong to different tiers. The listed entries are gathered and updated by
- * themselves; what is left is updated with all others in one go, and the listed entries are put over it.
+ * themselves; what is left is updated with all others in one go, and the listed entries are put over it. Where all tiers
+ * step alike, as they do in a composition, this happens to their directions, and the parameter is updated once.
  */
 export class Splits {
+  private readonly graphs = new WeakMap<Graph, TierGraphs>();
+
   constructor(
     private readonly eager: Eager,
-    private readonly run: RunInPlace,
+    private readonly run: RunGraph,
   ) {}
 
   update(axis: 'row' | 'column' | 'element', w: Tensor, g: Tensor, tiers: readonly SplitTier[]): void {
+    const graphs = this.graphsOf(tiers);
+    const numbers = sharedNumbers(graphs, tiers);
+    const shared = numbers === null ? null : graphs.shared;
+    const graphOf = (tier: number): Graph => shared?.directions[tier] ?? tiers[tier]!.graph;
     const parts: Part[] = [];
+    const direction: Cell = { id: -1 };
     try {
-      for (const tier of tiers.slice(0, -1)) this.listed(axis, w, g, tier, parts);
+      tiers.slice(0, -1).forEach((tier, i) => {
+        const wide = { ...(shared === null || shared.readsParameter[i] ? { w } : {}), g, ...tier.full };
+        if (tier.indices!.size > 0)
+          this.listed(new Places(this.eager, axis, tier.indices!, w.shape), wide, tier, graphOf(i), direction, parts);
+      });
       const rest = tiers[tiers.length - 1]!;
-      this.run(rest.graph, this.operands({ w, g, ...rest.full, ...rest.compact }), rest.scalars, w.shape);
+      const whole = this.operands({ w, g, ...rest.full, ...rest.compact });
+      const fresh = this.run(graphOf(tiers.length - 1), whole, rest.scalars, w.shape);
+      direction.id = fresh[DIRECTION] ?? -1;
       for (const { target, entries, places } of parts) places.write(target, entries);
+      if (shared !== null) {
+        const steps = { w: whole['w']!, d: { cell: direction, shape: w.shape } };
+        this.run(shared.application, steps, { ...numbers }, w.shape);
+      }
     } finally {
       for (const { entries } of parts) this.eager.delete(entries.cell.id);
+      if (direction.id >= 0) this.eager.delete(direction.id);
     }
+  }
+
+  private graphsOf(tiers: readonly SplitTier[]): TierGraphs {
+    const key = tiers[tiers.length - 1]!.graph;
+    let graphs = this.graphs.get(key);
+    if (graphs === undefined) {
+      graphs = tierGraphs(tiers.map(({ graph }) => graph));
+      this.graphs.set(key, graphs);
+    }
+    return graphs;
   }
 
   private operands(tensors: Readonly<Record<string, Tensor>>): Record<string, Operand> {
@@ -47,25 +81,40 @@ export class Splits {
     );
   }
 
+  /** Gathers, updates and keeps what is to be put over the rest. */
   private listed(
-    axis: 'row' | 'column' | 'element',
-    w: Tensor,
-    g: Tensor,
-    { indices, graph, compact, full, scalars }: SplitTier,
+    places: Places,
+    wide: Readonly<Record<string, Tensor>>,
+    { compact, scalars }: SplitTier,
+    graph: Graph,
+    direction: Cell,
     parts: Part[],
   ): void {
-    if (indices!.size === 0) return;
-    const places = new Places(this.eager, axis, indices!, w.shape);
     const shape = Object.values(compact)[0]?.shape ?? places.entriesShape;
     const inputs = this.operands(compact);
-    for (const [name, tensor] of Object.entries({ w, g, ...full })) {
+    const first = parts.length;
+    for (const [name, tensor] of Object.entries(wide)) {
       const entries = { cell: { id: places.read(this.eager.stored(tensor).id, shape) }, shape };
       inputs[name] = entries;
-      // Freed even if something fails; the gradient is nobody's target.
+      // Kept at once, so that it is freed even if something fails.
       parts.push({ target: this.eager.stored(tensor), entries, places });
     }
-    this.run(graph, inputs, scalars, shape);
-    const gradient = parts.findIndex(({ entries }) => entries === inputs['g']);
-    this.eager.delete(parts.splice(gradient, 1)[0]!.entries.cell.id);
+    const { [DIRECTION]: id } = this.run(graph, inputs, scalars, shape);
+    if (id !== undefined) parts.push({ target: direction, entries: { cell: { id }, shape }, places });
+    // What was only read is put nowhere.
+    const unchanged = Object.keys(wide).filter(name => !(name in graph.outputs));
+    const isUnchanged = ({ entries }: Part): boolean => unchanged.some(name => inputs[name] === entries);
+    for (const { entries } of parts.filter(isUnchanged)) this.eager.delete(entries.cell.id);
+    parts.splice(first, Infinity, ...parts.slice(first).filter(part => !isUnchanged(part)));
   }
+}
+
+/** The numbers of the update if they are the same for all tiers. */
+function sharedNumbers({ shared }: TierGraphs, tiers: readonly SplitTier[]): UpdateNumbers | null {
+  if (shared === null) return null;
+  const [first, ...others] = tiers.map(({ graph, scalars }, i) => updateNumbers(graph, shared.forms[i]!, scalars));
+  const isShared = others.every(
+    ({ rate, before, after }) => rate === first!.rate && before === first!.before && after === first!.after,
+  );
+  return isShared ? first! : null;
 }

@@ -23,8 +23,10 @@ export class TensorFlowKernels implements KernelSet {
     const { eager } = this.tensorflow;
     this.passes = new GradientPasses(eager);
     this.splits = new Splits(eager, (graph, inputs, scalars, shape) => {
-      const overwrite = Object.fromEntries(Object.keys(graph.outputs).map(name => [name, name]));
-      new Execution(this.tensorflow, { plan: this.planOf(graph), inputs, scalars, shape, overwrite }).run();
+      const plan = this.planOf(graph);
+      const overwrite: Record<string, string> = {};
+      for (const name of Object.keys(graph.outputs)) if (name in inputs) overwrite[name] = name;
+      return new Execution(this.tensorflow, { plan, inputs, scalars, shape, overwrite }).run();
     });
   }
 

@@ -106,7 +106,7 @@ describe.skipIf(missing !== null)('fused updates of TensorFlow', () => {
   });
 
   test('a step reads nothing back and uploads nothing but numbers', () => {
-    for (const name of ['adamW', 'lion', 'rows', 'columns', 'dct']) {
+    for (const name of ['adamW', 'lion', 'rows', 'columns', 'randK']) {
       const seen = traffic(RULES[name]!(), [300, 257]);
       expect(seen.reads, name).toBe(0);
       expect(seen.largestUpload).toBeLessThanOrEqual(2);
