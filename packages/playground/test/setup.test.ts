@@ -124,6 +124,26 @@ describe.skipIf(chromium === null)('the setup', () => {
     expect(visit.complaints).toEqual([]);
   });
 
+  it('goes on with the others when one diverges', async () => {
+    const visit = await visits.open();
+    const { page } = visit;
+    await visit.setUp({ steps: 8 });
+    const card = page.getByRole('group', { name: 'Optimizer 1' });
+    await card.getByLabel('Method').selectOption('sgdm');
+    await card.getByLabel('Learning rate').fill('1e12');
+    await visit.start();
+    await visit.finished();
+    const speeds = page.locator('.speed');
+    await expect
+      .poll(() => speeds.allTextContents())
+      .toEqual([expect.stringMatching(/^diverged at step [2-8]$/), expect.stringMatching(/tokens\/s$/)]);
+    const [diverged, other] = await visit.losses();
+    expect(diverged!.at(-1)).toBe(0);
+    expect(other).toHaveLength(8);
+    expect(other!.every(loss => loss > 0 && loss < 8)).toBe(true);
+    expect(visit.complaints).toEqual([]);
+  });
+
   it('can be operated by keyboard alone', async () => {
     const visit = await visits.open();
     const { page } = visit;

@@ -90,7 +90,7 @@ export const CATALOG: readonly CatalogEntry[] = [
     title: 'SGD with momentum',
     summary: 'One moment for every parameter, and no scaling.',
     fields: [],
-    learningRate: 0.2,
+    learningRate: 0.1,
     options: () => ({}),
   },
 ];
