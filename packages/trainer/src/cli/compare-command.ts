@@ -50,7 +50,7 @@ export function compareCommand(streams: Streams, finished: (exitCode: number) =>
     .option('--batch <n>', 'rows of a batch', integer(1), batch)
     .option('--length <n>', 'tokens of a row', integer(1), length)
     .option('--seed <n>', 'seed of weights, batches and random subspaces', integer(Number.NEGATIVE_INFINITY), seed)
-    .addOption(new Option('--backend <name>', 'wasm or cpu').default('wasm'))
+    .addOption(new Option('--backend <name>', '`frugal list` names them').default('wasm'))
     .option('--report <file>', 'write the report with the loss curves to this file', 'frugal-report.html')
     .option('--no-report', 'write no report')
     .option('--json <file>', 'write all numbers to this file')

@@ -41,7 +41,7 @@ export function trainCommand(streams: Streams, finished: (exitCode: number) => v
         .default('cosine'),
     )
     .option('--seed <n>', 'seed of weights, batches, subspaces and samples', integer(Number.NEGATIVE_INFINITY), 1)
-    .option('--backend <name>', 'wasm or cpu', 'wasm')
+    .option('--backend <name>', '`frugal list` names them', 'wasm')
     .optionsGroup('Model and text:')
     .option('--config <name>', 'a preset, or a JSON file with Hugging Face keys (default: 4 layers of width 96)')
     .option('--data <name>', 'a text by name, or a .txt or .jsonl file', 'shakespeare')
