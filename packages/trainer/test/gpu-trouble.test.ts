@@ -25,6 +25,7 @@ test.for<[title: string, trouble: string, expected: { name: string; code: string
   ],
 ])(
   '%s ends the training with a typed error',
+  { timeout: 120_000 },
   async ([, trouble, { name, code, message }], context) => {
     const { stdout, stderr } = await node([script, trouble], { cwd: '.' });
     const outcome = JSON.parse(stdout.trimEnd().split('\n').at(-1) || '{}');
@@ -37,5 +38,4 @@ test.for<[title: string, trouble: string, expected: { name: string; code: string
     // What came before it was computed as it should be: w ← 0.95 w.
     expect(outcome.losses).toEqual([7.5, expect.closeTo(7.5 * 0.95 ** 2, 5)]);
   },
-  120_000,
 );
