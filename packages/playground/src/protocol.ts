@@ -104,7 +104,8 @@ export interface StepResult {
   /** Loss of the batch before the update, in nats per token; null if the gradients are no longer finite. */
   readonly loss: number | null;
   readonly milliseconds: number;
-  readonly memory: Memory;
+  /** Null most of the time: it changes with the subspaces only, and takes a while to report. */
+  readonly memory: Memory | null;
 }
 
 export type FileKind = 'checkpoint' | 'weights';

@@ -48,7 +48,7 @@ export class Rival {
   async step(index: number): Promise<void> {
     if (this.divergedAt !== null) return;
     const result: StepResult = await this.#worker.ask('step', { index });
-    this.memory = result.memory;
+    this.memory = result.memory ?? this.memory;
     if (result.loss === null) {
       this.divergedAt = index + 1;
       return;

@@ -17,6 +17,9 @@ type Handlers = {
   ) => Requests[Name]['answer'] | Promise<Requests[Name]['answer']>;
 };
 
+/** Steps between two reports of memory. */
+const MEMORY_EVERY = 10;
+
 let text: OwnText | null = null;
 let training: { readonly contender: Contender; readonly data: TokenDataset } | null = null;
 
@@ -50,7 +53,8 @@ const handlers: Handlers = {
       loss = null;
     }
     if (!Number.isFinite(loss)) loss = null;
-    return { loss, milliseconds: performance.now() - started, memory: contender.memory };
+    const milliseconds = performance.now() - started;
+    return { loss, milliseconds, memory: index % MEMORY_EVERY === 0 ? contender.memory : null };
   },
   sample: (request, progress) => running().contender.sample(request, progress),
   file: async ({ kind }) => {
