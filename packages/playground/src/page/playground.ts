@@ -15,6 +15,9 @@ import { SetupForm } from './setup-form.js';
 import { Tiles } from './tiles.js';
 import { Writings } from './writings.js';
 
+/** Where the setup stands above the results rather than beside them, and can be folded. */
+const NARROW = matchMedia('(max-width: 900px)');
+
 const BACKEND_TITLES = { webgpu: 'WebGPU', wasm: 'WebAssembly' } as const;
 const ENDINGS: Readonly<Record<FileKind, string>> = { checkpoint: 'tar', weights: 'safetensors' };
 
@@ -59,6 +62,8 @@ export class Playground {
       onCsv: () => this.#downloadLosses(),
       lossTable: () => lossTable(this.#session?.rivals ?? [], this.#session?.step ?? 0),
     });
+    // Beside the results there is nothing to unfold it with.
+    NARROW.addEventListener('change', ({ matches }) => byId('setup-details').toggleAttribute('open', !matches));
     this.#prepareResults();
     this.#showProgress();
     void this.#introduce();
@@ -223,10 +228,9 @@ export class Playground {
 
   /** On a phone the results stand below the setup, out of sight: the setup makes room. Wherever one was, one sees them. */
   #revealResults(): void {
-    const isNarrow = matchMedia('(max-width: 900px)').matches;
-    if (isNarrow) byId('setup-details').removeAttribute('open');
+    if (NARROW.matches) byId('setup-details').removeAttribute('open');
     const { top } = byId('results').getBoundingClientRect();
-    if (isNarrow || top < 0 || top > innerHeight / 2) byId('results').scrollIntoView({ block: 'start' });
+    if (NARROW.matches || top < 0 || top > innerHeight / 2) byId('results').scrollIntoView({ block: 'start' });
   }
 
   async #download(rival: number, kind: FileKind): Promise<void> {
