@@ -2,11 +2,13 @@ import { matrixView, type Shape, sameShape, sizeOf } from '@frugaljs/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Cell, Eager } from './eager.js';
 import type { Operand } from './execution.js';
+import type { Variables } from './variables.js';
 
 /** Where in a parameter the entries of a tier stand: in some rows, in some columns, or anywhere. */
 export class Places {
   constructor(
     private readonly eager: Eager,
+    private readonly variables: Variables,
     private readonly axis: 'row' | 'column' | 'element',
     private readonly indices: Tensor,
     /** Of the parameter. */
@@ -54,21 +56,19 @@ export class Places {
     });
   }
 
-  /** Single entries are put into a copy. */
+  /** Single entries are written where they are, or into a copy where TensorFlow insists on one. */
   private writeEntries(target: Cell, entries: Operand): void {
     const { eager } = this;
-    const written = this.viewed({ cell: target, shape: this.shape }, [sizeOf(this.shape)], whole =>
-      this.viewed(entries, [sizeOf(entries.shape)], values => {
-        const places = this.positions();
-        const attributes = [eager.type('T'), eager.type('Tindices', 'int32')];
-        const scattered = eager.run('TensorScatterUpdate', attributes, [whole, places, values]);
-        eager.delete(places);
-        return scattered.id;
-      }),
-    );
+    const flat: Cell = eager.reshape(target.id, [sizeOf(this.shape)]);
     eager.delete(target.id);
-    target.id = eager.reshape(written, this.shape).id;
-    eager.delete(written);
+    const places = this.positions();
+    try {
+      this.viewed(entries, [sizeOf(entries.shape)], values => this.variables.scatter(flat, places, values));
+    } finally {
+      target.id = eager.reshape(flat.id, this.shape).id;
+      eager.delete(flat.id);
+      eager.delete(places);
+    }
   }
 
   /** Uses an operand in another shape, if it has not got it already. */
@@ -86,13 +86,13 @@ export class Places {
   private positions(): number {
     const { eager, indices } = this;
     const list = eager.stored(indices).id;
-    if (this.axis === 'element') return eager.reshape(list, [indices.size, 1], 'int32').id;
+    if (this.axis === 'element') return eager.reshape(list, [indices.size], 'int32').id;
     const [rows, columns] = matrixView(this.shape);
     const bounds = [0, rows * columns, columns].map(bound => eager.int32([bound], []));
     const range = eager.run('Range', [eager.type('Tidx', 'int32')], bounds);
     const starts = eager.reshape(range.id, [rows, 1], 'int32');
     const places = eager.run('AddV2', [eager.type('T', 'int32')], [starts.id, list]);
-    const shaped = eager.reshape(places.id, [rows * indices.size, 1], 'int32');
+    const shaped = eager.reshape(places.id, [rows * indices.size], 'int32');
     for (const { id } of [range, starts, places]) eager.delete(id);
     return shaped.id;
   }

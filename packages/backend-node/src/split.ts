@@ -5,6 +5,7 @@ import type { Operand } from './execution.js';
 import { Places } from './places.js';
 import { DIRECTION, type TierGraphs, tierGraphs } from './tier-graphs.js';
 import { type UpdateNumbers, updateNumbers } from './update-form.js';
+import type { Variables } from './variables.js';
 
 type Operands = Readonly<Record<string, Operand>>;
 
@@ -34,6 +35,7 @@ export class Splits {
 
   constructor(
     private readonly eager: Eager,
+    private readonly variables: Variables,
     private readonly run: RunGraph,
   ) {}
 
@@ -48,7 +50,14 @@ export class Splits {
       tiers.slice(0, -1).forEach((tier, i) => {
         const wide = { ...(shared === null || shared.readsParameter[i] ? { w } : {}), g, ...tier.full };
         if (tier.indices!.size > 0)
-          this.listed(new Places(this.eager, axis, tier.indices!, w.shape), wide, tier, graphOf(i), direction, parts);
+          this.listed(
+            new Places(this.eager, this.variables, axis, tier.indices!, w.shape),
+            wide,
+            tier,
+            graphOf(i),
+            direction,
+            parts,
+          );
       });
       const rest = tiers[tiers.length - 1]!;
       const whole = this.operands({ w, g, ...rest.full, ...rest.compact });

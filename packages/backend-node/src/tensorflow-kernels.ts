@@ -20,9 +20,9 @@ export class TensorFlowKernels implements KernelSet {
 
   constructor(private readonly backend: NodeBackend) {
     this.tensorflow = new TensorFlow(backend);
-    const { eager } = this.tensorflow;
+    const { eager, variables } = this.tensorflow;
     this.passes = new GradientPasses(eager);
-    this.splits = new Splits(eager, (graph, inputs, scalars, shape) => {
+    this.splits = new Splits(eager, variables, (graph, inputs, scalars, shape) => {
       const plan = this.planOf(graph);
       const overwrite: Record<string, string> = {};
       for (const name of Object.keys(graph.outputs)) if (name in inputs) overwrite[name] = name;

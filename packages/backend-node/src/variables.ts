@@ -15,6 +15,9 @@ let named = 0;
 export class Variables {
   private readonly handles: number[] = [];
   private readonly type: readonly Attribute[];
+  /** For {@link scatter}. */
+  private scattered: number | null = null;
+  private sharesAgain: boolean | null = null;
 
   constructor(private readonly eager: Eager) {
     this.type = [eager.type('dtype')];
@@ -42,6 +45,37 @@ export class Variables {
         cell.id = eager.run('ReadVariableOp', type, [variables[i]!]).id;
         eager.call('AssignVariableOp', type, [variables[i]!, nothing]);
       });
+    }
+  }
+
+  /**
+   * Puts entries over some of a vector, in place under the same condition. A variable that was written so hands out
+   * copies from then on, as a precaution that newer versions of TensorFlow can be asked to drop. So it is destroyed every
+   * time, which leaves its handle good for the next.
+   */
+  scatter(vector: Cell, places: number, entries: number): void {
+    const { eager, type } = this;
+    this.scattered ??= this.create();
+    const variable = [this.scattered];
+    eager.call('AssignVariableOp', type, [this.scattered, vector.id]);
+    eager.delete(vector.id);
+    try {
+      eager.call('ResourceScatterUpdate', [...type, eager.type('Tindices', 'int32')], [...variable, places, entries]);
+      this.sharesAgain ??= this.stopsCopying(variable);
+      if (this.sharesAgain) eager.call('DisableCopyOnRead', [], variable);
+    } finally {
+      vector.id = eager.run('ReadVariableOp', type, variable).id;
+      eager.call('DestroyResourceOp', [], variable);
+    }
+  }
+
+  /** Whether this TensorFlow has an operation that versions after 2.9 have. */
+  private stopsCopying(variable: readonly number[]): boolean {
+    try {
+      this.eager.call('DisableCopyOnRead', [], variable);
+      return true;
+    } catch {
+      return false;
     }
   }
 
