@@ -43,7 +43,7 @@ if (missing !== null) {
     describeProjectorLaws(factory, { ...claims, ...fewest, name, leaveOut: leaveOut(name) });
   }
   for (const { kind, factory, claims } of [...STATE_FULL_CLAIMS, ...STATE_FREE_CLAIMS]) {
-    describeRuleLaws(factory, { ...claims, ...few, name: kind, leaveOut: leaveOut(kind) });
+    describeRuleLaws(factory, { ...claims, ...(kind === 'muon' ? fewest : few), name: kind, leaveOut: leaveOut(kind) });
   }
   for (const [name, { factory, claims }] of Object.entries(COMBINE_CLAIMS)) {
     describeCombineLaws(factory, { ...claims, ...few, name });

@@ -2,6 +2,7 @@ import type { Law } from '../law.js';
 import type { Report } from '../report.js';
 import { runLaws } from '../run-laws.js';
 import { BASIS_LAWS } from './basis-laws.js';
+import { CONTINUITY_LAWS } from './continuity-laws.js';
 import { ENERGY_LAWS } from './energy-laws.js';
 import { LINEAR_LAWS } from './linear-laws.js';
 import { RANDOM_LAWS } from './random-laws.js';
@@ -16,6 +17,7 @@ export const PROJECTOR_LAWS: readonly Law<ProjectorSubject>[] = [
   ...SIZE_LAWS,
   ...EDGE_LAWS,
   ...BASIS_LAWS,
+  ...CONTINUITY_LAWS,
   ...RANDOM_LAWS,
   ...ENERGY_LAWS,
 ];

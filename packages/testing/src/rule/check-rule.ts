@@ -2,6 +2,7 @@ import type { Law } from '../law.js';
 import type { Report } from '../report.js';
 import { runLaws } from '../run-laws.js';
 import { RULE_DESCENT_LAWS } from './descent-laws.js';
+import { RULE_MATRIX_LAWS } from './matrix-laws.js';
 import { RULE_STRUCTURE_LAWS } from './structure-laws.js';
 import { type RuleFactory, type RuleLawOptions, type RuleSubject, ruleSubject } from './subject.js';
 import { RULE_VALUE_LAWS } from './value-laws.js';
@@ -10,6 +11,7 @@ import { RULE_VALUE_LAWS } from './value-laws.js';
 export const RULE_LAWS: readonly Law<RuleSubject>[] = [
   ...RULE_STRUCTURE_LAWS,
   ...RULE_VALUE_LAWS,
+  ...RULE_MATRIX_LAWS,
   ...RULE_DESCENT_LAWS,
 ];
 

@@ -1,0 +1,105 @@
+import { type Basis, type Projector, sizeOf } from '@frugaljs/core';
+import { mul, type Tensor, tensor } from '@tensorflow/tfjs-core';
+import { type Law, law, require } from '../law.js';
+import { requireClose, requireSame, rounding, scaleOf, show } from '../numerics/closeness.js';
+import { fitted, type ProjectorSubject, projectorExamples } from './subject.js';
+import { normalTensor, numbers } from './tensor-numbers.js';
+
+/** Laws of what goes on: after loading, and from one subspace to the next. */
+export const CONTINUITY_LAWS: readonly Law<ProjectorSubject>[] = [
+  law({
+    name: 'restored from the checkpoint',
+    formula: 'a projector made again from its JSON options, with its saved or re-derived basis, gives the same numbers',
+    why: 'A resumed run must go on in the same subspace, bit for bit.',
+    needs: ['shapes as declared', 'same seed, same basis'],
+    example: projectorExamples,
+    check: async (subject: ProjectorSubject, example) => {
+      const { projector, site, epoch, reduced, basis, g } = fitted(subject, example);
+      const json: unknown = JSON.parse(JSON.stringify({ kind: projector.kind, options: projector.options }));
+      const described = { kind: projector.kind, options: projector.options };
+      require(JSON.stringify(json) === JSON.stringify(described) && !hasFunctions(projector.options), () =>
+        `options do not survive JSON: ${JSON.stringify(json)}`);
+      const again = remade(subject, example.options, projector, site);
+      const options = JSON.stringify(again.options);
+      require(options === JSON.stringify(projector.options), () =>
+        `made again from ${JSON.stringify(projector.options)} the options are ${options}`);
+      const saved = await savedBasis(again, basis, { site, epoch });
+      const x = normalTensor(reduced, example.seed, 'x');
+      requireSame(
+        'down(G) after loading',
+        await numbers(again.down(g, saved, site)),
+        await numbers(projector.down(g, basis, site)),
+      );
+      requireSame(
+        'up(X) after loading',
+        await numbers(again.up(x, saved, site)),
+        await numbers(projector.up(x, basis, site)),
+      );
+    },
+  }),
+  law({
+    name: 'transport',
+    formula:
+      'to the same subspace: no change; to another, degree 1: down_to(up_from(X)); degree 2 keeps X ≥ 0 non-negative',
+    why: 'Momentum must follow the subspace, and second moments must not become negative on the way.',
+    needs: ['shapes as declared', 'down ∘ up = id'],
+    lifted: ({ transports }) => (transports ? null : 'the projector has no transport of its own'),
+    example: projectorExamples,
+    check: async (subject: ProjectorSubject, example) => {
+      const all = fitted(subject, example);
+      const { projector, site, epoch, reduced, basis } = all;
+      const transport = projector.transport!.bind(projector);
+      const x = normalTensor(reduced, example.seed, 'x');
+      const tolerance = 4 * rounding(Math.max(...site.shape)) * scaleOf(await numbers(x));
+      for (const degree of [1, 2] as const) {
+        const stayed = transport(x, basis, basis, site, degree);
+        requireClose(
+          `transport of degree ${degree} to the same basis`,
+          await numbers(stayed),
+          await numbers(x),
+          tolerance,
+        );
+      }
+      const next = projector.fit(normalTensor(site.shape, example.seed, 'next'), null, { site, epoch: epoch + 1 });
+      const there = await numbers(projector.down(projector.up(x, basis, site), next, site));
+      requireClose('transport of degree 1', await numbers(transport(x, basis, next, site, 1)), there, tolerance);
+      const squares = mul(x, x);
+      const least = Math.min(...(await numbers(transport(squares, basis, next, site, 2))));
+      require(least >= 0, () => `transport of degree 2 turns squares into ${show(least)}`);
+    },
+  }),
+];
+
+function hasFunctions(value: unknown): boolean {
+  if (typeof value === 'function' || value instanceof Map || value instanceof Set) return true;
+  return typeof value === 'object' && value !== null && Object.values(value).some(hasFunctions);
+}
+
+/** The projector as a configuration file would make it. A factory that takes other options is asked with those drawn. */
+function remade(
+  subject: ProjectorSubject,
+  drawn: unknown,
+  projector: Projector,
+  site: Parameters<Projector['basis']>[0],
+): Projector {
+  const names = Object.keys((drawn ?? {}) as object);
+  const ownOptions = names.every(name => name in projector.options);
+  return subject.create(ownOptions ? JSON.parse(JSON.stringify(projector.options)) : drawn, site);
+}
+
+/** A basis as it comes back: from saved numbers when it is fitted to a gradient, else derived again. */
+async function savedBasis(
+  projector: Projector,
+  basis: Basis,
+  context: Parameters<Projector['fit']>[2],
+): Promise<Basis> {
+  if (projector.traits.basisFrom !== 'gradient') return projector.fit(null, null, context);
+  const restored: Record<string, Tensor> = {};
+  for (const [name, { shape, dtype }] of Object.entries(projector.basis(context.site))) {
+    const values = Array.from(await numbers(basis[name]!));
+    require(values.length === sizeOf(shape), () =>
+      `basis.${name} has ${values.length} numbers, its spec ${sizeOf(shape)}`);
+    restored[name] = tensor(values, [...shape], dtype);
+  }
+  return restored;
+}
