@@ -3,10 +3,10 @@
  * `navigator.gpu` and registers the tfjs backend `webgpu` with its kernels.
  */
 import { installWebGpu } from './node/install.js';
+import { registerWebGpu } from './register.js';
 
 await installWebGpu();
-const { registerWebGpu } = await import('./register.js');
 registerWebGpu();
 
 export * from './index.js';
-export { describeAdapter, findSoftwareDriver, installWebGpu } from './node/install.js';
+export { findSoftwareDriver, installWebGpu } from './node/install.js';

@@ -30,11 +30,6 @@ export function installWebGpu(): Promise<string> {
   return installed;
 }
 
-/** The name of the adapter that {@link installWebGpu} found. */
-export function describeAdapter(): Promise<string> {
-  return installWebGpu();
-}
-
 /** The description file of a SwiftShader of Chromium; `null` when none is found. */
 export function findSoftwareDriver(): string | null {
   return SOFTWARE_DRIVERS.find(file => existsSync(file)) ?? null;
