@@ -1,6 +1,6 @@
 // One part of a run, in a process of its own: BACKEND `first` FOLDER trains every recipe at once and, anew, its first
 // half, which it saves; BACKEND `second` FOLDER goes on from there. Prints what came out as JSON, by recipe; where the
-// backend cannot be had, why.
+// backend cannot be had, why. More arguments name recipes to try instead of all.
 import { type ComposedOptimizer, listRecipes, recipe } from '@frugaljs/composer';
 import { selectBackend } from '@frugaljs/trainer/backend';
 import type { Tensor } from '@tensorflow/tfjs-core';
@@ -91,7 +91,7 @@ async function print(printed: Printed): Promise<never> {
   process.exit(0);
 }
 
-const [backend, part, folder] = process.argv.slice(2) as [string, string, string];
+const [backend, part, folder, ...names] = process.argv.slice(2) as [string, string, string, ...string[]];
 try {
   await selectBackend(backend);
 } catch (error) {
@@ -100,7 +100,7 @@ try {
   await print({ unavailable: (error as Error).message });
 }
 const outcomes: Record<string, Outcome> = {};
-for (const name of listRecipes()) {
+for (const name of names.length > 0 ? names : listRecipes()) {
   // Software drivers take their time: whoever waits sees that it goes on.
   process.stderr.write(`${backend} ${part}: ${name}\n`);
   if (part === 'second') outcomes[name] = await secondHalf(name, folder);

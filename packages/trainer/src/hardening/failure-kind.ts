@@ -61,5 +61,5 @@ export function outOfMemory(kind: MemoryKind, cause: Error): OutOfMemoryError {
 }
 
 function oneLine(text: string): string {
-  return text.trim().replace(/\s+/g, ' ').slice(0, 160);
+  return text.trim().replace(/\s+/g, ' ').slice(0, 160).replace(/\.$/, '');
 }

@@ -80,6 +80,8 @@ export async function* trainingSteps<Batch>(options: StepsOptions<Batch>): Async
           const before = performance.now();
           optimizer.applyGradients(grads);
           await smallest.data();
+          // Where nothing can be read back at once, only now is it known whether the gradients were finite.
+          await (optimizer as { settled?(): Promise<void> }).settled?.();
           watch.throwFailure();
           optimizerMilliseconds += performance.now() - before;
         } finally {
