@@ -7,8 +7,8 @@ export class GradientPasses {
 
   isFinite(gradient: Tensor): boolean {
     const { id } = this.eager.stored(gradient);
-    // Half the sum of squares takes one pass. It may overflow, and only then is the question asked by itself.
-    return Number.isFinite(this.eager.read(this.halfSquares(id))) || this.allFinite(id);
+    // NaN and Inf do not vanish from a sum. It may overflow, and only then is every entry asked.
+    return Number.isFinite(this.eager.read(this.reduced('Sum', id, gradient.rank))) || this.allFinite(id);
   }
 
   sumSquares(gradients: readonly Tensor[], clipValue: number | undefined): number {
@@ -17,6 +17,13 @@ export class GradientPasses {
     if (Number.isFinite(plain) && clipValue === undefined) return plain;
     if (!Number.isFinite(plain) && !ids.every(id => this.allFinite(id))) return Number.NaN;
     return clipValue === undefined ? this.scaledSquares(ids) : this.clippedSquares(ids, clipValue);
+  }
+
+  private reduced(name: 'Sum' | 'Max', id: number, rank: number): number {
+    const { eager } = this;
+    const axes = eager.int32(Array.from({ length: rank }, (_, axis) => axis));
+    const attributes = [...eager.float, eager.type('Tidx', 'int32'), eager.boolean('keep_dims', false)];
+    return eager.run(name, attributes, [id, axes]).id;
   }
 
   private halfSquares(id: number): number {
@@ -44,11 +51,9 @@ export class GradientPasses {
     eager.delete(zeros.id);
     if (remainder !== 0) return Number.NaN;
     const magnitudes = eager.run('Abs', eager.float, [id]);
-    const axes = eager.int32(magnitudes.shape.map((_, axis) => axis));
-    const attributes = [...eager.float, eager.type('Tidx', 'int32'), eager.boolean('keep_dims', false)];
-    const largest = eager.run('Max', attributes, [magnitudes.id, axes]);
+    const largest = this.reduced('Max', magnitudes.id, magnitudes.shape.length);
     eager.delete(magnitudes.id);
-    return eager.read(largest.id);
+    return eager.read(largest);
   }
 
   /** For entries whose squares overflow float32: they are scaled before, and their sum after. */

@@ -48,6 +48,11 @@ export class Places {
   /** Rows are written where they are. */
   private writeRows(target: Cell, entries: Operand): void {
     const { eager } = this;
+    if (this.variables.scattersInPlace) {
+      const list = eager.stored(this.indices).id;
+      this.scatter(target, matrixView(this.shape), entries, this.entriesShape, list);
+      return;
+    }
     this.viewed({ cell: target, shape: this.shape }, matrixView(this.shape), whole => {
       this.viewed(entries, this.entriesShape, rows => {
         const written = eager.run('InplaceUpdate', eager.float, [whole, eager.stored(this.indices).id, rows]);
@@ -58,16 +63,25 @@ export class Places {
 
   /** Single entries are written where they are, or into a copy where TensorFlow insists on one. */
   private writeEntries(target: Cell, entries: Operand): void {
+    const positions = this.positions();
+    this.scatter(target, [sizeOf(this.shape)], entries, [sizeOf(entries.shape)], positions);
+    this.eager.delete(positions);
+  }
+
+  /** Scatters into the target in a shape in which places are counted along the first axis. */
+  private scatter(target: Cell, layout: Shape, entries: Operand, listed: Shape, places: number): void {
     const { eager } = this;
-    const flat: Cell = eager.reshape(target.id, [sizeOf(this.shape)]);
-    eager.delete(target.id);
-    const places = this.positions();
+    const isView = !sameShape(layout, this.shape);
+    const reshape = (shape: Shape): void => {
+      const { id } = eager.reshape(target.id, shape);
+      eager.delete(target.id);
+      target.id = id;
+    };
+    if (isView) reshape(layout);
     try {
-      this.viewed(entries, [sizeOf(entries.shape)], values => this.variables.scatter(flat, places, values));
+      this.viewed(entries, listed, values => this.variables.scatter(target, places, values));
     } finally {
-      target.id = eager.reshape(flat.id, this.shape).id;
-      eager.delete(flat.id);
-      eager.delete(places);
+      if (isView) reshape(this.shape);
     }
   }
 

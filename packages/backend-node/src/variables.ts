@@ -49,34 +49,47 @@ export class Variables {
   }
 
   /**
-   * Puts entries over some of a vector, in place under the same condition. A variable that was written so hands out
-   * copies from then on, as a precaution that newer versions of TensorFlow can be asked to drop. So it is destroyed every
-   * time, which leaves its handle good for the next.
+   * Whether {@link scatter} works in place. A variable that was written so hands out copies from then on, as a precaution
+   * that versions of TensorFlow after 2.9 can be asked to drop.
    */
-  scatter(vector: Cell, places: number, entries: number): void {
+  get scattersInPlace(): boolean {
+    this.sharesAgain ??= this.stopsCopying();
+    return this.sharesAgain;
+  }
+
+  /** Puts entries over some of a vector, or rows over some of a matrix, in place under the same condition. */
+  scatter(target: Cell, places: number, entries: number): void {
     const { eager, type } = this;
-    this.scattered ??= this.create();
-    const variable = [this.scattered];
-    eager.call('AssignVariableOp', type, [this.scattered, vector.id]);
-    eager.delete(vector.id);
+    const inPlace = this.scattersInPlace;
+    const variable = this.forScatter();
+    eager.call('AssignVariableOp', type, [variable, target.id]);
+    eager.delete(target.id);
     try {
-      eager.call('ResourceScatterUpdate', [...type, eager.type('Tindices', 'int32')], [...variable, places, entries]);
-      this.sharesAgain ??= this.stopsCopying(variable);
-      if (this.sharesAgain) eager.call('DisableCopyOnRead', [], variable);
+      eager.call('ResourceScatterUpdate', [...type, eager.type('Tindices', 'int32')], [variable, places, entries]);
+      if (inPlace) eager.call('DisableCopyOnRead', [], [variable]);
     } finally {
-      vector.id = eager.run('ReadVariableOp', type, variable).id;
-      eager.call('DestroyResourceOp', [], variable);
+      target.id = eager.run('ReadVariableOp', type, [variable]).id;
+      // With it goes the precaution; its handle is good for the next one.
+      eager.call('DestroyResourceOp', [], [variable]);
     }
   }
 
-  /** Whether this TensorFlow has an operation that versions after 2.9 have. */
-  private stopsCopying(variable: readonly number[]): boolean {
+  private stopsCopying(): boolean {
+    const variable = this.forScatter();
+    this.eager.call('AssignVariableOp', this.type, [variable, this.eager.scalar(0)]);
     try {
-      this.eager.call('DisableCopyOnRead', [], variable);
+      this.eager.call('DisableCopyOnRead', [], [variable]);
       return true;
     } catch {
       return false;
+    } finally {
+      this.eager.call('DestroyResourceOp', [], [variable]);
     }
+  }
+
+  private forScatter(): number {
+    this.scattered ??= this.create();
+    return this.scattered;
   }
 
   private create(): number {
