@@ -177,8 +177,10 @@ test('mistakes are told in one line, with exit code 1 and before any training', 
     ],
     [['train', '--optimizer', 'adamW', '--density', '0.5'], /^frugal: adamW\.density: expected one of the options/],
     [['train', '--data', 'nowhere'], /^frugal: data: expected a \.txt or .*shakespeare, wikitext2.*found "nowhere"/],
-    [['train', '--backend', 'webgpu'], /^frugal: backend: .*needs the package @frugaljs\/backend-webgpu/],
-    [['train', '--backend', 'cuda'], /^frugal: backend: expected one of wasm, cpu, found cuda\.\n$/],
+    [
+      ['train', '--backend', 'cuda'],
+      /^frugal: backend: expected one of wasm, cpu, webgpu, tensorflow, found cuda\.\n$/,
+    ],
     [['train', ...flags, '--config', 'huge'], /^frugal: config: expected a JSON file, or one of llama_nano/],
     [['train', ...flags, '--config', at('broken.json')], /^frugal: config: expected a file with JSON/],
     [['train', ...flags, '--config', at('narrow.json')], /^frugal: config\.vocab_size: expected at least 257/],
@@ -231,5 +233,5 @@ test('help, version and the list of names', async () => {
   expect(version).toEqual({ code: 0, stderr: '', stdout: `${manifest.version}\n` });
   expect(list.stdout).toMatch(/^frugal +0\.001$/m);
   expect(list.stdout).toMatch(/^llama_tiny +2 +128 +467,840$/m);
-  expect(JSON.parse(names.stdout)).toMatchObject({ backends: ['wasm', 'cpu'] });
+  expect(JSON.parse(names.stdout)).toMatchObject({ backends: ['wasm', 'cpu', 'webgpu', 'tensorflow'] });
 });
