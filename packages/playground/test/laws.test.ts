@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { listRecipes } from '@frugaljs/composer';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { build, defaultClientConditions } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -55,5 +56,17 @@ describe.skipIf(executablePath === null)('laws on WebGPU in Chromium', () => {
     expect(outcome.backend).toBe('webgpu');
     expect(outcome.broken).toEqual([]);
     expect(outcome.passed.length).toBeGreaterThan(0);
+  });
+
+  it.for(listRecipes())('%s takes the steps of the reference', { timeout: 120_000 }, async (recipe, context) => {
+    if (missing !== null) context.skip();
+    const { relative, kernels } = await page.evaluate(
+      name => (globalThis as unknown as { laws: LawsPage }).laws.difference(name),
+      recipe,
+    );
+    // Matrix products are added up in another order.
+    const isDense = /svd|galore|random|dct/.test(recipe);
+    expect(relative).toBeLessThan(isDense ? 2e-4 : 5e-6);
+    expect(kernels.filter(kernel => kernel.startsWith('fused WGSL')).length).toBeGreaterThan(0);
   });
 });

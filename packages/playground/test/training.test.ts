@@ -49,7 +49,17 @@ describe.skipIf(chromium === null)('the page', () => {
   it('trains 30 steps with two optimizers, without a complaint or a request to anywhere else', async () => {
     const visit = await visits.open();
     await visit.setUp();
-    const before = await visit.page.locator('#memory td[data-bytes]').evaluateAll(readBytes);
+    const parameters = parameterSpecs(config);
+    const reports = [
+      recipe('adamW').memoryReport(parameters),
+      recipe('frugal', { density: 0.25, projector: 'rows' }).memoryReport(parameters),
+    ];
+    const expected = reports.flatMap(report => {
+      const bytes = report.reduce((sum, row) => sum + row.parameterBytes, 0);
+      return [bytes, bytes, report.totalStateBytes];
+    });
+    const shown = (): Promise<number[]> => visit.page.locator('#memory td[data-bytes]').evaluateAll(readBytes);
+    await expect.poll(shown).toEqual(expected);
     await visit.start();
     await visit.finished();
 
@@ -63,17 +73,7 @@ describe.skipIf(chromium === null)('the page', () => {
     expect(curves[0]![0]).toBe(curves[1]![0]);
     expect(curves[0]![20]).not.toBe(curves[1]![20]);
 
-    const parameters = parameterSpecs(config);
-    const reports = [
-      recipe('adamW').memoryReport(parameters),
-      recipe('frugal', { density: 0.25, projector: 'rows' }).memoryReport(parameters),
-    ];
-    const expected = reports.flatMap(report => {
-      const bytes = report.reduce((sum, row) => sum + row.parameterBytes, 0);
-      return [bytes, bytes, report.totalStateBytes];
-    });
-    expect(before).toEqual(expected);
-    expect(await visit.page.locator('#memory td[data-bytes]').evaluateAll(readBytes)).toEqual(expected);
+    expect(await shown()).toEqual(expected);
     const widths = await visit.page
       .locator('#memory .segment')
       .evaluateAll(segments => segments.map(segment => Number.parseFloat((segment as HTMLElement).style.width)));

@@ -40,8 +40,9 @@ export class Contender {
     };
     try {
       this.optimizer.applyGradients(grads);
-      // On a GPU this waits for the device: the only read-back of a step.
+      // On a GPU these wait for the device: the only read-backs of a step.
       const loss = (await value.data<'float32'>())[0]!;
+      await this.optimizer.settled();
       this.losses.push(loss);
       return loss;
     } finally {

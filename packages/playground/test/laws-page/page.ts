@@ -3,6 +3,7 @@ import '@tensorflow/tfjs-core/dist/register_all_gradients.js';
 import '@tensorflow/tfjs-core/dist/public/chained_ops/register_all_chained_ops.js';
 import { startWebGpu } from '@frugaljs/backend-webgpu';
 import { explainFailure, type LawResult, type RunOptions } from '@frugaljs/testing';
+import { differenceOf } from './difference.js';
 import { SUITES } from './suites.js';
 
 /** What became of a suite, as text and numbers. */
@@ -20,6 +21,8 @@ export interface LawsPage {
   /** Starts WebGPU; why it cannot be had, or null. */
   start(): Promise<string | null>;
   run(suite: string, options: RunOptions): Promise<Outcome>;
+  /** Runs a recipe with the fused kernels and with the reference. */
+  difference: typeof differenceOf;
 }
 
 const page: LawsPage = {
@@ -39,6 +42,7 @@ const page: LawsPage = {
       examples: results.reduce((sum, { runs }) => sum + runs, 0),
     };
   },
+  difference: differenceOf,
 };
 
 Object.assign(globalThis, { laws: page });
