@@ -171,7 +171,7 @@ describe.skipIf(chromium === null)('the setup', () => {
     await tabTo(/^Model/);
     await page.keyboard.press('N');
     await tabTo(/^Steps/);
-    await page.keyboard.type('12');
+    await page.keyboard.type('20');
     await tabTo(/^Backend/);
     await page.keyboard.press('W');
     await page.keyboard.press('W');
@@ -188,10 +188,10 @@ describe.skipIf(chromium === null)('the setup', () => {
     await tabTo(/^Training loss\. AdamW/);
     await page.keyboard.press('ArrowLeft');
     await page.keyboard.press('ArrowLeft');
-    expect(await page.locator('.tip').textContent()).toMatch(/step 10.*AdamW\d\.\d{3}/);
+    expect(await page.locator('.tip').textContent()).toMatch(/step 18.*AdamW\d\.\d{3}/);
     await tabTo(/^Losses as a table/);
     await page.keyboard.press('Enter');
-    await expect.poll(() => page.locator('.losses tbody tr').count()).toBe(12);
+    await expect.poll(() => page.locator('.losses tbody tr').count()).toBe(20);
     while (!/^Reset/.test(await focused())) await page.keyboard.press('Shift+Tab');
     await page.keyboard.press('Enter');
     expect(await focused()).toBe('Start');

@@ -103,11 +103,7 @@ describe.skipIf(chromium === null)('the page', () => {
     await visit.reached(6);
     await visit.page.getByRole('button', { name: 'Pause' }).click();
     await visit.page.locator('#status').filter({ hasText: 'Paused' }).waitFor();
-    await visit.page.waitForTimeout(300);
-    const paused = await visit.step;
-    await visit.page.waitForTimeout(500);
-    expect(await visit.step).toBe(paused);
-    expect(paused).toBeLessThan(30);
+    expect(await visit.restingStep()).toBeLessThan(30);
     await visit.page.getByRole('button', { name: 'Resume' }).click();
     await visit.finished();
     expect(await visit.losses()).toEqual(curves);
@@ -157,7 +153,7 @@ describe.skipIf(chromium === null)('the page', () => {
     await visit.start();
     await visit.reached(4);
     await visit.page.getByRole('button', { name: 'Pause' }).click();
-    await visit.page.waitForTimeout(500);
+    await visit.restingStep();
     const { name, bytes } = await visit.download('Checkpoint, FRUGAL');
     const weights = await visit.download('Weights, FRUGAL');
     const step = await visit.step;

@@ -101,6 +101,16 @@ export class Visit {
     return this.page.locator('#progress').evaluate(bar => (bar as HTMLProgressElement).value);
   }
 
+  /** The step at which the comparison has come to rest: the one under way at a pause is still finished. */
+  async restingStep(): Promise<number> {
+    for (let before = -1; ; ) {
+      const now = await this.step;
+      if (now === before) return now;
+      before = now;
+      await this.page.waitForTimeout(1000);
+    }
+  }
+
   /** Downloads what a button offers. */
   async download(button: string): Promise<{ readonly name: string; readonly bytes: Buffer }> {
     const [download] = await Promise.all([
