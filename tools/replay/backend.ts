@@ -12,6 +12,19 @@ export type BackendName = keyof typeof LOADERS;
 
 export const BACKEND_NAMES: readonly BackendName[] = Object.keys(LOADERS) as BackendName[];
 
+/** Those that every machine has. */
+export const PORTABLE_BACKENDS: readonly BackendName[] = ['cpu', 'wasm'];
+
+/** Why a backend cannot be had on this machine; `null` when it can. */
+export async function whyMissing(name: BackendName): Promise<string | null> {
+  try {
+    await LOADERS[name]();
+    return null;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
 export async function startBackend(name: BackendName): Promise<void> {
   // Without this the cpu backend advertises tfjs-node on standard error.
   env().set('PROD', true);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { BACKEND_NAMES } from './backend.js';
+import { BACKEND_NAMES, PORTABLE_BACKENDS, whyMissing } from './backend.js';
 import { command } from './command.js';
 import { frugalClass } from './simulation/frugal.js';
 import { simulate } from './simulation/run.js';
@@ -61,7 +61,7 @@ describe('the command', () => {
   test.each([
     [[], /expected one file, found 0/],
     [['nowhere.json'], /nowhere\.json/],
-    [['a.json', '--backend', 'webgl'], /--backend: expected cpu or wasm, found webgl/],
+    [['a.json', '--backend', 'webgl'], /--backend: expected cpu or wasm or webgpu or tensorflow, found webgl/],
     [['a.json', '--kernels', 'none'], /--kernels: expected auto or reference, found none/],
     [['a.json', '--fast'], /--fast/],
   ])('%j is refused with the usage', async (args, message) => {
@@ -85,16 +85,28 @@ const present = existsSync(REFERENCE);
 if (!present)
   console.log('Runs of the official code are not here: set FRUGAL_REFERENCE to the folder of trajectories.json.');
 
+async function agree(...args: string[]): Promise<void> {
+  const { code, lines } = await run(REFERENCE, ...args);
+  expect(lines.filter(line => line.startsWith('FAIL'))).toEqual([]);
+  expect(lines.at(-1)).toMatch(/^[1-9]\d* passed, 0 failed$/);
+  expect(code).toBe(0);
+}
+
 describe.skipIf(!present)('runs of the official code', () => {
-  test.each(BACKEND_NAMES.flatMap(backend => ['auto', 'reference'].map(kernels => [backend, kernels])))(
+  test.each(PORTABLE_BACKENDS.flatMap(backend => ['auto', 'reference'].map(kernels => [backend, kernels])))(
     'agree on %s with kernels %s',
     async (backend, kernels) => {
-      for (const more of [[], ['--recorded-bases']]) {
-        const { code, lines } = await run(REFERENCE, '--backend', backend!, '--kernels', kernels!, ...more);
-        expect(lines.filter(line => line.startsWith('FAIL'))).toEqual([]);
-        expect(lines.at(-1)).toMatch(/^[1-9]\d* passed, 0 failed$/);
-        expect(code).toBe(0);
-      }
+      for (const more of [[], ['--recorded-bases']]) await agree('--backend', backend!, '--kernels', kernels!, ...more);
     },
   );
+
+  const driven = BACKEND_NAMES.filter(name => !PORTABLE_BACKENDS.includes(name));
+  test.for(driven)('agree on %s, where there is a driver', { timeout: 300_000 }, async (backend, context) => {
+    const missing = await whyMissing(backend);
+    if (missing !== null) {
+      console.log(`replays on ${backend} are skipped: ${missing}`);
+      context.skip(missing);
+    }
+    await agree('--backend', backend);
+  });
 });

@@ -1,7 +1,7 @@
 import { memory } from '@tensorflow/tfjs-core';
 import * as fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { BACKEND_NAMES, startBackend } from './backend.js';
+import { PORTABLE_BACKENDS, startBackend } from './backend.js';
 import { BOUND, type ReplayOptions, type ReplayResult, replayCase } from './replay.js';
 import { frugalClass } from './simulation/frugal.js';
 import { galoreClass } from './simulation/galore.js';
@@ -38,7 +38,7 @@ function replayed(trajectory: unknown, options: ReplayOptions): Promise<ReplayRe
   return replayCase(JSON.parse(JSON.stringify(trajectory)), options);
 }
 
-describe.each(BACKEND_NAMES)('on %s', backend => {
+describe.each(PORTABLE_BACKENDS)('on %s', backend => {
   beforeAll(() => startBackend(backend));
 
   // Where a result hangs on rounding noise, such as the sign of a residual that is zero but for float32, no two programs
