@@ -1,5 +1,4 @@
 import {
-  type BinaryOperation,
   type Extent,
   type GraphNode,
   hostValues,
@@ -12,15 +11,9 @@ import {
 } from '@frugaljs/core';
 import { type AdamPattern, weightRatio } from './adam-pattern.js';
 import type { Cell } from './eager.js';
-import { BINARY, REDUCTION, UNARY } from './operations.js';
+import { NodeOperations, type Operand } from './node-operations.js';
 import type { Accumulation, Plan, Step } from './steps.js';
 import type { TensorFlow } from './tensorflow.js';
-
-/** A tensor that a graph is run on. */
-export interface Operand {
-  readonly cell: Cell;
-  readonly shape: Shape;
-}
 
 /** Fewer entries are added by two operations sooner than a variable is filled, updated and read. */
 const WORTH_A_VARIABLE = 1 << 16;
@@ -51,8 +44,7 @@ export class Execution {
   private readonly values = new Map<number, Value>();
   private readonly host: readonly (number | undefined)[];
   private readonly layout: Shape;
-  /** Input nodes by name. */
-  private readonly inputNodes = new Map<string, number>();
+  private readonly operations: NodeOperations;
 
   constructor(
     private readonly tensorflow: TensorFlow,
@@ -60,12 +52,11 @@ export class Execution {
   ) {
     const { scalars, shape, inputs } = request;
     const { graph } = request.plan;
+    this.operations = new NodeOperations(tensorflow);
     this.host = hostValues(graph, scalars);
     this.layout = needsMatrixView(graph) ? matrixView(shape) : shape;
     graph.nodes.forEach((node, id) => {
-      if (node.op !== 'input') return;
-      this.inputNodes.set(node.name, id);
-      this.values.set(id, this.input(inputs[node.name]!, node.extent));
+      if (node.op === 'input') this.values.set(id, this.input(inputs[node.name]!, node.extent));
     });
   }
 
@@ -109,12 +100,6 @@ export class Execution {
     this.values.delete(node);
   }
 
-  private op(name: string, ...inputs: readonly number[]): Operand {
-    const { eager } = this.tensorflow;
-    const output = eager.run(name, eager.float, inputs);
-    return { cell: output, shape: output.shape };
-  }
-
   /** The handle of an operand; numbers of the host become float32. */
   private id(node: number): number {
     const number = this.host[node];
@@ -132,75 +117,29 @@ export class Execution {
       case 'constant':
         throw new Error(`${node.op} is no operation`);
       default:
-        return 'y' in node ? this.binary(node, position) : this.unary(UNARY[node.op], this.id(node.x));
+        return 'y' in node
+          ? this.operations.binary(
+              node.op,
+              this.id(node.x),
+              this.id(node.y),
+              this.request.plan.conditions.has(position),
+            )
+          : this.operations.unary(node.op, this.id(node.x));
     }
-  }
-
-  private unary(name: string, x: number): Operand {
-    const result = this.op(name, x);
-    return name !== 'Sign' || this.tensorflow.keepsNaN.Sign ? result : this.unlessNaN(x, result);
-  }
-
-  private binary(node: Extract<GraphNode, { op: BinaryOperation }>, position: number): Operand {
-    const { eager, keepsNaN } = this.tensorflow;
-    const name = BINARY[node.op];
-    const [x, y] = [this.id(node.x), this.id(node.y)];
-    const result = this.op(name, x, y);
-    if ((name === 'Maximum' || name === 'Minimum') && !keepsNaN[name]) {
-      return this.unlessNaN(x, this.unlessNaN(y, result));
-    }
-    const isNumber = !['Greater', 'GreaterEqual', 'Less', 'LessEqual', 'Equal'].includes(name);
-    if (isNumber || this.request.plan.conditions.has(position)) return result;
-    const cast = eager.run('Cast', [eager.type('SrcT', 'bool'), eager.type('DstT')], [result.cell.id]);
-    eager.delete(result.cell.id);
-    return { cell: cast, shape: cast.shape };
-  }
-
-  /** x where x is NaN, else `other`, which is deleted. */
-  private unlessNaN(x: number, other: Operand): Operand {
-    const { eager } = this.tensorflow;
-    const lost = eager.run('IsNan', eager.float, [x]);
-    const result = this.op('SelectV2', lost.id, x, other.cell.id);
-    eager.delete(lost.id);
-    eager.delete(other.cell.id);
-    return result;
   }
 
   private select(condition: number, x: number, y: number): Operand {
-    const { eager } = this.tensorflow;
-    if (this.request.plan.conditions.has(condition)) {
-      return this.op('SelectV2', this.id(condition), this.id(x), this.id(y));
-    }
-    const chosen = eager.run('NotEqual', eager.float, [this.id(condition), eager.scalar(0)]);
-    const result = this.op('SelectV2', chosen.id, this.id(x), this.id(y));
-    eager.delete(chosen.id);
-    return result;
+    const isTruth = this.request.plan.conditions.has(condition);
+    return this.operations[isTruth ? 'choose' : 'select'](this.id(condition), this.id(x), this.id(y));
   }
 
   private reduce({ reduction, extent: per, x }: GraphNode & { readonly op: 'reduce' }): Operand {
-    const { eager } = this.tensorflow;
+    const value = this.values.get(x)!;
     const { extent } = this.request.plan.graph.nodes[x]!;
-    const whole = this.spread(this.values.get(x)!, slotShape(extent as Extent, this.layout));
-    const axes = per === 'row' ? [1] : per === 'column' ? [0] : whole.shape.map((_, axis) => axis);
-    const output = eager.run(
-      REDUCTION[reduction],
-      [...eager.float, eager.type('Tidx', 'int32'), eager.boolean('keep_dims', per !== 'tensor')],
-      [whole.cell.id, eager.int32(axes)],
-    );
-    if (whole.temporary && whole.cell !== this.values.get(x)!.cell) eager.delete(whole.cell.id);
-    return { cell: output, shape: output.shape };
-  }
-
-  /** A value in its full shape, where a number or a vector stands for more entries. */
-  private spread(value: Value, shape: Shape): Value {
-    const { eager } = this.tensorflow;
-    if (sameShape(value.shape, shape)) return value;
-    const cell = eager.run(
-      'BroadcastTo',
-      [...eager.float, eager.type('Tidx', 'int32')],
-      [value.cell.id, eager.int32(shape)],
-    );
-    return { cell, shape, temporary: true };
+    const whole = this.operations.spread(value, slotShape(extent as Extent, this.layout));
+    const result = this.operations.reduce(reduction, per, whole);
+    if (whole !== value) this.tensorflow.eager.delete(whole.cell.id);
+    return result;
   }
 
   private accumulate({ result, base, addend, factor, sign }: Accumulation, dying: readonly number[]): void {
@@ -214,15 +153,15 @@ export class Execution {
       });
       return;
     }
-    const product = this.op('Mul', this.id(addend), eager.scalar(Math.abs(number)));
-    this.put(result, this.op(number < 0 ? 'Sub' : 'AddV2', this.id(base), product.cell.id));
+    const product = this.operations.run('Mul', this.id(addend), eager.scalar(Math.abs(number)));
+    this.put(result, this.operations.run(number < 0 ? 'Sub' : 'AddV2', this.id(base), product.cell.id));
     eager.delete(product.cell.id);
   }
 
   private adam(adam: AdamPattern, dying: readonly number[]): void {
     const { eager } = this.tensorflow;
     const { result, base, sign, factors, gradient, m, v } = adam;
-    if (base === null) this.put(result, this.op('ZerosLike', this.id(gradient)));
+    if (base === null) this.put(result, this.operations.run('ZerosLike', this.id(gradient)));
     const correction = (adam.correction === null ? 1 : this.host[adam.correction]!) * Math.sqrt(weightRatio(v.decay));
     const factor = factors.reduce(
       (product, node) => product * this.host[node]!,
@@ -236,7 +175,7 @@ export class Execution {
     ];
     for (const [from, to] of cells) {
       // TensorFlow copies what the caller keeps.
-      if (from !== to && !this.isFree(from, to, dying)) this.put(to, this.op('Identity', this.id(from)));
+      if (from !== to && !this.isFree(from, to, dying)) this.put(to, this.operations.run('Identity', this.id(from)));
     }
     const scalars = numbers.map(number => eager.scalar(number));
     this.update(cells, handles => {
@@ -317,8 +256,8 @@ export class Execution {
       number === undefined
         ? this.values.get(node)!
         : { cell: { id: eager.scalar(number) }, shape: [], temporary: false };
-    const whole = this.spread(value, slotShape(extent, this.layout));
-    const isOwn = whole.temporary && (whole !== value || !isTaken.has(node));
+    const whole = this.operations.spread(value, slotShape(extent, this.layout));
+    const isOwn = whole !== value || (value.temporary && !isTaken.has(node));
     if (whole === value && isOwn) isTaken.add(node);
     if (sameShape(whole.shape, stored)) return isOwn ? whole.cell.id : this.copy(whole);
     const own = isOwn ? whole.cell.id : this.copy(whole);

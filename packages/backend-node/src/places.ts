@@ -1,7 +1,7 @@
 import { matrixView, type Shape, sameShape, sizeOf } from '@frugaljs/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Cell, Eager } from './eager.js';
-import type { Operand } from './execution.js';
+import type { Operand } from './node-operations.js';
 import type { Variables } from './variables.js';
 
 /** Where in a parameter the entries of a tier stand: in some rows, in some columns, or anywhere. */

@@ -1,7 +1,7 @@
 import type { Graph, Shape, SplitTier } from '@frugaljs/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Cell, Eager } from './eager.js';
-import type { Operand } from './execution.js';
+import type { Operand } from './node-operations.js';
 import { Places } from './places.js';
 import { DIRECTION, type TierGraphs, tierGraphs } from './tier-graphs.js';
 import { type UpdateNumbers, updateNumbers } from './update-form.js';

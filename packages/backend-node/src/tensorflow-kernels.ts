@@ -1,8 +1,9 @@
 import { type Graph, type KernelInputs, type KernelSet, type Shape, type SplitTier, slotShape } from '@frugaljs/core';
 import { engine, type Tensor } from '@tensorflow/tfjs-core';
-import { Execution, type Operand } from './execution.js';
+import { Execution } from './execution.js';
 import { GradientPasses } from './gradient-passes.js';
 import { type NodeBackend, nodeBackend } from './node-backend.js';
+import type { Operand } from './node-operations.js';
 import { Splits } from './split.js';
 import { type Plan, planSteps } from './steps.js';
 import { TensorFlow } from './tensorflow.js';

@@ -1,0 +1,121 @@
+import {
+  type BinaryOperation,
+  type Extent,
+  type Reduction,
+  type Shape,
+  sameShape,
+  type UnaryOperation,
+} from '@frugaljs/core';
+import type { Cell } from './eager.js';
+import type { TensorFlow } from './tensorflow.js';
+
+/** A tensor that a graph is run on. */
+export interface Operand {
+  readonly cell: Cell;
+  readonly shape: Shape;
+}
+
+const UNARY: Readonly<Record<UnaryOperation, string>> = {
+  neg: 'Neg',
+  abs: 'Abs',
+  sqrt: 'Sqrt',
+  square: 'Square',
+  sign: 'Sign',
+  exp: 'Exp',
+  log: 'Log',
+  reciprocal: 'Reciprocal',
+};
+
+const ARITHMETIC = {
+  add: 'AddV2',
+  sub: 'Sub',
+  mul: 'Mul',
+  div: 'RealDiv',
+  maximum: 'Maximum',
+  minimum: 'Minimum',
+} as const;
+
+const COMPARISON = {
+  greater: 'Greater',
+  greaterEqual: 'GreaterEqual',
+  less: 'Less',
+  lessEqual: 'LessEqual',
+  equal: 'Equal',
+} as const;
+
+const REDUCTION: Readonly<Record<Reduction, string>> = { sum: 'Sum', mean: 'Mean', max: 'Max', min: 'Min' };
+
+/** The operations of a graph as operations of TensorFlow, with the meaning that graphs give them. Results are new. */
+export class NodeOperations {
+  constructor(private readonly tensorflow: TensorFlow) {}
+
+  run(name: string, ...inputs: readonly number[]): Operand {
+    const { eager } = this.tensorflow;
+    const output = eager.run(name, eager.float, inputs);
+    return { cell: output, shape: output.shape };
+  }
+
+  unary(op: UnaryOperation, x: number): Operand {
+    const result = this.run(UNARY[op], x);
+    return op !== 'sign' || this.tensorflow.keepsNaN.Sign ? result : this.unlessNaN(x, result);
+  }
+
+  /** @param asTruth Whether a comparison may give truth values, for {@link choose}, instead of the numbers 0 and 1. */
+  binary(op: BinaryOperation, x: number, y: number, asTruth: boolean): Operand {
+    const { eager, keepsNaN } = this.tensorflow;
+    if (op in ARITHMETIC) {
+      const name = ARITHMETIC[op as keyof typeof ARITHMETIC];
+      const result = this.run(name, x, y);
+      const losesNaN = (name === 'Maximum' || name === 'Minimum') && !keepsNaN[name];
+      return losesNaN ? this.unlessNaN(x, this.unlessNaN(y, result)) : result;
+    }
+    const truth = this.run(COMPARISON[op as keyof typeof COMPARISON], x, y);
+    if (asTruth) return truth;
+    const cast = eager.run('Cast', [eager.type('SrcT', 'bool'), eager.type('DstT')], [truth.cell.id]);
+    eager.delete(truth.cell.id);
+    return { cell: cast, shape: cast.shape };
+  }
+
+  /** x where a number is not 0, else y. */
+  select(condition: number, x: number, y: number): Operand {
+    const { eager } = this.tensorflow;
+    const truth = eager.run('NotEqual', eager.float, [condition, eager.scalar(0)]);
+    const result = this.choose(truth.id, x, y);
+    eager.delete(truth.id);
+    return result;
+  }
+
+  choose(truth: number, x: number, y: number): Operand {
+    return this.run('SelectV2', truth, x, y);
+  }
+
+  /** Of a value in the shape of its extent. */
+  reduce(reduction: Reduction, per: Extent, whole: Operand): Operand {
+    const { eager } = this.tensorflow;
+    const axes = per === 'row' ? [1] : per === 'column' ? [0] : whole.shape.map((_, axis) => axis);
+    const output = eager.run(
+      REDUCTION[reduction],
+      [...eager.float, eager.type('Tidx', 'int32'), eager.boolean('keep_dims', per !== 'tensor')],
+      [whole.cell.id, eager.int32(axes)],
+    );
+    return { cell: output, shape: output.shape };
+  }
+
+  /** A value in its full shape, where a number or a vector stands for more entries; the same one if it is full. */
+  spread<T extends Operand>(value: T, shape: Shape): T | Operand {
+    const { eager } = this.tensorflow;
+    if (sameShape(value.shape, shape)) return value;
+    const attributes = [...eager.float, eager.type('Tidx', 'int32')];
+    return { cell: eager.run('BroadcastTo', attributes, [value.cell.id, eager.int32(shape)]), shape };
+  }
+
+  /** x where x is NaN, else `other`, which is deleted. */
+  private unlessNaN(x: number, other: Operand): Operand {
+    const { eager } = this.tensorflow;
+    const lost = eager.run('IsNan', eager.float, [x]);
+    const result = this.choose(lost.id, x, other.cell.id);
+    eager.delete(lost.id);
+    eager.delete(other.cell.id);
+    return result;
+  }
+}
