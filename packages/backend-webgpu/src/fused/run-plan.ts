@@ -1,7 +1,8 @@
 import type { Extent, Graph, Shape } from '@frugaljs/core';
 import { matrixView } from '@frugaljs/core';
 import { RunBuffers } from './bindings.js';
-import { type Pass, type PassContext, reductionPasses, scratchOf, writePass } from './passes.js';
+import { type Pass, type PassContext, writePass } from './passes.js';
+import { reductionPasses, scratchOf } from './reductions.js';
 import { type ReduceNode, reductionStages } from './stages.js';
 
 /** Wider results first: narrower ones read only what is as narrow, so nothing is overwritten before it is read. */
