@@ -58,7 +58,7 @@ describe.skipIf(executablePath === null)('laws on WebGPU in Chromium', () => {
     expect(outcome.passed.length).toBeGreaterThan(0);
   });
 
-  it.for(listRecipes())('%s takes the steps of the reference', { timeout: 120_000 }, async (recipe, context) => {
+  it.for(listRecipes())('%s takes the steps of the reference', { timeout: 300_000 }, async (recipe, context) => {
     if (missing !== null) context.skip();
     const { relative, kernels } = await page.evaluate(
       name => (globalThis as unknown as { laws: LawsPage }).laws.difference(name),

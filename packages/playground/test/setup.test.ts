@@ -2,16 +2,17 @@ import { recipe } from '@frugaljs/composer';
 import { parameterSpecs, preset } from '@frugaljs/llama';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { chromiumOrReason } from './support/chromium.js';
+import { eventually } from './support/eventually.js';
 import { openVisits, type Visits } from './support/visit.js';
 
 const chromium = chromiumOrReason();
 
-describe.skipIf(chromium === null)('the setup', () => {
+describe.skipIf(chromium === null)('the setup', { timeout: 240_000 }, () => {
   let visits: Visits;
 
   beforeAll(async () => {
     visits = await openVisits(chromium!);
-  });
+  }, 120_000);
   afterAll(() => visits?.close());
 
   it('shows what the editor has to say about bad JSON, and does not start with it', async () => {
@@ -41,14 +42,14 @@ describe.skipIf(chromium === null)('the setup', () => {
     ];
     for (const [text, message] of bad) {
       await editor.fill(text);
-      await expect
-        .poll(() => card.locator('.error:visible').allTextContents(), { message: text })
-        .toEqual([expect.stringMatching(message)]);
+      await eventually(() => card.locator('.error:visible').allTextContents(), text).toEqual([
+        expect.stringMatching(message),
+      ]);
       expect(await editor.getAttribute('aria-invalid')).toBe('true');
     }
     await page.locator('#tiles').click();
     await visit.start();
-    await expect.poll(() => editor.evaluate(area => area === document.activeElement)).toBe(true);
+    await eventually(() => editor.evaluate(area => area === document.activeElement)).toBe(true);
     expect(await page.locator('#status').textContent()).toBe('Ready');
 
     // A composition that no recipe has, and what it keeps.
@@ -57,7 +58,7 @@ describe.skipIf(chromium === null)('the setup', () => {
     const parameters = parameterSpecs(preset('micro'));
     const state = recipe('sgdm').memoryReport(parameters).totalStateBytes;
     const cell = page.locator('#memory td[data-part=state]').nth(1);
-    await expect.poll(() => cell.getAttribute('data-bytes')).toBe(String(state));
+    await eventually(() => cell.getAttribute('data-bytes')).toBe(String(state));
     expect(await card.locator('.error:visible').count()).toBe(0);
     await visit.setUp({ steps: 3 });
     await visit.start();
@@ -78,30 +79,30 @@ describe.skipIf(chromium === null)('the setup', () => {
       const field = card.getByLabel(label);
       const before = await field.inputValue();
       await field.fill(value);
-      await expect
-        .poll(() => page.locator('.error:visible').allTextContents())
-        .toEqual([expect.stringMatching(message)]);
+      await eventually(() => page.locator('.error:visible').allTextContents()).toEqual([
+        expect.stringMatching(message),
+      ]);
       expect(await field.getAttribute('aria-invalid')).toBe('true');
       await field.fill(before);
-      await expect.poll(() => page.locator('.error:visible').count()).toBe(0);
+      await eventually(() => page.locator('.error:visible').count()).toBe(0);
     }
     await page.getByLabel('Steps', { exact: true }).fill('1');
-    await expect
-      .poll(() => page.locator('.error:visible').allTextContents())
-      .toEqual(['Steps: expected an integer of at least 2, found 1.']);
+    await eventually(() => page.locator('.error:visible').allTextContents()).toEqual([
+      'Steps: expected an integer of at least 2, found 1.',
+    ]);
   });
 
   it('refuses files that are no text, or too short', async () => {
     const { page } = await visits.open();
     const input = page.getByLabel(/^Text: choose a file/);
     await input.setInputFiles({ name: 'image.png', mimeType: 'image/png', buffer: Buffer.from([0x89, 0x50, 0, 255]) });
-    await expect.poll(() => page.locator('#text-error').textContent()).toBe('image.png is not a text in UTF-8.');
+    await eventually(() => page.locator('#text-error').textContent()).toBe('image.png is not a text in UTF-8.');
     await input.setInputFiles({ name: 'short.txt', mimeType: 'text/plain', buffer: Buffer.from('a few words\n') });
-    await expect
-      .poll(() => page.locator('#text-error').textContent())
-      .toMatch(/^text: expected text enough.*short\.txt/);
+    await eventually(() => page.locator('#text-error').textContent()).toMatch(
+      /^text: expected text enough.*short\.txt/,
+    );
     await page.getByRole('button', { name: 'Use the built-in tales' }).click();
-    await expect.poll(() => page.locator('#text-status').textContent()).toMatch(/^Built-in tales.*tokens/);
+    await eventually(() => page.locator('#text-status').textContent()).toMatch(/^Built-in tales.*tokens/);
     expect(await page.locator('#text-error').isVisible()).toBe(false);
   });
 
@@ -113,9 +114,11 @@ describe.skipIf(chromium === null)('the setup', () => {
     expect(await page.getByRole('button', { name: 'Add an optimizer' }).isVisible()).toBe(false);
     await page.getByRole('group', { name: 'Optimizer 4' }).getByLabel('Method').selectOption('galore');
     await page.getByRole('button', { name: 'Remove optimizer 1' }).click();
-    await expect
-      .poll(() => page.locator('#tiles .who').allTextContents())
-      .toEqual(['FRUGAL ρ=0.25', 'GaLore ρ=0.25', 'GaLore ρ=0.25 (2)']);
+    await eventually(() => page.locator('#tiles .who').allTextContents()).toEqual([
+      'FRUGAL ρ=0.25',
+      'GaLore ρ=0.25',
+      'GaLore ρ=0.25 (2)',
+    ]);
     await visit.setUp({ steps: 3 });
     await visit.start();
     await visit.finished();
@@ -134,9 +137,10 @@ describe.skipIf(chromium === null)('the setup', () => {
     await visit.start();
     await visit.finished();
     const speeds = page.locator('.speed');
-    await expect
-      .poll(() => speeds.allTextContents())
-      .toEqual([expect.stringMatching(/^diverged at step [2-8]$/), expect.stringMatching(/tokens\/s$/)]);
+    await eventually(() => speeds.allTextContents()).toEqual([
+      expect.stringMatching(/^diverged at step [2-8]$/),
+      expect.stringMatching(/tokens\/s$/),
+    ]);
     const [diverged, other] = await visit.losses();
     expect(diverged!.at(-1)).toBe(0);
     expect(other).toHaveLength(8);
@@ -191,7 +195,7 @@ describe.skipIf(chromium === null)('the setup', () => {
     expect(await page.locator('.tip').textContent()).toMatch(/step 18.*AdamW\d\.\d{3}/);
     await tabTo(/^Losses as a table/);
     await page.keyboard.press('Enter');
-    await expect.poll(() => page.locator('.losses tbody tr').count()).toBe(20);
+    await eventually(() => page.locator('.losses tbody tr').count()).toBe(20);
     while (!/^Reset/.test(await focused())) await page.keyboard.press('Shift+Tab');
     await page.keyboard.press('Enter');
     expect(await focused()).toBe('Start');
@@ -226,12 +230,12 @@ describe.skipIf(chromium === null)('the setup', () => {
   });
 });
 
-describe.skipIf(chromium === null)('without WebGPU', () => {
+describe.skipIf(chromium === null)('without WebGPU', { timeout: 240_000 }, () => {
   let visits: Visits;
 
   beforeAll(async () => {
     visits = await openVisits(chromium!, ['--enable-unsafe-webgpu']);
-  });
+  }, 120_000);
   afterAll(() => visits?.close());
 
   it('says so, says what happens instead, and says it again to those who insist', async () => {
@@ -240,9 +244,9 @@ describe.skipIf(chromium === null)('without WebGPU', () => {
     const note = page.locator('#backend-note');
     expect(await note.textContent()).toMatch(/^WebGPU is not used: .+\. Will train on WebAssembly instead\.$/);
     await page.getByLabel('Backend').selectOption('webgpu');
-    await expect.poll(() => note.textContent()).toMatch(/^WebGPU cannot be used: .+\. Choose WebAssembly instead\.$/);
+    await eventually(() => note.textContent()).toMatch(/^WebGPU cannot be used: .+\. Choose WebAssembly instead\.$/);
     await visit.start();
-    await expect.poll(() => page.getByRole('alert').textContent()).toMatch(/^WebGPU cannot be used/);
+    await eventually(() => page.getByRole('alert').textContent()).toMatch(/^WebGPU cannot be used/);
     await visit.setUp({ steps: 2, backend: 'auto' });
     await visit.start();
     await visit.finished();

@@ -7,6 +7,7 @@ import { setBackend } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tales } from '../src/text/tales.js';
 import { chromiumOrReason } from './support/chromium.js';
+import { eventually } from './support/eventually.js';
 import { openVisits, type Visits } from './support/visit.js';
 
 const chromium = chromiumOrReason();
@@ -36,14 +37,14 @@ async function firstLoss(documents: readonly string[]): Promise<number> {
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-describe.skipIf(chromium === null)('the page', () => {
+describe.skipIf(chromium === null)('the page', { timeout: 240_000 }, () => {
   let visits: Visits;
   /** Of an uninterrupted run. */
   let curves: number[][];
 
   beforeAll(async () => {
     visits = await openVisits(chromium!);
-  });
+  }, 120_000);
   afterAll(() => visits?.close());
 
   it('trains 30 steps with two optimizers, without a complaint or a request to anywhere else', async () => {
@@ -59,7 +60,7 @@ describe.skipIf(chromium === null)('the page', () => {
       return [bytes, bytes, report.totalStateBytes];
     });
     const shown = (): Promise<number[]> => visit.page.locator('#memory td[data-bytes]').evaluateAll(readBytes);
-    await expect.poll(shown).toEqual(expected);
+    await eventually(shown).toEqual(expected);
     await visit.start();
     await visit.finished();
 
@@ -83,9 +84,10 @@ describe.skipIf(chromium === null)('the page', () => {
     const written = await visit.page.locator('.samples li:first-child').allTextContents();
     expect(written).toHaveLength(2);
     for (const text of written) expect(text).toMatch(/^step 30The .{20}/s);
-    await expect
-      .poll(() => visit.page.locator('.speed').allTextContents())
-      .toEqual([expect.stringMatching(/^[\d,]+ tokens\/s$/), expect.stringMatching(/^[\d,]+ tokens\/s$/)]);
+    await eventually(() => visit.page.locator('.speed').allTextContents()).toEqual([
+      expect.stringMatching(/^[\d,]+ tokens\/s$/),
+      expect.stringMatching(/^[\d,]+ tokens\/s$/),
+    ]);
     expect(visit.complaints).toEqual([]);
     expect(visit.external).toEqual([]);
     expect(visit.requests.some(request => request.endsWith('.wasm'))).toBe(true);
@@ -136,9 +138,9 @@ describe.skipIf(chromium === null)('the page', () => {
     await visit.page.dispatchEvent('body', 'dragover', { dataTransfer: transfer });
     await visit.page.dispatchEvent('body', 'drop', { dataTransfer: transfer });
     await visit.page.locator('#text-status').filter({ hasText: 'question.txt' }).waitFor();
-    await expect
-      .poll(() => visit.page.locator('#text-status').textContent())
-      .toBe(`question.txt, 4.10\u00a0kB: ${(90 * line.length + 1).toLocaleString('en')} tokens to train on.`);
+    await eventually(() => visit.page.locator('#text-status').textContent()).toBe(
+      `question.txt, 4.10\u00a0kB: ${(90 * line.length + 1).toLocaleString('en')} tokens to train on.`,
+    );
     await visit.start();
     await visit.finished();
     const [losses] = await visit.losses();

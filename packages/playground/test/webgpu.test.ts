@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { chromiumOrReason } from './support/chromium.js';
+import { eventually } from './support/eventually.js';
 import { openVisits, type Visits } from './support/visit.js';
 
 const chromium = chromiumOrReason();
@@ -10,10 +11,10 @@ describe.skipIf(chromium === null)('on WebGPU', () => {
 
   beforeAll(async () => {
     visits = await openVisits(chromium!);
-  });
+  }, 120_000);
   afterAll(() => visits?.close());
 
-  it('the page follows the curves of WebAssembly, without a complaint', { timeout: 240_000 }, async context => {
+  it('the page follows the curves of WebAssembly, without a complaint', { timeout: 600_000 }, async context => {
     const visit = await visits.open();
     const { page } = visit;
     await visit.setUp({ steps: STEPS, backend: 'webgpu', sampleLength: 4 });
@@ -23,7 +24,7 @@ describe.skipIf(chromium === null)('on WebGPU', () => {
       context.skip();
     }
     await visit.start();
-    await visit.finished(220_000);
+    await visit.finished(500_000);
     expect(await page.locator('#backend').textContent()).toBe('WebGPU');
     const curves = await visit.losses();
     await page.getByRole('button', { name: 'Reset' }).click();
@@ -44,7 +45,7 @@ describe.skipIf(chromium === null)('on WebGPU', () => {
     expect(visits.violations).toEqual([]);
   });
 
-  it('the page says when the device is lost, and starts again', { timeout: 120_000 }, async context => {
+  it('the page says when the device is lost, and starts again', { timeout: 240_000 }, async context => {
     const visit = await visits.open();
     const { page } = visit;
     await visit.setUp({ steps: 500, backend: 'webgpu', sampleLength: 1 });
@@ -54,7 +55,7 @@ describe.skipIf(chromium === null)('on WebGPU', () => {
     await visits.crashGraphics();
     const alert = page.getByRole('alert');
     await alert.filter({ hasText: /^The graphics device was lost.* Start again, or choose WebAssembly\.$/ }).waitFor();
-    await expect.poll(() => page.locator('#status').textContent()).toBe('Stopped by an error');
+    await eventually(() => page.locator('#status').textContent()).toBe('Stopped by an error');
     await page.getByRole('button', { name: 'Start again' }).click();
     await page.locator('#status').filter({ hasText: /^Step/ }).waitFor({ timeout: 60_000 });
     expect(await alert.isVisible()).toBe(false);

@@ -86,7 +86,7 @@ export class Visit {
     await this.page.getByRole('button', { name: 'Start', exact: true }).click();
   }
 
-  async finished(timeout = 50_000): Promise<void> {
+  async finished(timeout = 150_000): Promise<void> {
     await this.page.locator('#status').filter({ hasText: 'Done' }).waitFor({ timeout });
   }
 
@@ -94,7 +94,7 @@ export class Visit {
   async reached(step: number): Promise<void> {
     const made = (least: number): boolean =>
       (document.getElementById('progress') as HTMLProgressElement).value >= least;
-    await this.page.waitForFunction(made, step, { timeout: 50_000 });
+    await this.page.waitForFunction(made, step, { timeout: 150_000 });
   }
 
   get step(): Promise<number> {
