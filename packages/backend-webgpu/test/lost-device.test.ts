@@ -1,5 +1,6 @@
-import { DeviceLostError, tensorDevice } from '@frugaljs/backend-webgpu';
+import { DeviceLostError, registerWebGpu, tensorDevice } from '@frugaljs/backend-webgpu';
 import { compose } from '@frugaljs/composer';
+import { signSgd } from '@frugaljs/state-free';
 import { adamW } from '@frugaljs/state-full';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
@@ -19,5 +20,16 @@ describeOnDevice('a lost device', () => {
     expect(() => optimizer.applyGradients({ w: g })).toThrow(/destroyed.*registerWebGpu/);
     await expect(device.finished()).rejects.toThrow(DeviceLostError);
     optimizer.dispose();
+
+    tf.disposeVariables();
+    tf.removeBackend('webgpu');
+    registerWebGpu();
+    expect(await tf.setBackend('webgpu')).toBe(true);
+    const again = tf.tidy(() => tf.variable(tf.ones([4, 4]), true, 'again'));
+    const next = compose({ learningRate: 0.5, groups: [{ use: signSgd() }] });
+    next.applyGradients({ again: tf.ones([4, 4]) });
+    await next.settled();
+    expect(Array.from(await again.data())).toEqual(new Array(16).fill(0.5));
+    next.dispose();
   });
 });

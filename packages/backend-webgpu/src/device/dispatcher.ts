@@ -1,3 +1,4 @@
+import { UnsupportedBackendError } from '../errors.js';
 import type { Field, Shader } from '../wgsl/shader.js';
 import type { TensorDevice } from './tensor-device.js';
 
@@ -80,6 +81,7 @@ export class Dispatcher {
   private compile(shader: Shader): Compiled {
     let found = this.compiled.get(shader.code);
     if (found === undefined) {
+      if (shader.fields.length > this.mostFields) throw tooManyNumbers(shader.fields.length, this.mostFields);
       found = this.device.checked(device => compile(device, shader));
       this.compiled.set(shader.code, found);
     }
@@ -101,6 +103,15 @@ export class Dispatcher {
     this.device.write(this.uniforms, offset, this.staging, bytes);
     return offset;
   }
+}
+
+function tooManyNumbers(found: number, most: number): UnsupportedBackendError {
+  return new UnsupportedBackendError({
+    parameter: 'webgpu',
+    found: `an update that reads ${found} numbers`,
+    expected: `at most ${most}`,
+    advice: 'Nest fewer subspaces, or compose with kernels: "reference".',
+  });
 }
 
 function compile(device: GPUDevice, shader: Shader): Compiled {
