@@ -27,7 +27,11 @@ export const layers = {
     external: [tfjs, '@tensorflow/tfjs-backend-wasm'],
     node: false,
   },
-  'backend-webgpu': { workspace: ['core'], external: [tfjs, '@tensorflow/tfjs-backend-webgpu', 'webgpu'], node: 'node' },
+  'backend-webgpu': {
+    workspace: ['core'],
+    external: [tfjs, '@tensorflow/tfjs-backend-webgpu', 'webgpu'],
+    node: 'node',
+  },
   'backend-node': {
     workspace: ['core', 'linalg'],
     external: [tfjs, '@tensorflow/tfjs-node', '@tensorflow/tfjs-node-gpu'],
