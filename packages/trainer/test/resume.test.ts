@@ -1,9 +1,12 @@
 import type { ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { frugal, frugalHere, smallRun } from './support/command.js';
 import { makeReadOnly, smallDisk } from './support/small-disk.js';
+
+// Processes that train, wait for the disk and are stopped: seconds, but many where other work has the machine.
+vi.setConfig({ testTimeout: 240_000 });
 
 const { folder, flags, remove } = smallRun();
 afterAll(remove);
