@@ -44,9 +44,11 @@ async function install(): Promise<string> {
   Object.assign(globalThis, globals);
   const given = process.env['VK_DRIVER_FILES'] ?? process.env['VK_ICD_FILENAMES'];
   if (given !== undefined) keepVulkanLoader(given.split(':')[0]!);
-  let gpu = create([]);
-  let adapter = await gpu.requestAdapter();
   const software = findSoftwareDriver();
+  // Without a loader Dawn would print that it misses it.
+  const isHopeless = given === undefined && software !== null && !hasVulkanLoader();
+  let gpu = isHopeless ? null : create([]);
+  let adapter = (await gpu?.requestAdapter()) ?? null;
   if (adapter === null && given === undefined && software !== null) {
     process.env['VK_DRIVER_FILES'] = software;
     keepVulkanLoader(software);
@@ -60,6 +62,20 @@ async function install(): Promise<string> {
   if (existing === undefined) Object.defineProperty(globalThis, 'navigator', { value: { gpu }, configurable: true });
   else Object.defineProperty(existing, 'gpu', { value: gpu, configurable: true });
   return nameOf(adapter);
+}
+
+/** False on a Linux where no Vulkan loader is in the usual places. */
+function hasVulkanLoader(): boolean {
+  if (process.platform !== 'linux' || process.env['LD_LIBRARY_PATH'] !== undefined) return true;
+  const machine = process.arch === 'arm64' ? 'aarch64' : 'x86_64';
+  const folders = [
+    `/usr/lib/${machine}-linux-gnu`,
+    `/lib/${machine}-linux-gnu`,
+    '/usr/lib64',
+    '/usr/lib',
+    '/usr/local/lib',
+  ];
+  return folders.some(folder => existsSync(join(folder, 'libvulkan.so.1')));
 }
 
 async function loadDawn(): Promise<{ create(options: string[]): GPU; globals: object }> {
