@@ -187,6 +187,31 @@ describe('saving beside training', () => {
   });
 });
 
+test('thinning out keeps what is to be kept, and what is spared', async () => {
+  const store = new MemoryStore();
+  const many = new Checkpoints({ store, keepLast: 10 });
+  for (const step of [1, 2, 3, 4, 5]) await many.save({ step, model: weight(step) }, { whileBusy: 'wait' });
+  await many.settled();
+  const few = new Checkpoints({ store, keepLast: 2, keepBest: 0 });
+  await few.thinOut(['step-000002']);
+  expect([...(await store.list())].sort()).toEqual(['step-000002', 'step-000004', 'step-000005']);
+  await few.thinOut();
+  expect([...(await store.list())].sort()).toEqual(['step-000004', 'step-000005']);
+});
+
+test('differences that the caller knows of count like those that are found', async () => {
+  const store = new MemoryStore();
+  const checkpoints = new Checkpoints({ store });
+  const model = weight(1);
+  await checkpoints.save({ step: 1, model });
+  await checkpoints.settled();
+  const saved = (await checkpoints.latest())!;
+  const differences = [{ path: 'text', saved: '"a"', now: '"b"' }];
+  const refused = saved.restore({ model: model as never, differences });
+  await expect(refused).rejects.toMatchObject({ code: 'checkpoint-mismatch', differences });
+  await expect(refused).rejects.toThrow('text: saved "a", now "b"');
+});
+
 test('latest passes over what was altered, and says so', async () => {
   const folder = temporaryFolder();
   const store = new FolderStore(folder);
