@@ -1,0 +1,34 @@
+import { DeviceKernels, tensorDevice } from '@frugaljs/backend-webgpu';
+import { type KernelSet, registerKernels } from '@frugaljs/core';
+import { adafactor, adaLayer, factoredAdamW, rmsprop } from '@frugaljs/state-full';
+import { describeKernelLaws } from '@frugaljs/testing/vitest';
+import { engine } from '@tensorflow/tfjs-core';
+import { describe } from 'vitest';
+import { algebraOf } from '../../composer/test/algebra.js';
+import { missing } from './device.js';
+
+// What a graphics processor runs and a software adapter by itself does not: all tiers of a split in one dispatch.
+let together: KernelSet | null = null;
+
+const rules = {
+  adafactor: () => adafactor({ beta1: 0.9 }),
+  adaLayer: () => adaLayer({ per: 'column' }),
+  factoredAdamW,
+  rmsprop: () => rmsprop({ centered: true, momentum: 0.5, epsilon: 1e-3 }),
+};
+
+if (missing !== null) {
+  describe.skip(`laws of kernels (${missing})`);
+} else {
+  registerKernels('webgpu', () => {
+    together ??= new DeviceKernels(tensorDevice(engine().backend), { branches: true });
+    return together;
+  });
+  describeKernelLaws(algebraOf('reference'), algebraOf('auto'), {
+    name: 'kernels of backend-webgpu, one dispatch per split',
+    rules,
+    numRuns: 8,
+    backends: ['webgpu'],
+    leaveOut: { 'same steps with dense projectors': 'has no splits' },
+  });
+}
