@@ -97,6 +97,11 @@ export async function startBackend(name: BackendName): Promise<void> {
   if (name === 'webgpu') device = (await import('@frugaljs/backend-webgpu')).tensorDevice(engine().backend);
 }
 
+/** True when the current backend stands for a graphics processor but computes on the ordinary one. */
+export function isSoftware(name: BackendName): boolean {
+  return name === 'webgpu' && webGpu().isSoftware;
+}
+
 /** A stopwatch that also waits for what a backend still has to do, before the work and after it. */
 export function stopwatchFor(name: BackendName, clock: ClockName): (work: () => void) => number | Promise<number> {
   const { finished } = BACKENDS[name] as BackendProbe;

@@ -1,7 +1,14 @@
 import { writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { BACKEND_NAMES, type BackendName, DEFAULT_BACKENDS, startBackend, stopwatchFor } from '../backends.js';
+import {
+  BACKEND_NAMES,
+  type BackendName,
+  DEFAULT_BACKENDS,
+  isSoftware,
+  startBackend,
+  stopwatchFor,
+} from '../backends.js';
 import type { Print } from '../command.js';
 import { roundRobin } from '../round-robin.js';
 import { digits, table } from '../table.js';
@@ -50,7 +57,11 @@ export async function stepCommand(args: readonly string[], print: Print): Promis
   for (const [i, backend] of backends.entries()) {
     await startBackend(backend);
     const workload = new Workload(matrices, size);
-    const contenders = contendersOf(backend, methods, workload, stopwatchFor(backend, clock), problem);
+    const left = options['methods'] === undefined && isSoftware(backend) ? methods.filter(isProduct) : [];
+    if (left.length > 0)
+      notes.push(`${backend} computes in software: without ${left.join(', ')}; ask for them with --methods`);
+    const chosen = methods.filter(method => !left.includes(method));
+    const contenders = contendersOf(backend, chosen, workload, stopwatchFor(backend, clock), problem);
     // The other program takes part in the rounds of the first backend.
     if (i === 0 && torch !== null) contenders.push(...torch.contenders());
     const samples = await roundRobin(contenders, { rounds, warmUp: WARM_UP, budget: BUDGET });
@@ -97,6 +108,9 @@ async function realProblem(text: string): Promise<RefreshProblem> {
 
 const isRefresh = (method: MethodName): method is 'svd-refresh' | 'svd-refresh-cold' =>
   method.startsWith('svd-refresh');
+
+/** Products of large matrices take a software adapter minutes. */
+const isProduct = (method: MethodName): boolean => method.includes('svd');
 
 const isTfjs = (method: MethodName): method is TfjsMethod => (TFJS_METHODS as readonly string[]).includes(method);
 
