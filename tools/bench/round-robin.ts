@@ -14,12 +14,16 @@ export interface Schedule {
   readonly budget: number;
 }
 
+/** Milliseconds; what takes longer than this does not depend on what ran before. */
+const QUICK = 250;
+
 /** Even slow contestants are measured this often, if there are as many rounds. */
 const FEWEST = 3;
 
 /**
  * Measures contestants in turns, one step each per round, so that a slow minute of the machine hits all alike.
- * Garbage is collected between the turns, outside of the measurement.
+ * Before the step that is measured, garbage is collected and a step is taken that does not count: a step of training
+ * follows others of its own kind, and finds neither the garbage nor the caches of another method.
  *
  * @returns The milliseconds of every contestant's rounds.
  */
@@ -27,21 +31,23 @@ export async function roundRobin(
   contestants: readonly Contestant[],
   { rounds, warmUp, budget }: Schedule,
 ): Promise<number[][]> {
-  const turns: number[] = [];
+  const fastest: number[] = [];
   for (const contestant of contestants) {
-    let fastest = Number.POSITIVE_INFINITY;
+    let best = Number.POSITIVE_INFINITY;
     for (let i = 0; i < warmUp; i++) {
-      fastest = Math.min(fastest, await contestant.time());
+      best = Math.min(best, await contestant.time());
       // One step of a contestant this slow is warm-up enough.
-      if (fastest > budget / FEWEST) break;
+      if (best > budget / FEWEST) break;
     }
-    turns.push(Math.min(rounds, Math.max(FEWEST, Math.floor(budget / fastest))));
+    fastest.push(best);
   }
+  const turns = fastest.map(best => Math.min(rounds, Math.max(FEWEST, Math.floor(budget / best))));
   const samples: number[][] = contestants.map(() => []);
   for (let round = 0; round < rounds; round++) {
     for (const [i, contestant] of contestants.entries()) {
       if (!isTurn(round, rounds, turns[i]!)) continue;
       collectGarbage();
+      if (fastest[i]! < QUICK) await contestant.time();
       samples[i]!.push(await contestant.time());
     }
   }
