@@ -1,6 +1,5 @@
-import { type Graph, operandsOf } from '@frugaljs/core';
+import { type Graph, operandsOf, simplify } from '@frugaljs/core';
 import { type AdamPattern, findAdam } from './adam-pattern.js';
-import { simplify } from './simplify.js';
 
 /** Adds a multiple of a tensor to another: `result = base + sign · factor · addend`. */
 export interface Accumulation {

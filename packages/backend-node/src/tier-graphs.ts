@@ -1,5 +1,4 @@
-import type { Graph } from '@frugaljs/core';
-import { simplify } from './simplify.js';
+import { type Graph, simplify } from '@frugaljs/core';
 import { applicationOf, directionGraph, type UpdateForm, updateFormOf } from './update-form.js';
 
 /** The output that holds a direction. */

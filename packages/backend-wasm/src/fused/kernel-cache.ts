@@ -1,8 +1,7 @@
-import type { Graph } from '@frugaljs/core';
+import { type Graph, simplify } from '@frugaljs/core';
 import { Program } from '../program.js';
 import { denseKernel } from './dense-kernel.js';
 import { type KernelSignature, signatureOf } from './kernel-signature.js';
-import { simplify } from './simplify.js';
 import { type SplitAxis, splitKernel } from './split-kernel.js';
 import type { TierSpec } from './tier.js';
 

@@ -1,4 +1,4 @@
-import { type Graph, type GraphNode, operandsOf } from '@frugaljs/core';
+import { type Graph, type GraphNode, neededNodes, operandsOf } from '@frugaljs/core';
 
 /** Operations that the emitter does not have. */
 const MISSING: readonly string[] = ['exp', 'log'];
@@ -24,15 +24,7 @@ export function stagesOf(graph: Graph): readonly number[] {
 
 /** The nodes whose values are needed to compute the given ones, given that reductions and host values are known. */
 export function neededFor(graph: Graph, targets: readonly number[]): readonly number[] {
-  const needed = new Set<number>();
-  const visit = (id: number): void => {
-    if (needed.has(id)) return;
-    needed.add(id);
-    const node = graph.nodes[id]!;
-    if (!isGiven(node)) for (const operand of operandsOf(node)) visit(operand);
-  };
-  for (const target of targets) visit(target);
-  return [...needed].sort((a, b) => a - b);
+  return neededNodes(graph.nodes, targets, isGiven);
 }
 
 /** Values that a pass finds rather than computes. */

@@ -1,4 +1,4 @@
-import { type Graph, operandsOf, type SplitTier } from '@frugaljs/core';
+import { type Graph, neededNodes, type SplitTier } from '@frugaljs/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { listedShader, restShader, type SplitShader, togetherShader } from './split-shader.js';
 import type { SplitAxis, TensorKind, TierShape } from './split-tier.js';
@@ -89,13 +89,10 @@ export function planSplit(
 
 /** Names of the tensors that a graph reads for its outputs, or writes. */
 function usedNames(graph: Graph): readonly string[] {
-  const seen = new Set<number>();
-  const visit = (id: number): void => {
-    if (seen.has(id)) return;
-    seen.add(id);
-    for (const operand of operandsOf(graph.nodes[id]!)) visit(operand);
-  };
-  for (const { node } of Object.values(graph.outputs)) visit(node);
-  const read = graph.nodes.flatMap((node, id) => (node.op === 'input' && seen.has(id) ? [node.name] : []));
+  const outputs = Object.values(graph.outputs).map(({ node }) => node);
+  const read = neededNodes(graph.nodes, outputs).flatMap(id => {
+    const node = graph.nodes[id]!;
+    return node.op === 'input' ? [node.name] : [];
+  });
   return [...new Set([...read, ...Object.keys(graph.outputs)])];
 }

@@ -1,4 +1,4 @@
-import { type Graph, type GraphNode, operandsOf } from '@frugaljs/core';
+import { type Graph, type GraphNode, neededNodes, operandsOf } from '@frugaljs/core';
 
 /** A reduction and where its node is. */
 export interface ReduceNode {
@@ -12,7 +12,8 @@ export interface ReduceNode {
  */
 export function reductionStages(graph: Graph): readonly (readonly ReduceNode[])[] {
   const depth: number[] = [];
-  const needed = neededNodes(graph);
+  const outputs = Object.values(graph.outputs).map(({ node }) => node);
+  const needed = new Set(neededNodes(graph.nodes, outputs));
   const stages: ReduceNode[][] = [];
   graph.nodes.forEach((node, id) => {
     const below = operandsOf(node).reduce((most, operand) => Math.max(most, depth[operand]!), 0);
@@ -22,16 +23,4 @@ export function reductionStages(graph: Graph): readonly (readonly ReduceNode[])[
     stages[below]!.push({ id, node });
   });
   return stages;
-}
-
-/** Positions of the nodes that the outputs are made of. */
-function neededNodes(graph: Graph): ReadonlySet<number> {
-  const needed = new Set<number>();
-  const visit = (id: number): void => {
-    if (needed.has(id)) return;
-    needed.add(id);
-    for (const operand of operandsOf(graph.nodes[id]!)) visit(operand);
-  };
-  for (const { node } of Object.values(graph.outputs)) visit(node);
-  return needed;
 }

@@ -1,4 +1,4 @@
-import { type Graph, type GraphNode, operandsOf } from '@frugaljs/core';
+import { type Graph, type GraphNode, neededNodes } from '@frugaljs/core';
 import { mixesWidths, wgslBinary, wgslLiteral, wgslUnary } from './operations.js';
 import { FLOAT, type ShaderWriter, type Width } from './shader.js';
 
@@ -92,14 +92,8 @@ export class GraphBody {
 
   /** What has to be computed for a value, operands first. Values of the host and of earlier passes are found as they are. */
   private neededFor(target: number): readonly number[] {
-    const needed = new Set<number>();
-    const visit = (id: number): void => {
-      if (needed.has(id) || this.names.has(id)) return;
-      needed.add(id);
-      const node = this.graph.nodes[id]!;
-      if (node.extent !== 'host' && node.op !== 'reduce') for (const operand of operandsOf(node)) visit(operand);
-    };
-    visit(target);
-    return [...needed].sort((a, b) => a - b);
+    const isGiven = (node: GraphNode, id: number): boolean =>
+      this.names.has(id) || node.extent === 'host' || node.op === 'reduce';
+    return neededNodes(this.graph.nodes, [target], isGiven);
   }
 }

@@ -78,6 +78,20 @@ export function operandsOf(node: GraphNode): readonly number[] {
   }
 }
 
+/** The same operation on other operands. */
+export function withOperands(node: GraphNode, replace: (operand: number) => number): GraphNode {
+  switch (node.op) {
+    case 'input':
+    case 'scalar':
+    case 'constant':
+      return node;
+    case 'select':
+      return { ...node, condition: replace(node.condition), x: replace(node.x), y: replace(node.y) };
+    default:
+      return 'y' in node ? { ...node, x: replace(node.x), y: replace(node.y) } : { ...node, x: replace(node.x) };
+  }
+}
+
 /** Names of the tensors the graph reads. */
 export function inputNames(graph: Graph): readonly string[] {
   return graph.nodes.flatMap(node => (node.op === 'input' ? [node.name] : []));

@@ -18,5 +18,7 @@ export {
 export { hostValues } from './host-operations.js';
 export { interpret } from './interpreter.js';
 export { lastReads } from './lifetimes.js';
+export { neededNodes } from './pruned-graph.js';
+export { simplify } from './simplify.js';
 export { Tracer } from './tracer.js';
 export { type Operand, select, Value } from './value.js';

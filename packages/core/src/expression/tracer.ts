@@ -2,6 +2,7 @@ import { InvalidExpressionError } from '../errors.js';
 import type { Extent } from '../slots.js';
 import { describeExtent, type Graph, type GraphNode, type NodeExtent, operandsOf } from './graph.js';
 import { hostOperation } from './host-operations.js';
+import { prunedGraph } from './pruned-graph.js';
 import { joinExtents, type Operand, Value } from './value.js';
 
 /**
@@ -98,36 +99,9 @@ export class Tracer {
           advice: `Reduce it (mean('${extent}'), sum('${extent}') …) or declare the slot with extent '${value.extent}'.`,
         });
       }
-      return { name, id: value.id, extent };
+      return [name, { node: value.id, extent }] as const;
     });
-    const needed = new Set<number>(results.map(result => result.id));
-    for (let id = this.nodes.length - 1; id >= 0; id--) {
-      if (needed.has(id)) for (const operand of operandsOf(this.nodes[id]!)) needed.add(operand);
-    }
-    const position = new Map([...needed].sort((a, b) => a - b).map((id, index) => [id, index]));
-    const nodes = [...position.keys()].map(id => renumber(this.nodes[id]!, position));
-    const positioned = results.map(({ name, id, extent }) => [name, { node: position.get(id)!, extent }] as const);
-    return { nodes, outputs: Object.fromEntries(positioned) };
-  }
-}
-
-function renumber(node: GraphNode, position: ReadonlyMap<number, number>): GraphNode {
-  switch (node.op) {
-    case 'input':
-    case 'scalar':
-    case 'constant':
-      return node;
-    case 'select':
-      return {
-        ...node,
-        condition: position.get(node.condition)!,
-        x: position.get(node.x)!,
-        y: position.get(node.y)!,
-      };
-    default:
-      return 'y' in node
-        ? { ...node, x: position.get(node.x)!, y: position.get(node.y)! }
-        : { ...node, x: position.get(node.x)! };
+    return prunedGraph(this.nodes, results);
   }
 }
 
