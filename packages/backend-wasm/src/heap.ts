@@ -1,6 +1,6 @@
+import { UnsupportedBackendError } from '@frugaljs/core/errors';
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import type { KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
-import { UnsupportedBackendError } from './errors.js';
 
 /** tfjs's key of a tensor's data. */
 export type DataId = TensorInfo['dataId'];

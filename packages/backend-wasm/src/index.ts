@@ -8,6 +8,6 @@ import { registerTrainingKernels } from './register.js';
 registerTrainingKernels();
 registerKernels('wasm', heapKernels);
 
-export { UnsupportedBackendError } from './errors.js';
+export { UnsupportedBackendError } from '@frugaljs/core/errors';
 export { type DataId, TensorHeap, tensorHeap } from './heap.js';
 export { registerTrainingKernels, restoreTfjsKernels, trainingKernelNames } from './register.js';

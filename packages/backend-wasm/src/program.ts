@@ -1,5 +1,5 @@
+import { UnsupportedBackendError } from '@frugaljs/core/errors';
 import type { ModuleBuilder } from '@frugaljs/wasm-assembly';
-import { UnsupportedBackendError } from './errors.js';
 
 /** Byte offsets, counts and scalars go in as numbers; nothing comes back. */
 export type HeapFunction = (...args: number[]) => void;

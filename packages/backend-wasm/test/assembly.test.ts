@@ -1,6 +1,6 @@
+import { UnsupportedBackendError } from '@frugaljs/core';
 import { f32, i32, integers, ModuleBuilder, repeatWhile, sequence, when } from '@frugaljs/wasm-assembly';
 import { describe, expect, it } from 'vitest';
-import { UnsupportedBackendError } from '../src/errors.js';
 import { Program } from '../src/program.js';
 import { copyProgram } from '../src/programs/copy.js';
 import { exponentialProgram } from '../src/programs/exponential.js';

@@ -47,6 +47,7 @@ describe('TensorHeap', () => {
   it('refuses another backend', async () => {
     await setBackend('cpu');
     expect(() => tensorHeap(backend())).toThrow(UnsupportedBackendError);
+    expect(() => tensorHeap(backend())).toThrow(expect.objectContaining({ code: 'unsupported-backend' }));
     expect(() => tensorHeap(backend())).toThrow(/backend: expected .*HEAPU8.*found undefined.*4\.22/);
   });
 

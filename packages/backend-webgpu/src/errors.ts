@@ -3,16 +3,8 @@ import { type Complaint, FrugalError } from '@frugaljs/core/errors';
 /** There is no WebGPU here: the browser or the operating system does not offer it, or has no adapter. */
 export class WebGpuUnavailableError extends FrugalError {
   constructor(complaint: Complaint) {
-    super('invalid-state', complaint);
+    super('backend-unavailable', complaint);
     this.name = 'WebGpuUnavailableError';
-  }
-}
-
-/** The adapter, or the version of tfjs's WebGPU backend, lacks something that the kernels of this package build on. */
-export class UnsupportedBackendError extends FrugalError {
-  constructor(complaint: Complaint) {
-    super('invalid-state', complaint);
-    this.name = 'UnsupportedBackendError';
   }
 }
 
@@ -21,13 +13,5 @@ export class DeviceLimitError extends FrugalError {
   constructor(complaint: Complaint) {
     super('out-of-memory', complaint);
     this.name = 'DeviceLimitError';
-  }
-}
-
-/** The GPU is gone: its driver was reset or removed, the tab was throttled, or the device was destroyed. */
-export class DeviceLostError extends FrugalError {
-  constructor(complaint: Complaint) {
-    super('device-lost', complaint);
-    this.name = 'DeviceLostError';
   }
 }

@@ -6,8 +6,9 @@ import { registerWebGpu } from './register.js';
 
 registerWebGpu();
 
+export { DeviceLostError, UnsupportedBackendError } from '@frugaljs/core/errors';
 export { requireAdapter } from './device/start-device.js';
 export { TensorDevice, tensorDevice } from './device/tensor-device.js';
-export { DeviceLimitError, DeviceLostError, UnsupportedBackendError, WebGpuUnavailableError } from './errors.js';
+export { DeviceLimitError, WebGpuUnavailableError } from './errors.js';
 export { DeviceKernels, type DeviceLimits, deviceKernels } from './fused/device-kernels.js';
 export { registerWebGpu, startWebGpu } from './register.js';

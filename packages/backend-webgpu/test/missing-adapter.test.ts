@@ -15,7 +15,7 @@ test.runIf(process.platform === 'linux')('without a driver the import fails with
   const found = withoutDriver(`
     try { await import('@frugaljs/backend-webgpu/node'); }
     catch (error) { console.log(error.name, error.code, error.message); }`);
-  expect(found).toMatch(/^WebGpuUnavailableError invalid-state webgpu: expected a Vulkan driver/);
+  expect(found).toMatch(/^WebGpuUnavailableError backend-unavailable webgpu: expected a Vulkan driver/);
   expect(found).toMatch(/VK_DRIVER_FILES=\/nowhere\.json.*vk_swiftshader_icd\.json.*backend wasm/);
 });
 

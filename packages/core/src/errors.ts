@@ -17,6 +17,8 @@ export type ErrorCode =
   | 'checkpoint-mismatch'
   | 'checkpoint-storage'
   | 'out-of-memory'
+  | 'backend-unavailable'
+  | 'unsupported-backend'
   | 'device-lost'
   | 'diverged';
 
@@ -35,9 +37,13 @@ export class FrugalError extends Error {
   readonly code: ErrorCode;
   readonly parameter: string;
 
-  constructor(code: ErrorCode, complaint: Complaint) {
+  /** @param cause The error that this one explains. */
+  constructor(code: ErrorCode, complaint: Complaint, cause?: unknown) {
     const advice = complaint.advice === undefined ? '' : ` ${complaint.advice}`;
-    super(`${complaint.parameter}: expected ${complaint.expected}, found ${show(complaint.found)}.${advice}`);
+    super(
+      `${complaint.parameter}: expected ${complaint.expected}, found ${show(complaint.found)}.${advice}`,
+      cause === undefined ? undefined : { cause },
+    );
     this.name = 'FrugalError';
     this.code = code;
     this.parameter = complaint.parameter;
@@ -137,6 +143,25 @@ export class NotSerializableError extends FrugalError {
   constructor(complaint: Complaint) {
     super('not-serializable', complaint);
     this.name = 'NotSerializableError';
+  }
+}
+
+/** The engine, the device, or the version of a tfjs backend lacks something that kernels build on. */
+export class UnsupportedBackendError extends FrugalError {
+  constructor(complaint: Complaint) {
+    super('unsupported-backend', complaint);
+    this.name = 'UnsupportedBackendError';
+  }
+}
+
+/**
+ * The GPU is gone: its driver restarted, it was unplugged, the page lost it, or it was destroyed. What was not saved is
+ * lost with it.
+ */
+export class DeviceLostError extends FrugalError {
+  constructor(complaint: Complaint, cause?: unknown) {
+    super('device-lost', complaint, cause);
+    this.name = 'DeviceLostError';
   }
 }
 

@@ -17,6 +17,8 @@ const CODES: Readonly<Record<string, string>> = {
   SharedVariableError: 'shared-variable',
   InvalidStateError: 'invalid-state',
   NotSerializableError: 'not-serializable',
+  UnsupportedBackendError: 'unsupported-backend',
+  DeviceLostError: 'device-lost',
 };
 
 type ErrorClass = new (complaint: Complaint) => FrugalError;
@@ -48,6 +50,13 @@ describe.each(Object.entries(CODES))('%s', (name, code) => {
     expect(error.message).toBe('adamW.beta1: expected a number in [0, 1), found 1.5. Lower it.');
     expect(String(error)).toBe(`${name}: ${error.message}`);
   });
+});
+
+test('carries the error that it explains, if there is one', () => {
+  const complaint = { parameter: 'backend', found: 'a device that is gone', expected: 'one that answers' };
+  const cause = new Error('lost');
+  expect(new core.DeviceLostError(complaint, cause).cause).toBe(cause);
+  expect(new core.DeviceLostError(complaint)).not.toHaveProperty('cause');
 });
 
 describe('what was found is readable', () => {

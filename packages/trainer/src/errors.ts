@@ -8,27 +8,16 @@ export class OutOfMemoryError extends FrugalError {
   readonly kind: MemoryKind;
 
   constructor(kind: MemoryKind, complaint: Complaint, cause?: unknown) {
-    super('out-of-memory', complaint);
+    super('out-of-memory', complaint, cause);
     this.name = 'OutOfMemoryError';
     this.kind = kind;
-    this.cause = cause;
-  }
-}
-
-/** The GPU is gone: its driver restarted, it was unplugged, or the page lost it. What was not saved is lost with it. */
-export class DeviceLostError extends FrugalError {
-  constructor(complaint: Complaint, cause?: unknown) {
-    super('device-lost', complaint);
-    this.name = 'DeviceLostError';
-    this.cause = cause;
   }
 }
 
 /** The loss exploded or gradients stayed infinite, and nothing that was allowed against it helped. */
 export class DivergedError extends FrugalError {
   constructor(complaint: Complaint, cause?: unknown) {
-    super('diverged', complaint);
+    super('diverged', complaint, cause);
     this.name = 'DivergedError';
-    this.cause = cause;
   }
 }

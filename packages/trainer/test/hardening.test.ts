@@ -1,10 +1,10 @@
 import { recipe } from '@frugaljs/composer';
-import { FrugalError, NonFiniteGradientError } from '@frugaljs/core';
+import { DeviceLostError, FrugalError, NonFiniteGradientError } from '@frugaljs/core';
 import { LlamaForCausalLM, preset } from '@frugaljs/llama';
 import { backend, memory, zeros } from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { selectBackend } from '../src/backend.js';
-import { DeviceLostError, OutOfMemoryError } from '../src/errors.js';
+import { OutOfMemoryError } from '../src/errors.js';
 import { explainFailure } from '../src/hardening/failure-kind.js';
 import { memoryOf } from '../src/memory/memory-of.js';
 import { outOfMemoryAdvice } from '../src/memory/out-of-memory-advice.js';

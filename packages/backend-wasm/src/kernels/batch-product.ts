@@ -1,6 +1,5 @@
-import { ShapeMismatchError } from '@frugaljs/core/errors';
+import { ShapeMismatchError, UnsupportedBackendError } from '@frugaljs/core/errors';
 import { broadcast_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
-import { UnsupportedBackendError } from '../errors.js';
 import type { TensorHeap } from '../heap.js';
 import { matrixProduct, matrixView } from './matrix-product.js';
 

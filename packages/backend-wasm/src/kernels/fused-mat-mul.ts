@@ -1,3 +1,4 @@
+import { UnsupportedBackendError } from '@frugaljs/core/errors';
 import {
   _FusedMatMul,
   type _FusedMatMulAttrs,
@@ -12,7 +13,6 @@ import {
   Sigmoid,
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
-import { UnsupportedBackendError } from '../errors.js';
 import type { TensorHeap } from '../heap.js';
 import { type Replacement, replacement } from '../replacement.js';
 import { batchProduct } from './batch-product.js';

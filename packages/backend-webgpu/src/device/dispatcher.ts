@@ -1,4 +1,4 @@
-import { UnsupportedBackendError } from '../errors.js';
+import { UnsupportedBackendError } from '@frugaljs/core/errors';
 import type { Field, Shader } from '../wgsl/shader.js';
 import type { TensorDevice } from './tensor-device.js';
 

@@ -1,6 +1,6 @@
+import { DeviceLostError, UnsupportedBackendError } from '@frugaljs/core/errors';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { engine, type KernelBackend, type Tensor, type TensorInfo } from '@tensorflow/tfjs-core';
-import { DeviceLostError, UnsupportedBackendError } from '../errors.js';
 
 type DataId = TensorInfo['dataId'];
 

@@ -1,6 +1,6 @@
-import { FrugalError } from '@frugaljs/core';
+import { DeviceLostError, FrugalError } from '@frugaljs/core';
 import { getBackend } from '@tensorflow/tfjs-core';
-import { DeviceLostError, type MemoryKind, OutOfMemoryError } from '../errors.js';
+import { type MemoryKind, OutOfMemoryError } from '../errors.js';
 import { wasmHeapBytes } from './wasm-heap.js';
 
 /** A heap this large has no more than a large tensor's room left: what breaks in it broke for want of memory. */
