@@ -9,8 +9,8 @@ class TensorFlowDecompositions implements NativeDecompositions {
 
   svd(g: Tensor2D): SingularFactors {
     const { eager } = this;
-    const attributes = [...eager.float, eager.boolean('compute_uv', true), eager.boolean('full_matrices', false)];
-    const [values, left, right] = eager.runMany('Svd', attributes, [eager.stored(g).id], 3);
+    const reduced = [eager.boolean('compute_uv', true), eager.boolean('full_matrices', false)];
+    const [values, left, right] = eager.runMany('Svd', [eager.stored(g).id], reduced, 3);
     return {
       left: eager.tensor(left!.id, left!.shape) as Tensor2D,
       values: eager.tensor(values!.id, values!.shape) as Tensor1D,
@@ -20,13 +20,12 @@ class TensorFlowDecompositions implements NativeDecompositions {
 
   orthonormalize(x: Tensor2D): Tensor2D {
     const { eager } = this;
-    const attributes = [...eager.float, eager.boolean('full_matrices', false)];
-    const [q, r] = eager.runMany('Qr', attributes, [eager.stored(x).id], 2);
-    const diagonal = eager.run('MatrixDiagPart', eager.float, [r!.id]);
-    const isNegative = eager.run('Less', eager.float, [diagonal.id, eager.scalar(0)]);
+    const [q, r] = eager.runMany('Qr', [eager.stored(x).id], [eager.boolean('full_matrices', false)], 2);
+    const diagonal = eager.run('MatrixDiagPart', [r!.id]);
+    const isNegative = eager.run('Less', [diagonal.id, eager.scalar(0)]);
     // Columns whose entry of R is negative change sign.
-    const signs = eager.run('SelectV2', eager.float, [isNegative.id, eager.scalar(-1), eager.scalar(1)]);
-    const result = eager.run('Mul', eager.float, [q!.id, signs.id]);
+    const signs = eager.run('SelectV2', [isNegative.id, eager.scalar(-1), eager.scalar(1)]);
+    const result = eager.run('Mul', [q!.id, signs.id]);
     for (const { id } of [q!, r!, diagonal, isNegative, signs]) eager.delete(id);
     return eager.tensor(result.id, result.shape) as Tensor2D;
   }

@@ -10,19 +10,17 @@ export interface Cell {
   id: number;
 }
 
+const NONE: readonly Attribute[] = [];
+
 /** Per-step numbers come and go; constants are among the first to come back. */
 const MOST_SCALARS = 256;
 
 /** Runs TensorFlow operations by name, on handles, without a tfjs tensor for every intermediate value. */
 export class Eager {
-  /** The element type attribute of most operations. */
-  readonly float: readonly Attribute[];
   private readonly scalars = new Map<number, number>();
   private readonly integers = new Map<string, number>();
 
-  constructor(readonly backend: NodeBackend) {
-    this.float = [this.type('T')];
-  }
+  constructor(readonly backend: NodeBackend) {}
 
   /** The attribute `name`, a type: float32 by default. */
   type(name: string, of: 'float32' | 'int32' | 'bool' = 'float32'): Attribute {
@@ -39,18 +37,23 @@ export class Eager {
     return { name, type: this.backend.binding.TF_ATTR_BOOL, value };
   }
 
-  /** Runs an operation with one output, whose handle the caller deletes. */
-  run(name: string, attributes: readonly Attribute[], inputs: readonly number[]): Output {
+  /**
+   * Runs an operation with one output, whose handle the caller deletes.
+   *
+   * @param attributes Those that TensorFlow does not see from the inputs: not their element types, unless the operation
+   * takes a list of them. Each one given costs time with every call.
+   */
+  run(name: string, inputs: readonly number[], attributes: readonly Attribute[] = NONE): Output {
     return this.backend.binding.executeOp(name, attributes, inputs, 1)[0]!;
   }
 
   /** Runs an operation with several outputs. */
-  runMany(name: string, attributes: readonly Attribute[], inputs: readonly number[], outputs: number): Output[] {
+  runMany(name: string, inputs: readonly number[], attributes: readonly Attribute[], outputs: number): Output[] {
     return this.backend.binding.executeOp(name, attributes, inputs, outputs);
   }
 
   /** Runs an operation without outputs. */
-  call(name: string, attributes: readonly Attribute[], inputs: readonly number[]): void {
+  call(name: string, inputs: readonly number[], attributes: readonly Attribute[] = NONE): void {
     this.backend.binding.executeOp(name, attributes, inputs, 0);
   }
 
@@ -101,8 +104,8 @@ export class Eager {
   }
 
   /** The same buffer in another shape; a new handle. */
-  reshape(id: number, shape: Shape, type: 'float32' | 'int32' = 'float32'): Output {
-    return this.run('Reshape', [this.type('T', type), this.type('Tshape', 'int32')], [id, this.int32(shape)]);
+  reshape(id: number, shape: Shape): Output {
+    return this.run('Reshape', [id, this.int32(shape)]);
   }
 
   /** The number in a tensor of one entry, which is deleted. Waits for the device. */

@@ -149,7 +149,7 @@ export class Execution {
     const fits = [base, addend].every(node => sameShape(this.values.get(node)!.shape, this.layout));
     if (isLarge && fits && this.isFree(base, result, dying)) {
       this.update([[base, result]], ([variable]) => {
-        eager.call('ResourceApplyGradientDescent', eager.float, [variable!, eager.scalar(-number), this.id(addend)]);
+        eager.call('ResourceApplyGradientDescent', [variable!, eager.scalar(-number), this.id(addend)]);
       });
       return;
     }
@@ -179,7 +179,7 @@ export class Execution {
     }
     const scalars = numbers.map(number => eager.scalar(number));
     this.update(cells, handles => {
-      eager.call('ResourceApplyAdam', eager.float, [...handles, ...scalars, this.id(gradient)]);
+      eager.call('ResourceApplyAdam', [...handles, ...scalars, this.id(gradient)]);
     });
   }
 
@@ -268,6 +268,6 @@ export class Execution {
 
   /** A buffer of its own for an output that is an input, or another output, as it is. */
   private copy({ cell }: Operand): number {
-    return this.tensorflow.eager.run('DeepCopy', this.tensorflow.eager.float, [cell.id]).id;
+    return this.tensorflow.eager.run('DeepCopy', [cell.id]).id;
   }
 }

@@ -22,18 +22,17 @@ export class GradientPasses {
   private reduced(name: 'Sum' | 'Max', id: number, rank: number): number {
     const { eager } = this;
     const axes = eager.int32(Array.from({ length: rank }, (_, axis) => axis));
-    const attributes = [...eager.float, eager.type('Tidx', 'int32'), eager.boolean('keep_dims', false)];
-    return eager.run(name, attributes, [id, axes]).id;
+    return eager.run(name, [id, axes]).id;
   }
 
   private halfSquares(id: number): number {
-    return this.eager.run('L2Loss', this.eager.float, [id]).id;
+    return this.eager.run('L2Loss', [id]).id;
   }
 
   /** Twice the sum of numbers on the device, which are deleted; one read. */
   private total(halves: readonly number[]): number {
     const { eager } = this;
-    const sum = eager.run('AddN', [...eager.float, eager.integer('N', halves.length)], halves);
+    const sum = eager.run('AddN', halves, [eager.type('T'), eager.integer('N', halves.length)]);
     for (const id of halves) eager.delete(id);
     return 2 * eager.read(sum.id);
   }
@@ -46,11 +45,11 @@ export class GradientPasses {
   private largest(id: number): number {
     const { eager } = this;
     // 0 · x is NaN for NaN and ±Inf: no build's maximum would need to pass NaN on.
-    const zeros = eager.run('Mul', eager.float, [id, eager.scalar(0)]);
+    const zeros = eager.run('Mul', [id, eager.scalar(0)]);
     const remainder = eager.read(this.halfSquares(zeros.id));
     eager.delete(zeros.id);
     if (remainder !== 0) return Number.NaN;
-    const magnitudes = eager.run('Abs', eager.float, [id]);
+    const magnitudes = eager.run('Abs', [id]);
     const largest = this.reduced('Max', magnitudes.id, magnitudes.shape.length);
     eager.delete(magnitudes.id);
     return eager.read(largest);
@@ -62,7 +61,7 @@ export class GradientPasses {
     return ids.reduce((sum, id) => {
       const largest = this.largest(id);
       if (largest === 0) return sum;
-      const scaled = eager.run('RealDiv', eager.float, [id, eager.scalar(largest)]);
+      const scaled = eager.run('RealDiv', [id, eager.scalar(largest)]);
       const squares = this.total([this.halfSquares(scaled.id)]);
       eager.delete(scaled.id);
       return sum + largest * largest * squares;
@@ -72,7 +71,7 @@ export class GradientPasses {
   private clippedSquares(ids: readonly number[], clipValue: number): number {
     const { eager } = this;
     const halves = ids.map(id => {
-      const clipped = eager.run('ClipByValue', eager.float, [id, eager.scalar(-clipValue), eager.scalar(clipValue)]);
+      const clipped = eager.run('ClipByValue', [id, eager.scalar(-clipValue), eager.scalar(clipValue)]);
       const half = this.halfSquares(clipped.id);
       eager.delete(clipped.id);
       return half;

@@ -51,7 +51,7 @@ export class NodeOperations {
 
   run(name: string, ...inputs: readonly number[]): Operand {
     const { eager } = this.tensorflow;
-    const output = eager.run(name, eager.float, inputs);
+    const output = eager.run(name, inputs);
     return { cell: output, shape: output.shape };
   }
 
@@ -71,7 +71,7 @@ export class NodeOperations {
     }
     const truth = this.run(COMPARISON[op as keyof typeof COMPARISON], x, y);
     if (asTruth) return truth;
-    const cast = eager.run('Cast', [eager.type('SrcT', 'bool'), eager.type('DstT')], [truth.cell.id]);
+    const cast = eager.run('Cast', [truth.cell.id], [eager.type('DstT')]);
     eager.delete(truth.cell.id);
     return { cell: cast, shape: cast.shape };
   }
@@ -79,7 +79,7 @@ export class NodeOperations {
   /** x where a number is not 0, else y. */
   select(condition: number, x: number, y: number): Operand {
     const { eager } = this.tensorflow;
-    const truth = eager.run('NotEqual', eager.float, [condition, eager.scalar(0)]);
+    const truth = eager.run('NotEqual', [condition, eager.scalar(0)]);
     const result = this.choose(truth.id, x, y);
     eager.delete(truth.id);
     return result;
@@ -95,8 +95,8 @@ export class NodeOperations {
     const axes = per === 'row' ? [1] : per === 'column' ? [0] : whole.shape.map((_, axis) => axis);
     const output = eager.run(
       REDUCTION[reduction],
-      [...eager.float, eager.type('Tidx', 'int32'), eager.boolean('keep_dims', per !== 'tensor')],
       [whole.cell.id, eager.int32(axes)],
+      [eager.boolean('keep_dims', per !== 'tensor')],
     );
     return { cell: output, shape: output.shape };
   }
@@ -105,14 +105,13 @@ export class NodeOperations {
   spread<T extends Operand>(value: T, shape: Shape): T | Operand {
     const { eager } = this.tensorflow;
     if (sameShape(value.shape, shape)) return value;
-    const attributes = [...eager.float, eager.type('Tidx', 'int32')];
-    return { cell: eager.run('BroadcastTo', attributes, [value.cell.id, eager.int32(shape)]), shape };
+    return { cell: eager.run('BroadcastTo', [value.cell.id, eager.int32(shape)]), shape };
   }
 
   /** x where x is NaN, else `other`, which is deleted. */
   private unlessNaN(x: number, other: Operand): Operand {
     const { eager } = this.tensorflow;
-    const lost = eager.run('IsNan', eager.float, [x]);
+    const lost = eager.run('IsNan', [x]);
     const result = this.choose(lost.id, x, other.cell.id);
     eager.delete(lost.id);
     eager.delete(other.cell.id);

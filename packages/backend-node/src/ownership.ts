@@ -13,7 +13,7 @@ export class Ownership {
   /** Makes sure that the buffer of a tensor is TensorFlow's own, by a copy where that is not known. */
   claim(stored: Cell): void {
     if (this.known.get(stored) === stored.id) return;
-    const copy = this.eager.run('DeepCopy', this.eager.float, [stored.id]);
+    const copy = this.eager.run('DeepCopy', [stored.id]);
     this.eager.delete(stored.id);
     stored.id = copy.id;
     this.record(stored);

@@ -4,8 +4,14 @@ import type { Cell, Eager } from './eager.js';
 import type { Operand } from './node-operations.js';
 import type { Variables } from './variables.js';
 
+/** Fewer entries are written by one slower operation sooner than a variable is filled, written and read. */
+const WORTH_A_VARIABLE = 1 << 16;
+
 /** Where in a parameter the entries of a tier stand: in some rows, in some columns, or anywhere. */
 export class Places {
+  /** Of the entries of columns, once they are asked for. */
+  private positions: number | null = null;
+
   constructor(
     private readonly eager: Eager,
     private readonly variables: Variables,
@@ -25,13 +31,13 @@ export class Places {
   /** The entries of a tensor of the parameter's shape, in a given shape. */
   read(id: number, shape: Shape): number {
     const { eager } = this;
-    const layout = this.axis === 'element' ? [sizeOf(this.shape)] : matrixView(this.shape);
+    const layout = this.axis === 'row' ? matrixView(this.shape) : [sizeOf(this.shape)];
     return this.viewed({ cell: { id }, shape: this.shape }, layout, whole => {
-      const entries = eager.run(
-        'GatherV2',
-        [eager.type('Tparams'), eager.type('Tindices', 'int32'), eager.type('Taxis', 'int32')],
-        [whole, eager.stored(this.indices).id, eager.int32([this.axis === 'column' ? 1 : 0], [])],
-      );
+      const entries =
+        this.axis === 'row'
+          ? eager.run('GatherV2', [whole, eager.stored(this.indices).id, eager.int32([0], [])])
+          : // Single entries are gathered faster so than along an axis.
+            this.withPositions([sizeOf(this.entriesShape), 1], places => eager.run('GatherNd', [whole, places]));
       if (sameShape(entries.shape, shape)) return entries.id;
       const shaped = eager.reshape(entries.id, shape);
       eager.delete(entries.id);
@@ -45,27 +51,32 @@ export class Places {
     else this.writeEntries(target, entries);
   }
 
+  /** Frees what reading and writing had to compute. */
+  dispose(): void {
+    if (this.positions !== null) this.eager.delete(this.positions);
+    this.positions = null;
+  }
+
   /** Rows are written where they are. */
   private writeRows(target: Cell, entries: Operand): void {
     const { eager } = this;
-    if (this.variables.scattersInPlace) {
-      const list = eager.stored(this.indices).id;
+    const list = eager.stored(this.indices).id;
+    if (sizeOf(this.entriesShape) >= WORTH_A_VARIABLE && this.variables.scattersInPlace) {
       this.scatter(target, matrixView(this.shape), entries, this.entriesShape, list);
       return;
     }
+    // This operation neither copies nor asks who else holds the buffer.
     this.viewed({ cell: target, shape: this.shape }, matrixView(this.shape), whole => {
       this.viewed(entries, this.entriesShape, rows => {
-        const written = eager.run('InplaceUpdate', eager.float, [whole, eager.stored(this.indices).id, rows]);
-        eager.delete(written.id);
+        eager.delete(eager.run('InplaceUpdate', [whole, list, rows]).id);
       });
     });
   }
 
   /** Single entries are written where they are, or into a copy where TensorFlow insists on one. */
   private writeEntries(target: Cell, entries: Operand): void {
-    const positions = this.positions();
-    this.scatter(target, [sizeOf(this.shape)], entries, [sizeOf(entries.shape)], positions);
-    this.eager.delete(positions);
+    const listed = [sizeOf(entries.shape)];
+    this.withPositions(listed, places => this.scatter(target, [sizeOf(this.shape)], entries, listed, places));
   }
 
   /** Scatters into the target in a shape in which places are counted along the first axis. */
@@ -96,18 +107,26 @@ export class Places {
     }
   }
 
-  /** Flat positions of the entries, row by row. */
-  private positions(): number {
+  /** Flat positions of the entries, row by row, in a shape. */
+  private withPositions<T>(shape: Shape, use: (id: number) => T): T {
     const { eager, indices } = this;
-    const list = eager.stored(indices).id;
-    if (this.axis === 'element') return eager.reshape(list, [indices.size], 'int32').id;
+    const view = eager.reshape(this.axis === 'element' ? eager.stored(indices).id : this.columnPositions(), shape);
+    try {
+      return use(view.id);
+    } finally {
+      eager.delete(view.id);
+    }
+  }
+
+  private columnPositions(): number {
+    if (this.positions !== null) return this.positions;
+    const { eager, indices } = this;
     const [rows, columns] = matrixView(this.shape);
     const bounds = [0, rows * columns, columns].map(bound => eager.int32([bound], []));
-    const range = eager.run('Range', [eager.type('Tidx', 'int32')], bounds);
-    const starts = eager.reshape(range.id, [rows, 1], 'int32');
-    const places = eager.run('AddV2', [eager.type('T', 'int32')], [starts.id, list]);
-    const shaped = eager.reshape(places.id, [rows * indices.size], 'int32');
-    for (const { id } of [range, starts, places]) eager.delete(id);
-    return shaped.id;
+    const range = eager.run('Range', bounds);
+    const starts = eager.reshape(range.id, [rows, 1]);
+    this.positions = eager.run('AddV2', [starts.id, eager.stored(indices).id]).id;
+    for (const { id } of [range, starts]) eager.delete(id);
+    return this.positions;
   }
 }

@@ -45,19 +45,15 @@ export class Splits {
     const shared = numbers === null ? null : graphs.shared;
     const graphOf = (tier: number): Graph => shared?.directions[tier] ?? tiers[tier]!.graph;
     const parts: Part[] = [];
+    const listed: Places[] = [];
     const direction: Cell = { id: -1 };
     try {
       tiers.slice(0, -1).forEach((tier, i) => {
+        if (tier.indices!.size === 0) return;
         const wide = { ...(shared === null || shared.readsParameter[i] ? { w } : {}), g, ...tier.full };
-        if (tier.indices!.size > 0)
-          this.listed(
-            new Places(this.eager, this.variables, axis, tier.indices!, w.shape),
-            wide,
-            tier,
-            graphOf(i),
-            direction,
-            parts,
-          );
+        const places = new Places(this.eager, this.variables, axis, tier.indices!, w.shape);
+        listed.push(places);
+        this.listed(places, wide, tier, graphOf(i), direction, parts);
       });
       const rest = tiers[tiers.length - 1]!;
       const whole = this.operands({ w, g, ...rest.full, ...rest.compact });
@@ -70,6 +66,7 @@ export class Splits {
       }
     } finally {
       for (const { entries } of parts) this.eager.delete(entries.cell.id);
+      for (const places of listed) places.dispose();
       if (direction.id >= 0) this.eager.delete(direction.id);
     }
   }

@@ -37,7 +37,7 @@ export class TensorFlow {
 
   private sign(): boolean {
     const x = this.nan(0, () => true);
-    const kept = this.probe(this.eager.run('Sign', this.eager.float, [x]));
+    const kept = this.probe(this.eager.run('Sign', [x]));
     this.eager.delete(x);
     return kept;
   }
@@ -45,17 +45,16 @@ export class TensorFlow {
   private extremum(name: 'Maximum' | 'Minimum'): boolean {
     const x = this.nan(1, i => i % 2 === 0);
     const y = this.nan(1, i => i % 2 === 1);
-    const kept = this.probe(this.eager.run(name, this.eager.float, [x, y]));
+    const kept = this.probe(this.eager.run(name, [x, y]));
     this.eager.delete(x);
     this.eager.delete(y);
     return kept;
   }
 
   private reduction(name: 'Max' | 'Min'): boolean {
-    const attributes = [...this.eager.float, this.eager.type('Tidx', 'int32'), this.eager.boolean('keep_dims', false)];
     return [0, 18, 36].every(place => {
       const x = this.nan(1, i => i === place);
-      const kept = this.probe(this.eager.run(name, attributes, [x, this.eager.int32([0])]));
+      const kept = this.probe(this.eager.run(name, [x, this.eager.int32([0])]));
       this.eager.delete(x);
       return kept;
     });

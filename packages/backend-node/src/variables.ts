@@ -6,7 +6,7 @@ let named = 0;
 
 /**
  * Resource variables, which TensorFlow's training operations update. They belong to the process, and hold a buffer only
- * while it is updated: a tensor is put in (which shares its buffer), updated and taken out again (which shares it, too).
+ * while a step is taken: a tensor is put in (which shares its buffer), updated and taken out again (which shares it, too).
  *
  * Nothing is copied when the handle of the tensor was the only holder of its buffer. Otherwise, be it a clone or the
  * result of a reshape or slice that shares the buffer, TensorFlow finds more than one reference and copies before it
@@ -15,6 +15,8 @@ let named = 0;
 export class Variables {
   private readonly handles: number[] = [];
   private readonly type: readonly Attribute[];
+  /** How many of the first variables hold a buffer. */
+  private held = 0;
   /** For {@link scatter}. */
   private scattered: number | null = null;
   private sharesAgain: boolean | null = null;
@@ -32,18 +34,17 @@ export class Variables {
     const { eager, type } = this;
     while (this.handles.length < cells.length) this.handles.push(this.create());
     const variables = this.handles.slice(0, cells.length);
+    this.holds(cells.length);
     cells.forEach((cell, i) => {
-      eager.call('AssignVariableOp', type, [variables[i]!, cell.id]);
+      eager.call('AssignVariableOp', [variables[i]!, cell.id]);
       eager.delete(cell.id);
     });
     try {
       apply(variables);
     } finally {
       // An operation that fails leaves the old values.
-      const nothing = eager.scalar(0);
       cells.forEach((cell, i) => {
-        cell.id = eager.run('ReadVariableOp', type, [variables[i]!]).id;
-        eager.call('AssignVariableOp', type, [variables[i]!, nothing]);
+        cell.id = eager.run('ReadVariableOp', [variables[i]!], type).id;
       });
     }
   }
@@ -62,28 +63,43 @@ export class Variables {
     const { eager, type } = this;
     const inPlace = this.scattersInPlace;
     const variable = this.forScatter();
-    eager.call('AssignVariableOp', type, [variable, target.id]);
+    eager.call('AssignVariableOp', [variable, target.id]);
     eager.delete(target.id);
     try {
-      eager.call('ResourceScatterUpdate', [...type, eager.type('Tindices', 'int32')], [variable, places, entries]);
-      if (inPlace) eager.call('DisableCopyOnRead', [], [variable]);
+      eager.call('ResourceScatterUpdate', [variable, places, entries], type);
+      if (inPlace) eager.call('DisableCopyOnRead', [variable]);
     } finally {
-      target.id = eager.run('ReadVariableOp', type, [variable]).id;
+      target.id = eager.run('ReadVariableOp', [variable], type).id;
       // With it goes the precaution; its handle is good for the next one.
-      eager.call('DestroyResourceOp', [], [variable]);
+      eager.call('DestroyResourceOp', [variable]);
     }
+  }
+
+  /**
+   * Variables are emptied when the program comes to rest after a step, not after each update: until then the next update
+   * replaces what they hold, and whatever is updated again is found where it was, still with no other holder.
+   */
+  private holds(count: number): void {
+    if (this.held === 0) queueMicrotask(() => this.empty());
+    this.held = Math.max(this.held, count);
+  }
+
+  private empty(): void {
+    const nothing = this.eager.scalar(0);
+    for (const variable of this.handles.slice(0, this.held)) this.eager.call('AssignVariableOp', [variable, nothing]);
+    this.held = 0;
   }
 
   private stopsCopying(): boolean {
     const variable = this.forScatter();
-    this.eager.call('AssignVariableOp', this.type, [variable, this.eager.scalar(0)]);
+    this.eager.call('AssignVariableOp', [variable, this.eager.scalar(0)]);
     try {
-      this.eager.call('DisableCopyOnRead', [], [variable]);
+      this.eager.call('DisableCopyOnRead', [variable]);
       return true;
     } catch {
       return false;
     } finally {
-      this.eager.call('DestroyResourceOp', [], [variable]);
+      this.eager.call('DestroyResourceOp', [variable]);
     }
   }
 
@@ -97,6 +113,7 @@ export class Variables {
     named += 1;
     return this.eager.run(
       'VarHandleOp',
+      [],
       [
         ...this.type,
         // Only a hint: a variable takes tensors of any shape.
@@ -104,7 +121,6 @@ export class Variables {
         { name: 'container', type: binding.TF_ATTR_STRING, value: '' },
         { name: 'shared_name', type: binding.TF_ATTR_STRING, value: `frugal/update/${named}` },
       ],
-      [],
     ).id;
   }
 }

@@ -2,7 +2,7 @@ import { compose, residual, subspace } from '@frugaljs/composer';
 import { columns, randK, rows } from '@frugaljs/projectors';
 import { signSgd } from '@frugaljs/state-free';
 import { adamW, lion } from '@frugaljs/state-full';
-import { dispose, memory } from '@tensorflow/tfjs-core';
+import { dispose, fill, memory, tidy, variable } from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { makeGradients, makeVariables } from './runs.js';
 import { handles, missing, useTensorFlow } from './tensorflow.js';
@@ -76,5 +76,24 @@ describe.skipIf(missing !== null)('memory', () => {
     expect(handles()).toBe(live);
     // Ten times 6 MiB of state were made, and 3 MiB of parameters.
     expect(process.memoryUsage.rss() - bytes).toBeLessThan(20 * MIB);
+  });
+
+  test('after a step nothing but its tensors holds the buffers of parameters', async () => {
+    const shape = [4096, 4096];
+    const round = async (): Promise<void> => {
+      // Made by TensorFlow, so that no array of JavaScript is counted.
+      const weight = tidy(() => variable(fill(shape, 1), true, 'large'));
+      const gradient = fill(shape, 1);
+      const optimizer = compose({ learningRate: 1e-3, groups: [{ use: signSgd() }] });
+      optimizer.applyGradients({ large: gradient });
+      optimizer.dispose();
+      dispose([weight, gradient]);
+      // The program comes to rest.
+      await Promise.resolve();
+    };
+    await round();
+    const before = process.memoryUsage.rss();
+    await round();
+    expect(process.memoryUsage.rss() - before).toBeLessThan(16 * MIB);
   });
 });
