@@ -11,9 +11,9 @@ import {
 import { engine, type Tensor } from '@tensorflow/tfjs-core';
 import { type TensorHeap, tensorHeap } from '../heap.js';
 import type { HeapFunction } from '../program.js';
-import { scratchBytes } from './dense-kernel.js';
 import { gradientPasses, INFINITE_MAGNITUDE } from './gradient-passes.js';
 import { denseKernelOf, type SplitKernel, splitKernelOf } from './kernel-cache.js';
+import { scratchBytes } from './reduction-scratch.js';
 import { scratchEntries } from './split-kernel.js';
 import { refusalOf } from './stages.js';
 import { tierTensors } from './tier.js';
