@@ -12,6 +12,7 @@ import {
 } from '@frugaljs/core';
 import { drop } from './combine/drop.js';
 import { describe } from './description/describe.js';
+import { requirePart } from './require-part.js';
 
 export interface SubspaceOptions {
   /** Picks the subspace. */
@@ -72,14 +73,4 @@ export function subspace(options: SubspaceOptions): SubspaceRule {
     refresh,
     onRefresh,
   };
-}
-
-function requirePart(parameter: string, part: unknown, member: string, expected: string): void {
-  if (typeof part === 'object' && part !== null && member in part) return;
-  throw new InvalidOptionError({
-    parameter,
-    found: part,
-    expected,
-    ...(typeof part === 'function' ? { advice: 'Call the factory: write adamW() and not adamW.' } : {}),
-  });
 }

@@ -4,7 +4,17 @@ import { signSgd } from '@frugaljs/state-free';
 import { adamW } from '@frugaljs/state-full';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type ComposedOptimizer, compose, frugal, galore, recipe, residual, subspace } from '../src/index.js';
+import {
+  type ComposedOptimizer,
+  compose,
+  compositionFromJson,
+  frugal,
+  galore,
+  recipe,
+  recipes,
+  residual,
+  subspace,
+} from '../src/index.js';
 import { regression, valuesOf } from './fixtures.js';
 
 beforeAll(async () => {
@@ -188,6 +198,57 @@ describe('options', () => {
       () => compose({ learningRate: 1, groups: [{ frozen: true, use: adamW() }] }),
       /frozen/,
     ],
+    // What users of other libraries try first.
+    ['no options', () => compose(undefined as never), /compose: expected an object with the options learningRate/],
+    ['a rate in the place of options', () => compose(0.1 as never), /compose: expected an object .*found 0\.1/],
+    ['a rate for a rule', () => adamW(1e-3 as never), /adamW: expected an object .*found 0\.001/],
+    ['a rate for a recipe', () => frugal(1e-3 as never), /frugal: expected an object .*found 0\.001/],
+    ['a rate for a plain recipe', () => recipes.adamW(1e-3 as never), /recipe adamW: expected an object/],
+    ['a density for a projector', () => rows(0.5 as never), /rows: expected an object .*found 0\.5/],
+    ['a norm for clip', () => frugal({ clip: 1 as never }), /compose\.clip: expected an object .*globalNorm, found 1/],
+    [
+      'a number for refresh',
+      () => subspace({ projector: rows(), rule: adamW(), refresh: 200 as never }),
+      /subspace\.refresh: expected an object .*every, stagger, found 200/,
+    ],
+    ['lr', () => frugal({ lr: 1 } as never), /Did you mean learningRate\?/],
+    ['decay in a rule', () => adamW({ weightDecay: 0.1 } as never), /groups of compose.*weightDecay/],
+    ['a function as schedule', () => compose({ learningRate: (() => 1) as never, groups: [] }), /Call a schedule/],
+    ['residual of a factory', () => residual(signSgd as never), /residual\.rule: .*write signSgd\(\)/],
+    ['residual of nothing', () => residual(undefined as never), /residual\.rule/],
+    ['projector not called', () => frugal({ projector: rows as never }), /projector: .*write rows\(\)/],
+    ['rule of nothing', () => frugal({ stateFull: 5 as never }), /rule: expected a rule .*found 5/],
+    ['unknown rule', () => frugal({ stateFull: 'adam' }), /Did you mean adamW\?/],
+    ['unknown projector', () => frugal({ projector: 'row' }), /Did you mean rows\?/],
+    ['unknown recipe', () => recipe('frugl'), /Did you mean frugal\?/],
+    [
+      'misspelled condition, which would take everything',
+      () => compose({ learningRate: 1, groups: [{ match: { names: 'v' } as never, use: adamW() }] }),
+      /groups\[0\]\.match\.names: .*Did you mean name\?/,
+    ],
+    [
+      'misspelled condition in a configuration',
+      () =>
+        compositionFromJson({ learningRate: 1, groups: [{ match: { nam: 'v' }, use: { kind: 'lion', options: {} } }] }),
+      /match\.nam: .*Did you mean name\?/,
+    ],
+    [
+      'match by a number',
+      () => compose({ learningRate: 1, groups: [{ match: 3 as never, use: adamW() }] }),
+      /groups\[0\]\.match: expected a name/,
+    ],
+    [
+      'condition that is no pattern',
+      () => compose({ learningRate: 1, groups: [{ match: { not: 3 as never }, use: adamW() }] }),
+      /groups\[0\]\.match\.not: expected a name/,
+    ],
+    [
+      'frozen that is no boolean',
+      () => compose({ learningRate: 1, groups: [{ frozen: 'false' as never }] }),
+      /groups\[0\]\.frozen: expected true or false/,
+    ],
+    ['report on nothing', () => frugal().memoryReport(undefined as never), /parameters: expected variables/],
+    ['report on shapes', () => frugal().memoryReport([[4, 4]] as never), /parameters\[0\]: expected a tf\.Variable/],
     ['residual scale', () => residual(signSgd(), { scale: -1 }), /residual\.scale/],
     [
       'predicate in a configuration',
@@ -199,6 +260,13 @@ describe('options', () => {
     expect(action).toThrow(FrugalError);
     expect(action).toThrow(message);
   });
+});
+
+test('a variable in the place of its name is no match', () => {
+  const v = tf.variable(tf.ones([2]), true, 'matched.v');
+  const action = () => compose({ learningRate: 1, groups: [{ match: v as never, use: adamW() }] });
+  expect(action).toThrow(/groups\[0\]\.match: .*Match by the name of the variable/);
+  v.dispose();
 });
 
 test('a variable that is skipped for want of a gradient counts in its group all the same', () => {

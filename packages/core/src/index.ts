@@ -14,7 +14,14 @@ export {
   registerKernels,
   type SplitTier,
 } from './kernels.js';
-export { requireBoolean, requireInteger, requireKnownKeys, requireNumber, requireOneOf } from './options.js';
+export {
+  didYouMean,
+  requireBoolean,
+  requireInteger,
+  requireKnownKeys,
+  requireNumber,
+  requireOneOf,
+} from './options.js';
 export type { Basis, BasisSpec, FitContext, Projector, ProjectorTraits } from './projector.js';
 export * from './random/index.js';
 export { roundHalfToEven } from './rounding.js';

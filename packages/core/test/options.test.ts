@@ -1,4 +1,5 @@
 import {
+  didYouMean,
   InvalidOptionError,
   requireBoolean,
   requireInteger,
@@ -81,4 +82,53 @@ test('requireKnownKeys', () => {
     'adamW.beta: expected one of the options beta1, beta2, found beta.',
   );
   expect(() => requireKnownKeys('signSgd', { beta: 1 }, [])).toThrow('signSgd.beta: expected no options, found beta.');
+});
+
+test('options that are no object are an error and not silence', () => {
+  for (const options of [1e-3, 'beta1', null, [0.9], true]) {
+    const call = () => requireKnownKeys('adamW', options as unknown as object, ['beta1', 'beta2']);
+    expect(call).toThrow(InvalidOptionError);
+    expect(call).toThrow('adamW: expected an object with the options beta1, beta2, found ');
+  }
+  expect(() => requireKnownKeys('signSgd', 1 as unknown as object, [])).toThrow(
+    'signSgd: expected no options, found 1.',
+  );
+});
+
+describe('an unknown name', () => {
+  const known = ['learningRate', 'groups', 'clip', 'accumulate', 'epsilon', 'beta1', 'density', 'globalNorm'];
+  test.each([
+    ['lr', 'learningRate'],
+    ['learning_rate', 'learningRate'],
+    ['eps', 'epsilon'],
+    ['betas', 'beta1'],
+    ['rho', 'density'],
+    ['accumlate', 'accumulate'],
+    ['max_norm', 'globalNorm'],
+    ['gruops', 'groups'],
+  ])('%s may be meant as %s', (name, meant) => {
+    expect(didYouMean(name, known)).toEqual({ advice: `Did you mean ${meant}?` });
+    expect(() => requireKnownKeys('compose', { [name]: 1 }, known)).toThrow(`found ${name}. Did you mean ${meant}?`);
+  });
+
+  test.each(['x', 'temperature', 'cl', '', 'constructor', '__proto__'])('%s is nothing known', name => {
+    expect(didYouMean(name, known)).toBeNull();
+  });
+
+  test('of one list is one of another', () => {
+    expect(() => requireKnownKeys('lion', { lr: 1 }, ['beta1', 'beta2'])).toThrow(
+      /found lr\. compose .*learningRate\.$/,
+    );
+    expect(() => requireKnownKeys('lion', { weight_decay: 1 }, ['beta1'])).toThrow(/The groups .*weightDecay\.$/);
+  });
+
+  test('is always found when it is a known one with one letter less', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...known), fc.nat(), (name, at) => {
+        const i = at % name.length;
+        const slip = name.slice(0, i) + name.slice(i + 1);
+        expect(didYouMean(slip, known)).toEqual({ advice: `Did you mean ${name}?` });
+      }),
+    );
+  });
 });

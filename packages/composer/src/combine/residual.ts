@@ -1,5 +1,6 @@
 import { type Combine, type Rule, requireKnownKeys, requireNumber } from '@frugaljs/core';
 import { describe } from '../description/describe.js';
+import { requirePart } from '../require-part.js';
 
 export interface ResidualOptions {
   /** Factor on the direction of the residual's rule, relative to the subspace's. Default 1. */
@@ -17,6 +18,7 @@ export interface ResidualOptions {
  * again.
  */
 export function residual(rule: Rule, options: ResidualOptions = {}): Combine<never> {
+  requirePart('residual.rule', rule, 'type', 'a rule such as signSgd()');
   requireKnownKeys('residual', options, ['scale', 'tolerance']);
   const { scale = 1, tolerance = 1e-6 } = options;
   requireNumber('residual.scale', scale, '[0, Infinity)');

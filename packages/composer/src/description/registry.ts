@@ -1,4 +1,4 @@
-import { type Combine, type Described, type Projector, type Rule, UnknownNameError } from '@frugaljs/core';
+import { type Combine, type Described, didYouMean, type Projector, type Rule, UnknownNameError } from '@frugaljs/core';
 import * as projectors from '@frugaljs/projectors';
 import * as stateFree from '@frugaljs/state-free';
 import * as stateFull from '@frugaljs/state-full';
@@ -104,11 +104,14 @@ function lookUp<Part>(
   const factory = registered.get(kind) ?? (Object.hasOwn(builtIn, kind) ? builtIn[kind] : undefined);
   if (typeof factory !== 'function') {
     const factories = Object.entries(builtIn).flatMap(([name, value]) => (typeof value === 'function' ? [name] : []));
+    const known = [...factories, ...registered.keys()];
     throw new UnknownNameError({
       parameter: `${what}.kind`,
       found: kind,
-      expected: `one of ${[...factories, ...registered.keys()].join(', ')}`,
-      advice: `Register a ${what} of your own with register${what[0]!.toUpperCase()}${what.slice(1)} before loading it.`,
+      expected: `one of ${known.join(', ')}`,
+      advice:
+        didYouMean(kind, known)?.advice ??
+        `Register a ${what} of your own with register${what[0]!.toUpperCase()}${what.slice(1)} before loading it.`,
     });
   }
   return (factory as Factory<Part>)(options);

@@ -1,4 +1,12 @@
-import { DisposedError, InvalidStateError, type Json, type KernelSet, kernelsFor, type Schedule } from '@frugaljs/core';
+import {
+  DisposedError,
+  InvalidOptionError,
+  InvalidStateError,
+  type Json,
+  type KernelSet,
+  kernelsFor,
+  type Schedule,
+} from '@frugaljs/core';
 import {
   dispose,
   getBackend,
@@ -337,6 +345,14 @@ export function compose(options: ComposeOptions): ComposedOptimizer {
 serialization.registerClass(ComposedOptimizer as unknown as serialization.SerializableConstructor<ComposedOptimizer>);
 
 function listOf(parameters: readonly NamedShape[] | Readonly<Record<string, NamedShape>>): readonly NamedShape[] {
-  if (Array.isArray(parameters)) return parameters;
-  return Object.entries(parameters).map(([name, { shape }]) => ({ name, shape }));
+  const list: readonly NamedShape[] = Array.isArray(parameters)
+    ? parameters
+    : Object.entries(parameters ?? {}).map(([name, parameter]) => ({ name, shape: parameter?.shape }));
+  const wrong = list.findIndex(parameter => typeof parameter?.name !== 'string' || !Array.isArray(parameter.shape));
+  if (typeof parameters === 'object' && parameters !== null && wrong < 0) return list;
+  throw new InvalidOptionError({
+    parameter: wrong < 0 ? 'parameters' : `parameters[${wrong}]`,
+    found: wrong < 0 ? parameters : list[wrong],
+    expected: wrong < 0 ? 'variables, or their names and shapes' : 'a tf.Variable or { name, shape }',
+  });
 }

@@ -1,7 +1,10 @@
-import { InvalidOptionError, type Json, NotSerializableError } from '@frugaljs/core';
+import { InvalidOptionError, type Json, NotSerializableError, requireInteger, requireKnownKeys } from '@frugaljs/core';
+import { Variable } from '@tensorflow/tfjs-core';
 import type { Match, MatchConditions, NamedShape } from './options.js';
 
 type Pattern = string | RegExp;
+
+const CONDITIONS: readonly (keyof MatchConditions)[] = ['name', 'not', 'minRank', 'maxRank'];
 
 /** True when a group with this `match` takes the parameter. */
 export function matches(match: Match | undefined, parameter: NamedShape): boolean {
@@ -18,6 +21,38 @@ export function matches(match: Match | undefined, parameter: NamedShape): boolea
     );
   }
   return matchesName(match, parameter.name);
+}
+
+/** Checks that a match is one, so that a misspelled condition does not take everything. */
+export function requireMatch(parameter: string, match: Match): void {
+  if (typeof match === 'function' || isPatterns(match)) return;
+  if (typeof match !== 'object' || match === null || Array.isArray(match) || match instanceof Variable) {
+    throw new InvalidOptionError({
+      parameter,
+      found: match,
+      expected: 'a name, a regular expression, a list of these, a predicate or { name, not, minRank, maxRank }',
+      ...(match instanceof Variable ? { advice: 'Match by the name of the variable.' } : {}),
+    });
+  }
+  const conditions = match as MatchConditions;
+  requireKnownKeys(parameter, conditions, CONDITIONS);
+  for (const key of ['name', 'not'] as const) {
+    const patterns: unknown = conditions[key];
+    if (patterns === undefined || isPatterns(patterns)) continue;
+    throw new InvalidOptionError({
+      parameter: `${parameter}.${key}`,
+      found: patterns,
+      expected: 'a name, a regular expression or a list of these',
+    });
+  }
+  for (const key of ['minRank', 'maxRank'] as const) {
+    const rank = conditions[key];
+    if (rank !== undefined && rank !== Number.POSITIVE_INFINITY) requireInteger(`${parameter}.${key}`, rank, 0);
+  }
+}
+
+function isPatterns(patterns: unknown): patterns is Pattern | readonly Pattern[] {
+  return [patterns].flat().every(pattern => typeof pattern === 'string' || pattern instanceof RegExp);
 }
 
 /** The match as JSON. Throws for a predicate. */
@@ -43,6 +78,7 @@ export function matchToJson(match: Match, group: number): Json {
 /** The inverse of {@link matchToJson}. */
 export function matchFromJson(json: Json): Match {
   if (typeof json === 'string' || Array.isArray(json) || isRegExpJson(json)) return patternsFromJson(json);
+  requireKnownKeys('match', json as object, CONDITIONS);
   const { name, not, minRank, maxRank } = json as { name?: Json; not?: Json; minRank?: number; maxRank?: number };
   return {
     ...(name === undefined ? {} : { name: patternsFromJson(name) }),

@@ -1,4 +1,13 @@
-import { InvalidOptionError, requireInteger, requireKnownKeys, requireNumber, requireOneOf } from '@frugaljs/core';
+import {
+  InvalidOptionError,
+  requireBoolean,
+  requireInteger,
+  requireKnownKeys,
+  requireNumber,
+  requireOneOf,
+} from '@frugaljs/core';
+import { callAdvice } from '../require-part.js';
+import { requireMatch } from './matching.js';
 import type { ComposeOptions, Group } from './options.js';
 
 const COMPOSE_KEYS = [
@@ -41,11 +50,23 @@ export function validateOptions(options: ComposeOptions): void {
 /** Checks a learning rate given as a number or a schedule. */
 export function requireLearningRate(learningRate: ComposeOptions['learningRate']): void {
   if (typeof learningRate === 'object' && learningRate !== null && typeof learningRate.at === 'function') return;
-  requireNumber('compose.learningRate', learningRate as number, '[0, Infinity)');
+  if (typeof learningRate === 'number' && learningRate >= 0 && Number.isFinite(learningRate)) return;
+  throw new InvalidOptionError({
+    parameter: 'compose.learningRate',
+    found: learningRate,
+    expected: 'a number in [0, Infinity) or a schedule such as cosine({ peak: 1e-3, steps: 1000 })',
+    ...(typeof learningRate === 'function'
+      ? { advice: 'Call a schedule of @frugaljs/core; one of your own is { kind, options, at: update => rate }.' }
+      : {}),
+  });
 }
 
 function requireGroup(group: Group, i: number, groups: readonly Group[]): void {
   requireKnownKeys(`groups[${i}]`, group, GROUP_KEYS);
+  if (group.match !== undefined) requireMatch(`groups[${i}].match`, group.match);
+  for (const flag of ['frozen', 'decayInactive', 'optional'] as const) {
+    if (group[flag] !== undefined) requireBoolean(`groups[${i}].${flag}`, group[flag]);
+  }
   if (group.match === undefined && i < groups.length - 1) {
     throw new InvalidOptionError({
       parameter: `groups[${i}].match`,
@@ -59,7 +80,7 @@ function requireGroup(group: Group, i: number, groups: readonly Group[]): void {
       parameter: `groups[${i}].use`,
       found: group.use,
       expected: group.frozen ? 'no rule in a frozen group' : 'a rule such as adamW(), or frozen: true',
-      ...(typeof group.use === 'function' ? { advice: 'Call the factory: write adamW() and not adamW.' } : {}),
+      ...(typeof group.use === 'function' ? { advice: callAdvice(group.use) } : {}),
     });
   }
   requireNumber(`groups[${i}].lrScale`, group.lrScale ?? 1, '[0, Infinity)');

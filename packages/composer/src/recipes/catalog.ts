@@ -1,4 +1,4 @@
-import { type Json, scheduleFromJson, UnknownNameError } from '@frugaljs/core';
+import { didYouMean, type Json, scheduleFromJson, UnknownNameError } from '@frugaljs/core';
 import type { ComposedOptimizer } from '../optimizer/composed-optimizer.js';
 import { adaLayer } from './ada-layer.js';
 import { badam } from './badam.js';
@@ -54,7 +54,12 @@ export function listRecipes(pattern = '*'): readonly string[] {
 export function recipe(name: string, options: { readonly [key: string]: Json | undefined } = {}): ComposedOptimizer {
   const make = Object.hasOwn(CATALOG, name) ? CATALOG[name]! : undefined;
   if (make === undefined) {
-    throw new UnknownNameError({ parameter: 'recipe', found: name, expected: `one of ${listRecipes().join(', ')}` });
+    throw new UnknownNameError({
+      parameter: 'recipe',
+      found: name,
+      expected: `one of ${listRecipes().join(', ')}`,
+      ...didYouMean(name, listRecipes()),
+    });
   }
   const { learningRate } = options;
   const isSchedule = typeof learningRate === 'object' && learningRate !== null && 'kind' in learningRate;

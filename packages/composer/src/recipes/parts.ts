@@ -1,6 +1,7 @@
 import { type Described, InvalidOptionError, type Projector, type Rule } from '@frugaljs/core';
 import { projectorFromJson, ruleFromJson } from '../description/registry.js';
 import type { ComposeOptions, Group } from '../optimizer/options.js';
+import { requirePart } from '../require-part.js';
 
 /** A rule, its JSON, or the name of a rule with default options. */
 export type RuleChoice = Rule | Described | string;
@@ -27,12 +28,20 @@ export const COMMON_KEYS: readonly string[] = [
 
 export function chooseRule(choice: RuleChoice): Rule {
   if (typeof choice === 'string') return ruleFromJson({ kind: choice, options: {} });
-  return 'type' in choice ? choice : ruleFromJson(choice);
+  if (isPart(choice, 'type')) return choice as Rule;
+  requirePart('rule', choice, 'kind', 'a rule such as adamW(), its name or its JSON');
+  return ruleFromJson(choice);
 }
 
 export function chooseProjector(choice: ProjectorChoice, size: { readonly [key: string]: number }): Projector {
   if (typeof choice === 'string') return projectorFromJson({ kind: choice, options: size });
-  return 'fit' in choice ? choice : projectorFromJson(choice);
+  if (isPart(choice, 'fit')) return choice as Projector;
+  requirePart('projector', choice, 'kind', 'a projector such as rows({ density: 0.25 }), its name or its JSON');
+  return projectorFromJson(choice);
+}
+
+function isPart(choice: unknown, member: string): boolean {
+  return typeof choice === 'object' && choice !== null && member in choice;
 }
 
 /** The settings of a recipe that go to `compose` as they are. */
@@ -52,8 +61,12 @@ export function decayOf({ weightDecay }: CommonOptions): Pick<Group, 'weightDeca
 
 /** Splits options into those of the recipe's rule and those every recipe has. */
 export function splitOptions<T extends CommonOptions>(
+  owner: string,
   options: T,
 ): { common: CommonOptions; own: Omit<T, keyof CommonOptions> } {
+  if (typeof options !== 'object' || options === null) {
+    throw new InvalidOptionError({ parameter: owner, found: options, expected: 'an object of options' });
+  }
   const entries = Object.entries(options);
   return {
     common: Object.fromEntries(entries.filter(([key]) => COMMON_KEYS.includes(key))) as CommonOptions,

@@ -5,9 +5,9 @@ import { type ComposedOptimizer, compose } from '../optimizer/composed-optimizer
 import { type CommonOptions, composeSettings, decayOf, splitOptions } from './parts.js';
 
 /** A rule on all parameters. Options are those of the rule and those of every recipe. */
-function plain<T extends object>(rule: (options: T) => Rule, defaultRate: number) {
+function plain<T extends object>(name: string, rule: (options: T) => Rule, defaultRate: number) {
   return (options: T & CommonOptions = {} as T): ComposedOptimizer => {
-    const { common, own } = splitOptions(options);
+    const { common, own } = splitOptions(`recipe ${name}`, options);
     return compose({
       ...composeSettings(common, defaultRate),
       groups: [{ use: rule(own as unknown as T), ...decayOf(common) }],
@@ -18,18 +18,18 @@ function plain<T extends object>(rule: (options: T) => Rule, defaultRate: number
 type Recipe<T> = (options?: T & CommonOptions) => ComposedOptimizer;
 
 /** AdamW on all parameters; learning rate 1e-3. */
-export const adamW: Recipe<stateFull.AdamWOptions> = plain(stateFull.adamW, 1e-3);
+export const adamW: Recipe<stateFull.AdamWOptions> = plain('adamW', stateFull.adamW, 1e-3);
 /** Lion on all parameters; learning rate 1e-4. */
-export const lion: Recipe<stateFull.LionOptions> = plain(stateFull.lion, 1e-4);
+export const lion: Recipe<stateFull.LionOptions> = plain('lion', stateFull.lion, 1e-4);
 /** SGD with momentum on all parameters; learning rate 0.01. */
-export const sgdm: Recipe<stateFull.SgdmOptions> = plain(stateFull.sgdm, 0.01);
+export const sgdm: Recipe<stateFull.SgdmOptions> = plain('sgdm', stateFull.sgdm, 0.01);
 /** RMSprop on all parameters; learning rate 0.01. */
-export const rmsprop: Recipe<stateFull.RmspropOptions> = plain(stateFull.rmsprop, 0.01);
+export const rmsprop: Recipe<stateFull.RmspropOptions> = plain('rmsprop', stateFull.rmsprop, 0.01);
 /** Adafactor on all parameters; learning rate 0.01. */
-export const adafactor: Recipe<stateFull.AdafactorOptions> = plain(stateFull.adafactor, 0.01);
+export const adafactor: Recipe<stateFull.AdafactorOptions> = plain('adafactor', stateFull.adafactor, 0.01);
 /** Adam-mini on all parameters; learning rate 1e-3. */
-export const adamMini: Recipe<stateFull.AdamMiniOptions> = plain(stateFull.adamMini, 1e-3);
+export const adamMini: Recipe<stateFull.AdamMiniOptions> = plain('adamMini', stateFull.adamMini, 1e-3);
 /** Gradient descent on all parameters; learning rate 0.01. */
-export const sgd: Recipe<object> = plain(stateFree.sgd as (options: object) => Rule, 0.01);
+export const sgd: Recipe<object> = plain('sgd', stateFree.sgd as (options: object) => Rule, 0.01);
 /** The sign of the gradient on all parameters; learning rate 1e-3. */
-export const signSgd: Recipe<object> = plain(stateFree.signSgd as (options: object) => Rule, 1e-3);
+export const signSgd: Recipe<object> = plain('signSgd', stateFree.signSgd as (options: object) => Rule, 1e-3);
