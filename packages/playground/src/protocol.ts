@@ -149,4 +149,6 @@ export interface ToWorker<Name extends RequestName = RequestName> {
 export type FromWorker =
   | { readonly id: number; readonly answer: unknown }
   | { readonly id: number; readonly progress: string }
-  | { readonly id: number; readonly error: string };
+  | { readonly id: number; readonly error: string }
+  /** The worker can do nothing more, whether it was asked something or not. */
+  | { readonly lost: string };

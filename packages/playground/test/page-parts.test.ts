@@ -6,6 +6,7 @@ import { chooseBackend, describeBackend } from '../src/session/choose-backend.js
 import { MovingAverage } from '../src/session/moving-average.js';
 import { isSampleStep } from '../src/session/sample-steps.js';
 import { tale, tales } from '../src/text/tales.js';
+import { failureMessage } from '../src/worker/failure-message.js';
 import { labels } from '../src/worker/optimizers.js';
 import { outlineOf } from '../src/worker/outline.js';
 
@@ -73,6 +74,22 @@ describe('the choice of a backend', () => {
     expect(describeBackend('webgpu', on(true, true))).toMatch(/slower/);
     expect(() => chooseBackend('webgpu', on(false, false))).toThrow(/WebGPU cannot be used: an adapter/);
     expect(() => chooseBackend('auto', on(false, false, false))).toThrow(/WebAssembly SIMD/);
+  });
+});
+
+describe('a failure', () => {
+  it('that comes of too little memory says what helps', () => {
+    const heap = new WebAssembly.RuntimeError('memory access out of bounds');
+    const array = new RangeError('Array buffer allocation failed');
+    for (const error of [heap, array]) {
+      expect(failureMessage(error)).toMatch(/^Most likely memory ran out \(.+\)\. Start again with a smaller model/);
+    }
+  });
+
+  it('of another kind says what it says', () => {
+    expect(failureMessage(new Error('memory of an elephant'))).toBe('memory of an elephant');
+    expect(failureMessage(new WebAssembly.RuntimeError('unreachable'))).toBe('unreachable');
+    expect(failureMessage('a string')).toBe('a string');
   });
 });
 

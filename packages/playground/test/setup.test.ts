@@ -21,6 +21,7 @@ describe.skipIf(chromium === null)('the setup', { timeout: 240_000 }, () => {
     const card = page.getByRole('group', { name: 'Optimizer 2' });
     await card.getByRole('button', { name: /^Edit as JSON/ }).click();
     const editor = card.getByLabel('Composition as JSON');
+    expect(await card.getByRole('button', { name: /^Back to the form, optimizer 2$/ }).isVisible()).toBe(true);
     const composition = JSON.parse(await editor.inputValue());
     expect(composition).toMatchObject({ learningRate: 0.004, groups: [{ use: { kind: 'subspace' } }, {}] });
 
@@ -73,7 +74,7 @@ describe.skipIf(chromium === null)('the setup', { timeout: 240_000 }, () => {
     const card = page.getByRole('group', { name: 'Optimizer 2' });
     for (const [label, value, message] of [
       ['Density', '1.5', /density: expected a number in/],
-      ['Learning rate', '', /learningRate|peak/],
+      ['Learning rate', '', /^Expected a number\.$/],
       ['Update gap', '0.5', /expected an integer/],
     ] as const) {
       const field = card.getByLabel(label);
@@ -86,17 +87,34 @@ describe.skipIf(chromium === null)('the setup', { timeout: 240_000 }, () => {
       await field.fill(before);
       await eventually(() => page.locator('.error:visible').count()).toBe(0);
     }
-    await page.getByLabel('Steps', { exact: true }).fill('1');
-    await eventually(() => page.locator('.error:visible').allTextContents()).toEqual([
-      'Steps: expected an integer of at least 2, found 1.',
-    ]);
+    for (const [label, value, message] of [
+      ['Steps', '1', 'Steps: expected a whole number, 2 to 100,000; found 1.'],
+      ['Steps', '', 'Steps: expected a whole number, 2 to 100,000; found no number.'],
+      ['Batch', '257', 'Batch: expected a whole number, 1 to 256; found 257.'],
+      ['Context', '1e6', 'Context: expected a whole number, 2 to 512; found 1000000.'],
+      ['Length', '1e9', 'Length: expected a whole number, 1 to 1,000; found 1000000000.'],
+    ]) {
+      const field = page.getByLabel(label!, { exact: true });
+      const before = await field.inputValue();
+      await field.fill(value!);
+      await eventually(() => page.locator('.error:visible').allTextContents()).toEqual([message]);
+      await field.fill(before);
+      await eventually(() => page.locator('.error:visible').count()).toBe(0);
+    }
   });
 
   it('refuses files that are no text, or too short', async () => {
     const { page } = await visits.open();
     const input = page.getByLabel(/^Text: choose a file/);
     await input.setInputFiles({ name: 'image.png', mimeType: 'image/png', buffer: Buffer.from([0x89, 0x50, 0, 255]) });
-    await eventually(() => page.locator('#text-error').textContent()).toBe('image.png is not a text in UTF-8.');
+    await eventually(() => page.locator('#text-error').textContent()).toBe(
+      'image.png is not a text in UTF-8. The text is still the built-in tales.',
+    );
+    // Said until there is another text, while the rest of the setup is read; and the same file can be chosen again.
+    expect(await input.inputValue()).toBe('');
+    await page.getByLabel('Seed').fill('2');
+    await eventually(() => page.locator('#text-status').textContent()).toMatch(/^Built-in tales.*tokens/);
+    expect(await page.locator('#text-error').isVisible()).toBe(true);
     await input.setInputFiles({ name: 'short.txt', mimeType: 'text/plain', buffer: Buffer.from('a few words\n') });
     await eventually(() => page.locator('#text-error').textContent()).toMatch(
       /^text: expected text enough.*short\.txt/,
@@ -193,6 +211,7 @@ describe.skipIf(chromium === null)('the setup', { timeout: 240_000 }, () => {
     await page.keyboard.press('ArrowLeft');
     await page.keyboard.press('ArrowLeft');
     expect(await page.locator('.tip').textContent()).toMatch(/step 18.*AdamW\d\.\d{3}/);
+    expect(await page.locator('#announcements').textContent()).toMatch(/^step 18: .*AdamW \d\.\d{3}/);
     await tabTo(/^Losses as a table/);
     await page.keyboard.press('Enter');
     await eventually(() => page.locator('.losses tbody tr').count()).toBe(20);
@@ -204,6 +223,18 @@ describe.skipIf(chromium === null)('the setup', { timeout: 240_000 }, () => {
 
   it('fits on a phone, names every control, and keeps still for those who ask for it', async () => {
     const { page } = await visits.open({ viewport: { width: 375, height: 812 }, reducedMotion: 'reduce' });
+    // Nothing that was shown first has moved since.
+    const shifts = await page.evaluate(() => {
+      const observer = new PerformanceObserver(() => {});
+      observer.observe({ type: 'layout-shift', buffered: true });
+      return new Promise<number[]>(resolve => {
+        setTimeout(
+          () => resolve(observer.takeRecords().map(each => (each as unknown as { value: number }).value)),
+          300,
+        );
+      });
+    });
+    expect(shifts.reduce((sum, value) => sum + value, 0)).toBeLessThan(0.01);
     const overflow = (): Promise<number> => page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     expect(await overflow()).toBe(0);
     await page.getByRole('button', { name: /^Edit as JSON, optimizer 2/ }).click();
@@ -239,7 +270,7 @@ describe.skipIf(chromium === null)('without WebGPU', { timeout: 240_000 }, () =>
   afterAll(() => visits?.close());
 
   it('says so, says what happens instead, and says it again to those who insist', async () => {
-    const visit = await visits.open();
+    const visit = await visits.open({ viewport: { width: 375, height: 812 } });
     const { page } = visit;
     const note = page.locator('#backend-note');
     expect(await note.textContent()).toMatch(/^WebGPU is not used: .+\. Will train on WebAssembly instead\.$/);
@@ -247,6 +278,12 @@ describe.skipIf(chromium === null)('without WebGPU', { timeout: 240_000 }, () =>
     await eventually(() => note.textContent()).toMatch(/^WebGPU cannot be used: .+\. Choose WebAssembly instead\.$/);
     await visit.start();
     await eventually(() => page.getByRole('alert').textContent()).toMatch(/^WebGPU cannot be used/);
+    // Although the results stand below the whole setup on a phone.
+    const isInView = (alert: Element): boolean => {
+      const { top, bottom } = alert.getBoundingClientRect();
+      return top >= 0 && bottom <= innerHeight;
+    };
+    expect(await page.getByRole('alert').evaluate(isInView)).toBe(true);
     await visit.setUp({ steps: 2, backend: 'auto' });
     await visit.start();
     await visit.finished();

@@ -51,13 +51,22 @@ describe.skipIf(chromium === null)('on WebGPU', () => {
     await visit.setUp({ steps: 500, backend: 'webgpu', sampleLength: 1 });
     if (!(await page.locator('#backend-note').textContent())!.startsWith('Will train on WebGPU')) context.skip();
     await visit.start();
+    const alert = page.getByRole('alert');
+    const lost = alert.filter({ hasText: /^The graphics device was lost.* Start again, or choose WebAssembly\.$/ });
     await visit.reached(2);
     await visits.crashGraphics();
-    const alert = page.getByRole('alert');
-    await alert.filter({ hasText: /^The graphics device was lost.* Start again, or choose WebAssembly\.$/ }).waitFor();
+    await lost.waitFor();
     await eventually(() => page.locator('#status').textContent()).toBe('Stopped by an error');
     await page.getByRole('button', { name: 'Start again' }).click();
     await page.locator('#status').filter({ hasText: /^Step/ }).waitFor({ timeout: 60_000 });
     expect(await alert.isVisible()).toBe(false);
+
+    // Also while nobody asks anything of the device.
+    await visit.reached(1);
+    await page.getByRole('button', { name: 'Pause' }).click();
+    await visit.restingStep();
+    await visits.crashGraphics();
+    await lost.waitFor();
+    expect(await page.locator('#status').textContent()).toBe('Stopped by an error');
   });
 });

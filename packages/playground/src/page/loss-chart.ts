@@ -1,6 +1,7 @@
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import type { Session } from '../session/session.js';
+import { announce } from './announcer.js';
 import { drawCurveEnds, namesWidth } from './curve-labels.js';
 import { element } from './element.js';
 import { formatLoss } from './format.js';
@@ -149,6 +150,14 @@ export class LossChart {
     const inside = Math.min(length, Math.max(1, step));
     this.#plot.setCursor({ left: this.#plot.valToPos(inside, 'x'), top: 10 });
     this.#readAt(inside);
+    announce(this.#tipText());
+  }
+
+  /** What the tip shows, as a sentence. */
+  #tipText(): string {
+    const { caption, rows } = this.#tip.querySelector('table')!;
+    const figures = Array.from(rows, ({ cells }) => Array.from(cells, cell => cell.textContent).join(' '));
+    return `${caption!.textContent}: ${figures.join(', ')}`;
   }
 
   /** Shows the losses at a step beside the cursor. */

@@ -5,7 +5,8 @@ import { formatBytes } from './format.js';
 /** What an optimizer keeps, with its name. */
 export interface NamedMemory {
   readonly label: string;
-  readonly memory: Memory;
+  /** Null while it is not known. */
+  readonly memory: Memory | null;
 }
 
 const PARTS = [
@@ -48,25 +49,28 @@ export class MemoryBars {
     const now = JSON.stringify(rows);
     if (now === this.#shown) return;
     this.#shown = now;
-    const longest = Math.max(1, ...rows.map(({ memory }) => total(memory)));
+    const longest = Math.max(1, ...rows.map(({ memory }) => (memory === null ? 0 : total(memory))));
     this.#headline.textContent = headline(rows);
     this.#body.replaceChildren(...rows.flatMap(({ label, memory }, i) => rowOf(label, memory, i, longest)));
   }
 }
 
-function rowOf(label: string, memory: Memory, place: number, longest: number): HTMLElement[] {
+function rowOf(label: string, memory: Memory | null, place: number, longest: number): HTMLElement[] {
   const figures = element(
     'tr',
     { className: `figures series-${place}` },
     element('th', { scope: 'row' }, element('span', { className: 'who' }, marker(place), label)),
     ...PARTS.map(([part, title]) =>
-      element('td', { data: { part, bytes: String(memory[part]), title }, textContent: formatBytes(memory[part]) }),
+      element('td', {
+        data: memory === null ? { part, title } : { part, bytes: String(memory[part]), title },
+        textContent: memory === null ? '–' : formatBytes(memory[part]),
+      }),
     ),
-    element('td', { data: { title: 'Together' }, textContent: formatBytes(total(memory)) }),
+    element('td', { data: { title: 'Together' }, textContent: memory === null ? '–' : formatBytes(total(memory)) }),
   );
   const segments = PARTS.map(([part]) => {
     const segment = element('span', { className: `segment ${part}`, data: { part } });
-    segment.style.width = `${(100 * memory[part]) / longest}%`;
+    segment.style.width = `${(100 * (memory?.[part] ?? 0)) / longest}%`;
     return segment;
   });
   const cell = element('td', { colSpan: PARTS.length + 2 }, element('div', { className: 'stack' }, ...segments));
@@ -80,7 +84,8 @@ function total({ parameters, gradients, state }: Memory): number {
 }
 
 function headline(rows: readonly NamedMemory[]): string {
-  const byState = [...rows].sort((a, b) => a.memory.state - b.memory.state);
+  const known = rows.flatMap(({ label, memory }) => (memory === null ? [] : [{ label, memory }]));
+  const byState = known.sort((a, b) => a.memory.state - b.memory.state);
   const [least, most] = [byState[0], byState.at(-1)];
   if (least === undefined || most === undefined || least.memory.state === most.memory.state) {
     return 'What stays in memory while a model trains.';

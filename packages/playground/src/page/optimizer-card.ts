@@ -23,6 +23,7 @@ export class OptimizerCard {
   /** The composition of the form's settings, as the worker wrote it down. */
   #written = '';
   #editing = false;
+  #index = 0;
 
   constructor(settings: RecipeSettings, events: OptimizerCardEvents) {
     const titles = CATALOG.map(({ recipe, title }) => [recipe, title] as const);
@@ -95,7 +96,8 @@ export class OptimizerCard {
     this.#legend.replaceChildren(this.#head, `Optimizer ${index + 1}`);
     this.#remove.hidden = alone;
     this.#remove.setAttribute('aria-label', `Remove optimizer ${index + 1}`);
-    this.#toggle.setAttribute('aria-label', `${this.#toggle.textContent}, optimizer ${index + 1}`);
+    this.#index = index;
+    this.#nameToggle();
   }
 
   /** The composition that the editor opens with. */
@@ -114,10 +116,16 @@ export class OptimizerCard {
   #edit(editing: boolean): void {
     this.#editing = editing;
     this.#toggle.textContent = editing ? 'Back to the form' : 'Edit as JSON';
+    this.#nameToggle();
     this.#toggle.setAttribute('aria-expanded', String(editing));
     if (editing) this.#json.control.value = this.#written;
     this.#json.node.hidden = !editing;
     this.#form.hidden = editing;
+  }
+
+  /** Begins with what stands on it, so that it can be said to a screen reader or a voice control. */
+  #nameToggle(): void {
+    this.#toggle.setAttribute('aria-label', `${this.#toggle.textContent}, optimizer ${this.#index + 1}`);
   }
 
   #showFields(): void {

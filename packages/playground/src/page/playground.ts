@@ -1,5 +1,5 @@
 import { labelOf } from '../optimizers/catalog.js';
-import type { Capabilities, FileKind, Outline } from '../protocol.js';
+import type { Capabilities, FileKind, OptimizerSettings, Outline } from '../protocol.js';
 import { chooseBackend, describeBackend } from '../session/choose-backend.js';
 import { Session, type SessionState } from '../session/session.js';
 import { WorkerLink } from '../session/worker-link.js';
@@ -21,6 +21,11 @@ const NARROW = matchMedia('(max-width: 900px)');
 const BACKEND_TITLES = { webgpu: 'WebGPU', wasm: 'WebAssembly' } as const;
 const ENDINGS: Readonly<Record<FileKind, string>> = { checkpoint: 'tar', weights: 'safetensors' };
 
+/** A name before the outline of the setup is there. */
+function nameOf(settings: OptimizerSettings): string {
+  return settings.kind === 'json' ? settings.title : labelOf(settings);
+}
+
 /** The page: a setup that an adviser reads as it is typed, and one comparison at a time. */
 export class Playground {
   /** Reads setups, and never trains. */
@@ -34,20 +39,22 @@ export class Playground {
   readonly #results: ResultsLayout;
   #capabilities: Capabilities | null = null;
   #session: Session | null = null;
-  #labels: readonly string[] = [];
+  #labels: readonly string[];
+  /** Resolves when it is known what this browser can do, or that nothing works here. */
+  readonly #introduced: Promise<void>;
   /** Counts the outlines that were asked for: a late answer to an early question is not shown. */
   #asked = 0;
   #frame = 0;
 
   constructor() {
     this.#form = new SetupForm({
-      onChange: () => void this.#outline(),
-      onText: () => void this.#sendText(),
+      onChange: () => this.#attempt(this.#outline()),
+      onText: () => this.#attempt(this.#sendText()),
       onPrompt: prompt => {
         if (this.#session !== null) this.#session.prompt = prompt;
       },
     });
-    this.#bar = new ControlBar({ onMain: () => void this.#main(), onReset: () => this.#startOver() });
+    this.#bar = new ControlBar({ onMain: () => this.#attempt(this.#main()), onReset: () => this.#startOver() });
     byId('bar').append(this.#bar.node);
     this.#chart = new LossChart(
       () => this.#labels,
@@ -64,9 +71,11 @@ export class Playground {
     });
     // Beside the results there is nothing to unfold it with.
     NARROW.addEventListener('change', ({ matches }) => byId('setup-details').toggleAttribute('open', !matches));
+    this.#labels = this.#form.setup.optimizers.map(nameOf);
     this.#prepareResults();
+    this.#memory.show(this.#labels.map(label => ({ label, memory: null })));
     this.#showProgress();
-    void this.#introduce();
+    this.#introduced = this.#introduce();
   }
 
   async #introduce(): Promise<void> {
@@ -102,9 +111,7 @@ export class Playground {
 
   #showOutline({ optimizers }: Outline): void {
     const { setup } = this.#form;
-    const names = setup.optimizers.map((each, i) => {
-      return optimizers[i]?.label ?? (each.kind === 'json' ? each.title : labelOf(each));
-    });
+    const names = setup.optimizers.map((each, i) => optimizers[i]?.label ?? nameOf(each));
     if (names.join('\n') !== this.#labels.join('\n')) {
       this.#labels = names;
       this.#prepareResults();
@@ -128,6 +135,7 @@ export class Playground {
   }
 
   async #start(): Promise<void> {
+    await this.#introduced;
     if (this.#capabilities === null) return;
     const { setup, text } = this.#form;
     const before = this.#session;
@@ -180,7 +188,7 @@ export class Playground {
   #startOver(): void {
     this.#reset();
     announce('Reset.');
-    void this.#outline();
+    this.#attempt(this.#outline());
   }
 
   #stateChanged(state: SessionState): void {
@@ -251,8 +259,15 @@ export class Playground {
     saveFile(`losses-step-${step}.csv`, new Blob([lossCsv(rivals, step)], { type: 'text/csv' }));
   }
 
+  /** Shows why something that nobody waits for has failed. */
+  #attempt(work: Promise<unknown>): void {
+    work.catch((error: Error) => this.#fail(error.message));
+  }
+
   #fail(message: string): void {
     this.#results.failure.textContent = message;
     this.#results.failure.hidden = false;
+    // Whoever started or asked for a file may be far from it.
+    this.#results.failure.scrollIntoView({ block: 'nearest' });
   }
 }

@@ -1,5 +1,6 @@
 import { defaultSettings } from '../optimizers/catalog.js';
 import type { BackendChoice, Outline, OwnText, Problem, Setup } from '../protocol.js';
+import { RUN_LIMITS, type WholeSetting } from '../run-limits.js';
 import { byId, element } from './element.js';
 import { Field, numberInput, selectInput } from './field.js';
 import { formatCount } from './format.js';
@@ -33,6 +34,11 @@ export interface SetupFormEvents {
   readonly onPrompt: (prompt: string) => void;
 }
 
+function wholeField(setting: WholeSetting, value: number): Field<HTMLInputElement> {
+  const { title, least, most } = RUN_LIMITS[setting];
+  return new Field(title, numberInput(value, least, most, 1));
+}
+
 /** Everything that can be chosen before a comparison starts. */
 export class SetupForm {
   readonly #cards: OptimizerCard[] = [];
@@ -48,11 +54,11 @@ export class SetupForm {
     element('input', { type: 'text', value: 'The ', maxLength: 60, autocomplete: 'off' }),
   );
   readonly #numbers = {
-    steps: new Field('Steps', numberInput(400, 2, 100_000, 1)),
-    batchSize: new Field('Batch', numberInput(8, 1, 256, 1)),
-    sequenceLength: new Field('Context', numberInput(64, 2, 512, 1)),
-    seed: new Field('Seed', numberInput(1, 0, null, 1)),
-    sampleLength: new Field('Length', numberInput(140, 1, 1000, 1)),
+    steps: wholeField('steps', 400),
+    batchSize: wholeField('batchSize', 8),
+    sequenceLength: wholeField('sequenceLength', 64),
+    seed: wholeField('seed', 1),
+    sampleLength: wholeField('sampleLength', 140),
   };
   readonly #lockable: HTMLFieldSetElement;
   readonly #events: SetupFormEvents;

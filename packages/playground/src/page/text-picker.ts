@@ -1,4 +1,5 @@
 import type { OwnText } from '../protocol.js';
+import { announce } from './announcer.js';
 import { element } from './element.js';
 import { formatBytes, formatCount } from './format.js';
 
@@ -16,6 +17,7 @@ export class TextPicker {
   readonly #reset: HTMLButtonElement;
   readonly #onChange: () => void;
   #size = 0;
+  #refusal: string | null = null;
   #enabled = true;
 
   constructor(onChange: () => void) {
@@ -53,9 +55,11 @@ export class TextPicker {
     this.#status.textContent = tokens === null ? `${name}.` : `${name}: ${formatCount(tokens)} tokens to train on.`;
   }
 
+  /** What is wrong with the text; a file that was refused stays the first thing said until there is another. */
   set error(message: string | null) {
-    this.#error.hidden = message === null;
-    this.#error.textContent = message ?? '';
+    const shown = this.#refusal ?? message;
+    this.#error.hidden = shown === null;
+    this.#error.textContent = shown ?? '';
     this.#input.setAttribute('aria-invalid', String(message !== null));
   }
 
@@ -93,7 +97,7 @@ export class TextPicker {
 
   async #read(file: File): Promise<void> {
     if (file.size > LARGEST) {
-      this.error = `${file.name} has ${formatBytes(file.size)}; at most ${formatBytes(LARGEST)} can be used here.`;
+      this.#refuse(`${file.name} has ${formatBytes(file.size)}; at most ${formatBytes(LARGEST)} can be used here.`);
       return;
     }
     try {
@@ -101,8 +105,17 @@ export class TextPicker {
       if (content.includes('\0')) throw new TypeError('null characters');
       this.#take({ name: file.name, content }, file.size);
     } catch {
-      this.error = `${file.name} is not a text in UTF-8.`;
+      this.#refuse(`${file.name} is not a text in UTF-8.`);
     }
+  }
+
+  /** Keeps the text that there is. The control forgets the file, so that it can be chosen again once it is mended. */
+  #refuse(why: string): void {
+    const kept = this.text === null ? 'the built-in tales' : this.text.name;
+    this.#refusal = `${why} The text is still ${kept}.`;
+    this.#input.value = '';
+    this.error = null;
+    announce(this.#refusal);
   }
 
   #take(text: OwnText | null, size: number): void {
@@ -110,6 +123,7 @@ export class TextPicker {
     this.#size = size;
     this.#reset.hidden = text === null;
     if (text === null) this.#input.value = '';
+    this.#refusal = null;
     this.error = null;
     this.tokens = null;
     this.#onChange();

@@ -55,10 +55,13 @@ export class Session {
   /** Trains to the end; resolves then, or when the session has failed. */
   async run(): Promise<void> {
     try {
-      await this.#start();
-      await this.#train();
+      // A device can be lost while nothing is asked of it: during a pause, or while another worker is at work.
+      const lost = this.#workers.map(async worker => Promise.reject(await worker.lost));
+      await Promise.race([this.#start().then(() => this.#train()), ...lost]);
     } catch (error) {
       this.failure = error instanceof Error ? error.message : String(error);
+      // There may be no memory for another start before theirs is free.
+      for (const worker of this.#workers) worker.terminate();
       this.#enter('failed');
     }
   }

@@ -11,11 +11,17 @@ export class WorkerLink {
   readonly #worker = new Worker(new URL('../worker/main.ts', import.meta.url), { type: 'module' });
   readonly #pending = new Map<number, Pending>();
   #nextId = 0;
+  #failure: Error | null = null;
+  #tellLost: (error: Error) => void = () => {};
+  /** Resolves when the worker can do nothing more, with the reason. Whatever it is asked then is rejected with it. */
+  readonly lost: Promise<Error> = new Promise(resolve => {
+    this.#tellLost = resolve;
+  });
 
   constructor() {
     this.#worker.addEventListener('message', ({ data }: MessageEvent<FromWorker>) => this.#receive(data));
     this.#worker.addEventListener('error', ({ message }) => {
-      this.#failAll(new Error(message || 'The worker could not be loaded.'));
+      this.#lose(new Error(message || 'The worker could not be loaded.'));
     });
   }
 
@@ -25,6 +31,7 @@ export class WorkerLink {
     argument: Requests[Name]['argument'],
     progress?: (text: string) => void,
   ): Promise<Requests[Name]['answer']> {
+    if (this.#failure !== null) return Promise.reject(this.#failure);
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       this.#pending.set(id, { resolve: resolve as (answer: never) => void, reject, progress });
@@ -39,6 +46,10 @@ export class WorkerLink {
   }
 
   #receive(message: FromWorker): void {
+    if ('lost' in message) {
+      this.#lose(new Error(message.lost));
+      return;
+    }
     const pending = this.#pending.get(message.id);
     if (pending === undefined) return;
     if ('progress' in message) {
@@ -50,7 +61,9 @@ export class WorkerLink {
     else pending.resolve(message.answer as never);
   }
 
-  #failAll(error: Error): void {
+  #lose(error: Error): void {
+    this.#failure = error;
+    this.#tellLost(error);
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
   }

@@ -1,14 +1,15 @@
 // A worker answers the page's requests, one after the other. One of them is the page's adviser, which reads setups; the
 // others train, each a model of its own: TensorFlow.js keeps one register of variable names, and the compared models
 // must have the same names for their subspaces to be the same, and for their checkpoints to fit elsewhere.
-import { NonFiniteGradientError } from '@frugaljs/core';
+import { FrugalError, NonFiniteGradientError } from '@frugaljs/core';
 import { preset, type TokenDataset } from '@frugaljs/llama';
 import type { FromWorker, OwnText, RequestName, Requests, ToWorker } from '../protocol.js';
 import { openDataset } from '../text/corpus.js';
 import { capabilities, startBackend } from './backend.js';
 import { Contender } from './contender.js';
 import { checkpointOf, weightsOf } from './download.js';
-import { messageOf, outlineOf } from './outline.js';
+import { failureMessage } from './failure-message.js';
+import { outlineOf } from './outline.js';
 
 type Handlers = {
   readonly [Name in RequestName]: (
@@ -36,7 +37,7 @@ const handlers: Handlers = {
   },
   outline: setup => outlineOf(setup, text),
   start: async ({ run, optimizer, backend }) => {
-    await startBackend(backend, reject);
+    await startBackend(backend, lose);
     const data = openDataset(text, run);
     training = { data, contender: new Contender(optimizer, preset(run.model), run) };
     return null;
@@ -66,22 +67,29 @@ const handlers: Handlers = {
 
 /** Requests wait for each other: a download must not see half a step. */
 let queue: Promise<void> = Promise.resolve();
-/** The request that is being answered. */
-let current = -1;
+/** Milliseconds for the news of a lost device to arrive after an operation on it has failed. */
+const NEWS = 500;
 
+let lost = false;
 const post = (message: FromWorker): void => postMessage(message);
 
-/** Gives up on the present request, whatever its handler is waiting for. */
-function reject(message: string): void {
-  post({ id: current, error: message });
+/** Gives up: on the present request, whatever its handler is waiting for, and on all later ones. */
+function lose(message: string): void {
+  lost = true;
+  post({ lost: message });
+}
+
+/** What the page is told of an error. Of a lost device the reason, rather than what failed after it. */
+async function fail(id: number, error: unknown): Promise<void> {
+  if (training !== null && !(error instanceof FrugalError)) await new Promise(resolve => setTimeout(resolve, NEWS));
+  if (!lost) post({ id, error: failureMessage(error) });
 }
 
 addEventListener('message', ({ data: { id, name, argument } }: MessageEvent<ToWorker>) => {
   const handle = handlers[name] as (argument: unknown, progress: (text: string) => void) => unknown;
   queue = queue
     .then(async () => {
-      current = id;
       post({ id, answer: await handle(argument, progress => post({ id, progress })) });
     })
-    .catch((error: unknown) => post({ id, error: messageOf(error) }));
+    .catch((error: unknown) => fail(id, error));
 });

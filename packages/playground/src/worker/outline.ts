@@ -1,7 +1,17 @@
 import type { ComposedOptimizer } from '@frugaljs/composer';
-import { requireInteger } from '@frugaljs/core';
 import { type LlamaConfig, parameterCount, parameterSpecs, preset } from '@frugaljs/llama';
-import type { Memory, OptimizerOutline, Outline, OwnText, Problem, RunSettings, Setup } from '../protocol.js';
+import { catalogEntry } from '../optimizers/catalog.js';
+import type {
+  Memory,
+  OptimizerOutline,
+  OptimizerSettings,
+  Outline,
+  OwnText,
+  Problem,
+  RunSettings,
+  Setup,
+} from '../protocol.js';
+import { mistakeIn, RUN_LIMITS, type WholeSetting } from '../run-limits.js';
 import { openDataset } from '../text/corpus.js';
 import { buildOptimizer, labels, writtenForm } from './optimizers.js';
 
@@ -18,6 +28,11 @@ export function outlineOf({ run, optimizers }: Setup, text: OwnText | null): Out
   const outlines = optimizers.map((settings, optimizer): OptimizerOutline | null => {
     // The steps shape the schedule; a mistake in them is not the optimizer's.
     const context = { ...run, ...(sound ? {} : { steps: 100, seed: 0 }), layers: config.num_hidden_layers };
+    const empty = emptyFields(settings, optimizer);
+    if (empty.length > 0) {
+      problems.push(...empty);
+      return null;
+    }
     try {
       const built = buildOptimizer(settings, context);
       try {
@@ -52,21 +67,19 @@ export function messageOf(error: unknown): string {
 }
 
 function sharedProblems(run: RunSettings): Problem[] {
-  const checks: Record<string, () => unknown> = {
-    steps: () => requireInteger('Steps', run.steps, 2),
-    batchSize: () => requireInteger('Batch', run.batchSize, 1),
-    sequenceLength: () => requireInteger('Context', run.sequenceLength, 2),
-    seed: () => requireInteger('Seed', run.seed, 0),
-    sampleLength: () => requireInteger('Length', run.sampleLength, 1),
-  };
-  return Object.entries(checks).flatMap(([field, check]) => {
-    try {
-      check();
-      return [];
-    } catch (error) {
-      return [{ optimizer: null, field, message: messageOf(error) }];
-    }
+  return (Object.keys(RUN_LIMITS) as WholeSetting[]).flatMap(field => {
+    const message = mistakeIn(field, run);
+    return message === null ? [] : [{ optimizer: null, field, message }];
   });
+}
+
+/** Fields of an optimizer that its recipe reads and that hold no number. */
+function emptyFields(settings: OptimizerSettings, optimizer: number): Problem[] {
+  if (settings.kind === 'json') return [];
+  const read = ['learningRate', ...catalogEntry(settings.recipe).fields] as const;
+  return read
+    .filter(field => Number.isNaN(settings[field]))
+    .map(field => ({ optimizer, field, message: 'Expected a number.' }));
 }
 
 /** The field of the form that an error is about. */
