@@ -2,7 +2,15 @@ import { writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import * as projectors from '@frugaljs/projectors';
 import { sgd } from '@frugaljs/state-free';
-import { checkFile, checkModule, checkProjector, explainFailure, formatReport } from '@frugaljs/testing';
+import {
+  checkCombine,
+  checkFile,
+  checkModule,
+  checkProjector,
+  checkRule,
+  explainFailure,
+  formatReport,
+} from '@frugaljs/testing';
 import { mul, setBackend, type Tensor } from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import './backends.js';
@@ -77,5 +85,45 @@ describe('a failure', () => {
     const broken = (await checkProjector(factory, { bail: true })).results.at(-1)!;
     const [m, n] = (broken.counterexample as { shape: [number, number] }).shape;
     expect(m * n).toBe(7);
+  });
+});
+
+describe('a factory of something else', () => {
+  it.each([
+    [
+      () => ({ kind: 'x', fit: () => ({}) }),
+      /returns \{ kind, fit \}, expected a projector, which also has: options, /,
+    ],
+    [() => projectors.columns, /returns a function, expected a projector/],
+    [() => undefined, /returns undefined, expected a projector/],
+    [async () => projectors.columns(), /returns a Promise, expected a projector/],
+  ])('%# is no projector', async (factory, message) => {
+    await expect((async () => checkProjector(factory as never))()).rejects.toThrow(message);
+  });
+
+  it('is no rule and no combine', async () => {
+    await expect((async () => checkRule((() => ({ kind: 'x' })) as never))()).rejects.toThrow(
+      /returns \{ kind \}, expected a rule, which also has: options, type, state, step/,
+    );
+    await expect((async () => checkRule((() => undefined) as never))()).rejects.toThrow(/undefined, expected a rule/);
+    await expect((async () => checkCombine((() => ({ kind: 'x' })) as never))()).rejects.toThrow(
+      /returns \{ kind \}, expected a combine, which also has: options, state, apply/,
+    );
+  });
+
+  it.each([
+    ['undefined', () => undefined],
+    ['a Promise', async () => ({})],
+    ['a Tensor', (g: Tensor) => mul(g, 1)],
+  ])('returns %s from fit', async (found, fit) => {
+    const wrong = ({ density }: { readonly density: number }) => ({
+      ...projectors.columns({ density }),
+      fit: fit as never,
+    });
+    const { results } = await checkProjector(wrong, { bail: true });
+    expect(results.at(-1)).toMatchObject({ status: 'failed' });
+    expect(results.at(-1)!.message).toBe(
+      `fit returns ${found}, expected an object of tensors: those that basis() lists`,
+    );
   });
 });

@@ -2,6 +2,7 @@ import { type Combine, interpret, type Shape, slotShape, traceCombine } from '@f
 import { tensor } from '@tensorflow/tfjs-core';
 import fc, { type Arbitrary } from 'fast-check';
 import { type Parameters, shapes } from '../arbitraries/shapes.js';
+import { requireMade } from '../require-made.js';
 import { free, valuesOf } from '../rule/rule-run.js';
 import type { RunOptions } from '../run-laws.js';
 
@@ -42,7 +43,8 @@ export function combineSubject<Options>(
 ): CombineSubject {
   const options = (claims.options ?? fc.constant({})) as Arbitrary<unknown>;
   const create = factory as (options: unknown) => Combine;
-  const sample = create(fc.sample(options, { seed: 1, numRuns: 1 })[0]);
+  const [drawn] = fc.sample(options, { seed: 1, numRuns: 1 });
+  const sample = requireMade('a combine', create(drawn), ['kind', 'options', 'state', 'apply']);
   return { create, claims: claims as CombineClaims<unknown>, options, kind: sample.kind, sample };
 }
 

@@ -5,7 +5,7 @@ import { type Law, law, require } from '../law.js';
 import { requireClose, requireSame, rounding, scaleOf, show } from '../numerics/closeness.js';
 import { singularValues } from '../numerics/singular-values.js';
 import { maxAbs, norm } from '../numerics/vectors.js';
-import { fitted, type ProjectorSubject, projectOnto, projectorExamples } from './subject.js';
+import { choosesNoCoordinates, fitted, type ProjectorSubject, projectOnto, projectorExamples } from './subject.js';
 import { basisNumbers, normalTensor, numbers } from './tensor-numbers.js';
 
 const notFromGradient = ({ traits }: ProjectorSubject): string | null =>
@@ -66,7 +66,7 @@ export const BASIS_LAWS: readonly Law<ProjectorSubject>[] = [
     name: 'indices ascend',
     formula: '0 ≤ j₁ < j₂ < … < j_K < N for the indices of a coordinate projector',
     why: 'A repeated index is counted twice by up; fused kernels walk the indices once, in order.',
-    lifted: ({ traits }) => (traits.coordinate ? null : 'not a coordinate projector'),
+    lifted: choosesNoCoordinates,
     example: projectorExamples,
     check: async (subject: ProjectorSubject, example) => {
       const { basis } = fitted(subject, example);

@@ -4,7 +4,14 @@ import fc, { type Arbitrary } from 'fast-check';
 import { shapes } from '../arbitraries/shapes.js';
 import { type Law, law, require } from '../law.js';
 import { show } from '../numerics/closeness.js';
-import { type ProjectorExample, type ProjectorSubject, place, projectOnto, projectorExamples } from './subject.js';
+import {
+  choosesNoCoordinates,
+  type ProjectorExample,
+  type ProjectorSubject,
+  place,
+  projectOnto,
+  projectorExamples,
+} from './subject.js';
 import { basisNumbers, numbers } from './tensor-numbers.js';
 
 const notRandom = ({ random }: ProjectorSubject): string | null => (random ? null : 'not drawn at random');
@@ -51,7 +58,9 @@ export const RANDOM_LAWS: readonly Law<ProjectorSubject>[] = [
     needs: ['down ∘ up = id', 'other seed, other basis', 'same seed, same basis'],
     effort: 0.12,
     lifted: subject =>
-      notRandom(subject) ?? (subject.traits.orthonormal ? null : 'lifted by the trait orthonormal: false'),
+      notRandom(subject) ??
+      (subject.takesWholes ? 'takes parameters whole or not at all' : null) ??
+      (subject.traits.orthonormal ? null : 'lifted by the trait orthonormal: false'),
     example: subject => properExamples(subject, 4),
     check: requireUnbiased,
   }),
@@ -60,7 +69,7 @@ export const RANDOM_LAWS: readonly Law<ProjectorSubject>[] = [
     formula: 'J ∩ occupied = ∅ while others are left; |J| is unchanged',
     why: 'In a nested split two tiers would step on the same coordinate.',
     needs: ['indices ascend'],
-    lifted: subject => notRandom(subject) ?? (subject.traits.coordinate ? null : 'not a coordinate projector'),
+    lifted: subject => notRandom(subject) ?? choosesNoCoordinates(subject),
     example: projectorExamples,
     check: async (subject: ProjectorSubject, example) => {
       const { projector, site, epoch } = place(subject, example);

@@ -9,11 +9,13 @@ import {
   sizeOf,
   soleSite,
 } from '@frugaljs/core';
-import { type Tensor, tensor } from '@tensorflow/tfjs-core';
+import { Tensor, tensor } from '@tensorflow/tfjs-core';
 import fc, { type Arbitrary } from 'fast-check';
 import { densities } from '../arbitraries/densities.js';
 import { type MatrixOptions, type MatrixRecipe, matrixRecipes, matrixValues } from '../arbitraries/matrices.js';
 import { type Parameters, shapes } from '../arbitraries/shapes.js';
+import { BrokenLaw } from '../law.js';
+import { requireMade } from '../require-made.js';
 import type { RunOptions } from '../run-laws.js';
 
 /** What a factory of projectors promises beyond the traits of what it makes. */
@@ -62,9 +64,15 @@ export interface ProjectorSubject {
   readonly kind: string;
   /** Names of the options drawn. */
   readonly optionNames: readonly string[];
+  /** It takes parameters whole or not at all: its basis has no tensors. */
+  readonly takesWholes: boolean;
   /** Whether the projector has its own way to carry state. */
   readonly transports: boolean;
+  /** Published ways to derive a basis, the current one included. */
+  readonly revision: number;
 }
+
+const MEMBERS = ['kind', 'options', 'traits', 'reducedShape', 'basis', 'fit', 'down', 'up'] as const;
 
 export function projectorSubject<Options>(
   factory: ProjectorFactory<Options>,
@@ -73,7 +81,8 @@ export function projectorSubject<Options>(
   const options = (claims.options ?? fc.record({ density: densities() })) as Arbitrary<unknown>;
   const create = factory as ProjectorFactory<unknown>;
   const drawn = fc.sample(options, { seed: 1, numRuns: 20 });
-  const sample = create(drawn[0], soleSite('parameter', [4, 6]));
+  const site = soleSite('parameter', [4, 6]);
+  const sample = requireMade('a projector', create(drawn[0], site), MEMBERS);
   return {
     create,
     options,
@@ -85,8 +94,25 @@ export function projectorSubject<Options>(
     traits: sample.traits,
     kind: sample.kind,
     optionNames: [...new Set(drawn.flatMap(chosen => Object.keys((chosen ?? {}) as object)))],
+    takesWholes: hasEmptyBasis(sample, site),
     transports: sample.transport !== undefined,
+    revision: sample.revision ?? 1,
   };
+}
+
+function hasEmptyBasis(projector: Projector, site: Site): boolean {
+  try {
+    return Object.keys(projector.basis(site)).length === 0;
+  } catch {
+    // A projector may refuse this site; laws draw others.
+    return false;
+  }
+}
+
+/** Why a law of the coordinates that a projector chooses says nothing. */
+export function choosesNoCoordinates({ traits, takesWholes }: ProjectorSubject): string | null {
+  if (!traits.coordinate) return 'not a coordinate projector';
+  return takesWholes ? 'takes parameters whole or not at all' : null;
 }
 
 /** What one run of a law draws. The shape comes first, so that it shrinks first. */
@@ -167,8 +193,16 @@ export function fitted(subject: ProjectorSubject, example: ProjectorExample): Fi
   const values = matrixValues(site.shape, example.matrix);
   // The cpu backend keeps the array it is given; `values` must stay what it is whatever happens to the tensor.
   const g = tensor(values.slice(), [...site.shape], 'float32');
-  const basis = projector.fit(g, null, { site, epoch });
-  return { ...placed, reduced: reduced!, g, values, basis };
+  const basis: unknown = projector.fit(g, null, { site, epoch });
+  if (typeof basis !== 'object' || basis === null || basis instanceof Promise || basis instanceof Tensor) {
+    throw new BrokenLaw(`fit returns ${nameOf(basis)}, expected an object of tensors: those that basis() lists`);
+  }
+  return { ...placed, reduced: reduced!, g, values, basis: basis as Basis };
+}
+
+function nameOf(value: unknown): string {
+  if (value instanceof Promise) return 'a Promise';
+  return value instanceof Tensor ? 'a Tensor' : String(value);
 }
 
 /** Π x = up(down(x)). */

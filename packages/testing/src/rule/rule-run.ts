@@ -114,7 +114,7 @@ export function free(tensors: Readonly<Record<string, Tensor>>): void {
 
 /** Narrows a rule to one that can be stepped by itself. */
 export function plainRule(rule: Rule): PlainRule {
-  if (rule.type === 'subspace') {
+  if (rule?.type === 'subspace') {
     throw new TypeError('A subspace rule needs a composition; try it with the laws of optimizers.');
   }
   return rule;

@@ -2,6 +2,7 @@ import { FrugalError, type Rule, type Shape } from '@frugaljs/core';
 import fc, { type Arbitrary } from 'fast-check';
 import { type MatrixRecipe, matrixRecipes, matrixValues } from '../arbitraries/matrices.js';
 import { type Parameters, shapes } from '../arbitraries/shapes.js';
+import { requireMade } from '../require-made.js';
 import type { RunOptions } from '../run-laws.js';
 import { type PlainRule, plainRule } from './rule-run.js';
 
@@ -69,7 +70,8 @@ export function ruleSubject<Options>(factory: RuleFactory<Options>, claims: Rule
   const options = (claims.options ?? fc.constant({})) as Arbitrary<unknown>;
   const create = (chosen: unknown): PlainRule => plainRule(factory(chosen as Options));
   const [drawn] = fc.sample(options, { seed: 1, numRuns: 1 });
-  return { create, claims: claims as RuleClaims<unknown>, options, kind: create(drawn).kind };
+  const { kind } = requireMade('a rule', create(drawn), ['kind', 'options', 'type', 'state', 'step']);
+  return { create, claims: claims as RuleClaims<unknown>, options, kind };
 }
 
 /** Below this the weighted square of a gradient leaves the normal range of float32, and no formula holds any more. */
