@@ -10,5 +10,6 @@ export { DeviceLostError, UnsupportedBackendError } from '@frugaljs/core/errors'
 export { requireAdapter } from './device/start-device.js';
 export { TensorDevice, tensorDevice } from './device/tensor-device.js';
 export { DeviceLimitError, WebGpuUnavailableError } from './errors.js';
-export { DeviceKernels, type DeviceLimits, deviceKernels } from './fused/device-kernels.js';
+export { DeviceKernels, deviceKernels } from './fused/device-kernels.js';
+export type { DeviceLimits } from './fused/device-limits.js';
 export { registerWebGpu, startWebGpu } from './register.js';

@@ -22,6 +22,7 @@ export {
   requireNumber,
   requireOneOf,
 } from './options.js';
+export { perBackend } from './per-backend.js';
 export type { Basis, BasisSpec, FitContext, Projector, ProjectorTraits } from './projector.js';
 export * from './random/index.js';
 export { roundHalfToEven } from './rounding.js';

@@ -7,7 +7,7 @@ import { visitPlaces } from './places.js';
 const PLACES = 8;
 const MAGNITUDE = 0x7fffffff;
 /** Bits of the float32 infinity: the magnitude of every finite number is below. */
-export const INFINITE_MAGNITUDE = 0x7f800000;
+const INFINITE_MAGNITUDE = 0x7f800000;
 
 /**
  * The passes over a gradient that may come before an update.
@@ -17,12 +17,35 @@ export const INFINITE_MAGNITUDE = 0x7f800000;
  * - `sumSquares(result, from, count, limit)` writes two float64 whose sum is Σ min(max(x, -limit), limit)². Pass Infinity
  *   for no limit. NaN and infinite entries make it so, too.
  */
-export const gradientPasses: Program<'magnitude' | 'sumSquares'> = new Program('gradient passes', () => {
+const gradientPasses: Program<'magnitude' | 'sumSquares'> = new Program('gradient passes', () => {
   const module = new ModuleBuilder();
   defineMagnitude(module);
   defineSumSquares(module);
   return module;
 });
+
+/** Bytes of memory that a pass needs for its result. */
+export const RESULT_BYTES = 16;
+
+/** Whether all of `count` entries at `from` are finite; writes to `result`. */
+export function isFinitePart(memory: WebAssembly.Memory, result: number, from: number, count: number): boolean {
+  gradientPasses.on(memory).magnitude(result, from, count);
+  const magnitudes = new Uint32Array(memory.buffer, result, 4);
+  return magnitudes.every(magnitude => magnitude < INFINITE_MAGNITUDE);
+}
+
+/** Σ min(max(x, -limit), limit)² over `count` entries at `from`; writes to `result`. */
+export function sumSquaresOfPart(
+  memory: WebAssembly.Memory,
+  result: number,
+  from: number,
+  count: number,
+  limit: number,
+): number {
+  gradientPasses.on(memory).sumSquares(result, from, count, limit);
+  const halves = new Float64Array(memory.buffer, result, 2);
+  return halves[0]! + halves[1]!;
+}
 
 function defineMagnitude(module: ModuleBuilder): void {
   module.define('magnitude', integers('result', 'from', 'count'), ({ result, from, count }, scope) => {

@@ -4,6 +4,7 @@ import {
   type KernelInputs,
   type KernelSet,
   matrixView,
+  perBackend,
   type Shape,
   type SplitTier,
   slotShape,
@@ -11,8 +12,9 @@ import {
 import { engine, type Tensor } from '@tensorflow/tfjs-core';
 import { type TensorHeap, tensorHeap } from '../heap.js';
 import type { HeapFunction } from '../program.js';
-import { gradientPasses, INFINITE_MAGNITUDE } from './gradient-passes.js';
-import { denseKernelOf, type SplitKernel, splitKernelOf } from './kernel-cache.js';
+import { isFinitePart, RESULT_BYTES, sumSquaresOfPart } from './gradient-passes.js';
+import { denseKernelOf, splitKernelOf } from './kernel-cache.js';
+import { addNumbers } from './kernel-signature.js';
 import { scratchBytes } from './reduction-scratch.js';
 import { scratchEntries } from './split-kernel.js';
 import { refusalOf } from './stages.js';
@@ -22,7 +24,6 @@ import { tierTensors } from './tier.js';
 export class HeapKernels implements KernelSet {
   readonly description = 'fused WebAssembly SIMD, in place';
   readonly takesStarts = true;
-  private readonly splits = new WeakMap<Graph, SplitKernel>();
 
   constructor(private readonly heap: TensorHeap) {}
 
@@ -38,7 +39,8 @@ export class HeapKernels implements KernelSet {
     overwrite: Readonly<Record<string, string>>,
     starts: Readonly<Record<string, number>> = {},
   ): Record<string, Tensor> {
-    const { graph, signature, program } = denseKernelOf(given, filledInputs(given, inputs));
+    const kernel = denseKernelOf(given, inputs);
+    const { graph, signature, program } = kernel;
     const host = hostValues(graph, scalars);
     const [rows, columns] = matrixView(shape);
     const results: Record<string, Tensor> = {};
@@ -53,10 +55,7 @@ export class HeapKernels implements KernelSet {
     const address = (tensor: Tensor, input: string): number => this.heap.offset(tensor) + 4 * (starts[input] ?? 0);
     for (const name of signature.inputs) args.push(address(inputs[name] as Tensor, name));
     for (const name of signature.outputs) args.push(address(results[name]!, overwrite[name] ?? ''));
-    for (const id of signature.numbers) {
-      const node = graph.nodes[id]!;
-      args.push(node.op === 'input' ? (inputs[node.name] as number) : host[id]!);
-    }
+    addNumbers(args, kernel, host, inputs);
     const run: HeapFunction = program.on(this.heap.memory).run;
     run(...args);
     for (const name of signature.outputs) if (overwrite[name] !== undefined) this.wasWritten(results[name]!);
@@ -64,15 +63,7 @@ export class HeapKernels implements KernelSet {
   }
 
   runSplit(axis: 'row' | 'column' | 'element', w: Tensor, g: Tensor, tiers: readonly SplitTier[]): void {
-    const last = tiers[tiers.length - 1]!;
-    let kernel = this.splits.get(last.graph);
-    if (kernel === undefined) {
-      kernel = splitKernelOf(
-        axis,
-        tiers.map(({ graph, compact }) => ({ graph, compact: Object.keys(compact) })),
-      );
-      this.splits.set(last.graph, kernel);
-    }
+    const kernel = splitKernelOf(axis, tiers);
     const [rows, columns] = matrixView(w.shape);
     const listed = tiers.slice(0, -1);
     const args = [rows, columns, this.heap.scratch(4 * scratchEntries(axis, columns))];
@@ -83,8 +74,7 @@ export class HeapKernels implements KernelSet {
         const tensor = name === 'w' ? w : name === 'g' ? g : (tier.compact[name] ?? tier.full[name])!;
         args.push(this.heap.offset(tensor));
       }
-      const host = hostValues(spec.graph, tier.scalars);
-      for (const id of spec.signature.numbers) args.push(host[id]!);
+      addNumbers(args, spec, hostValues(spec.graph, tier.scalars));
     });
     const run: HeapFunction = kernel.program.on(this.heap.memory).run;
     run(...args);
@@ -92,20 +82,15 @@ export class HeapKernels implements KernelSet {
   }
 
   isFinite(gradient: Tensor): boolean {
-    const result = this.heap.scratch(16);
-    gradientPasses.on(this.heap.memory).magnitude(result, this.heap.offset(gradient), gradient.size);
-    const magnitudes = new Uint32Array(this.heap.memory.buffer, result, 4);
-    return magnitudes.every(magnitude => magnitude < INFINITE_MAGNITUDE);
+    const result = this.heap.scratch(RESULT_BYTES);
+    return isFinitePart(this.heap.memory, result, this.heap.offset(gradient), gradient.size);
   }
 
   sumSquares(gradients: readonly Tensor[], clipValue: number = Number.POSITIVE_INFINITY): number {
-    const result = this.heap.scratch(16);
-    const { sumSquares } = gradientPasses.on(this.heap.memory);
+    const result = this.heap.scratch(RESULT_BYTES);
     let total = 0;
     for (const gradient of [...gradients].reverse()) {
-      sumSquares(result, this.heap.offset(gradient), gradient.size, clipValue);
-      const halves = new Float64Array(this.heap.memory.buffer, result, 2);
-      total += halves[0]! + halves[1]!;
+      total += sumSquaresOfPart(this.heap.memory, result, this.heap.offset(gradient), gradient.size, clipValue);
     }
     return total;
   }
@@ -125,23 +110,5 @@ export class HeapKernels implements KernelSet {
   }
 }
 
-const kernels = new WeakMap<object, HeapKernels>();
-
 /** The kernels for the current backend, which must be tfjs's wasm backend. */
-export function heapKernels(): HeapKernels {
-  const { backend } = engine();
-  let found = kernels.get(backend);
-  if (found === undefined) {
-    found = new HeapKernels(tensorHeap(backend));
-    kernels.set(backend, found);
-  }
-  return found;
-}
-
-function filledInputs(graph: Graph, inputs: KernelInputs): string[] {
-  const filled: string[] = [];
-  for (const node of graph.nodes) {
-    if (node.op === 'input' && typeof inputs[node.name] === 'number') filled.push(node.name);
-  }
-  return filled;
-}
+export const heapKernels: () => HeapKernels = perBackend(backend => new HeapKernels(tensorHeap(backend)));

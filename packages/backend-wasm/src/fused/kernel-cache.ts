@@ -1,15 +1,12 @@
-import { type Graph, simplify } from '@frugaljs/core';
+import { type Graph, type KernelInputs, type SplitTier, simplify } from '@frugaljs/core';
 import { Program } from '../program.js';
 import { denseKernel } from './dense-kernel.js';
-import { type KernelSignature, signatureOf } from './kernel-signature.js';
+import { type KernelCall, signatureOf } from './kernel-signature.js';
 import { type SplitAxis, splitKernel } from './split-kernel.js';
 import type { TierSpec } from './tier.js';
 
 /** A compiled graph and the order of its arguments. */
-export interface DenseKernel {
-  /** What is computed; the numbers of the signature are nodes of this graph. */
-  readonly graph: Graph;
-  readonly signature: KernelSignature;
+export interface DenseKernel extends KernelCall {
   readonly program: Program<'run'>;
 }
 
@@ -23,12 +20,11 @@ const denseByText = new Map<string, DenseKernel>();
 const denseByGraph = new WeakMap<Graph, Map<string, DenseKernel>>();
 
 /**
- * The kernel of a graph. Compiled once for all graphs of the same text; after the first call with a graph object it is
- * found without looking at the graph.
- *
- * @param filled Names of the inputs that are given as numbers, in the order of the graph.
+ * The kernel of a graph for inputs of which the same ones are numbers. Compiled once for all graphs of the same text;
+ * after the first call with a graph object it is found by that.
  */
-export function denseKernelOf(graph: Graph, filled: readonly string[]): DenseKernel {
+export function denseKernelOf(graph: Graph, inputs: KernelInputs): DenseKernel {
+  const filled = filledInputs(graph, inputs);
   let variants = denseByGraph.get(graph);
   if (variants === undefined) {
     variants = new Map();
@@ -45,27 +41,37 @@ export function denseKernelOf(graph: Graph, filled: readonly string[]): DenseKer
   return kernel;
 }
 
-const splitByText = new Map<string, SplitKernel>();
-
-/** What the kernel of a split depends on. */
-export interface SplitShape {
-  readonly graph: Graph;
-  readonly compact: readonly string[];
+/** Names of the inputs that are given as numbers, in the order of the graph. */
+function filledInputs(graph: Graph, inputs: KernelInputs): readonly string[] {
+  const filled: string[] = [];
+  for (const node of graph.nodes) {
+    if (node.op === 'input' && typeof inputs[node.name] === 'number') filled.push(node.name);
+  }
+  return filled;
 }
 
-/** The kernel of a split; the caller keeps it for later steps. */
-export function splitKernelOf(axis: SplitAxis, tiers: readonly SplitShape[]): SplitKernel {
-  const text = `${axis} ${tiers.map(({ graph, compact }) => `${compact.join()} ${textOf(graph)}`).join(' ')}`;
-  let kernel = splitByText.get(text);
+const splitByText = new Map<string, SplitKernel>();
+const splitByGraph = new WeakMap<Graph, SplitKernel>();
+
+/** The kernel of a split, compiled once for all splits of the same text and found by the graph of the last tier. */
+export function splitKernelOf(axis: SplitAxis, tiers: readonly SplitTier[]): SplitKernel {
+  const last = tiers[tiers.length - 1]!;
+  let kernel = splitByGraph.get(last.graph);
   if (kernel === undefined) {
-    const specs = tiers.map(({ graph, compact }) => {
-      const simple = simplify(graph);
-      return { graph: simple, signature: signatureOf(simple, new Set()), compact: new Set(compact) };
-    });
-    kernel = { tiers: specs, program: new Program(`split by ${axis}`, () => splitKernel(axis, specs)) };
+    const text = `${axis} ${tiers.map(({ graph, compact }) => `${Object.keys(compact)} ${textOf(graph)}`).join(' ')}`;
+    kernel = splitByText.get(text) ?? compileSplit(axis, tiers);
     splitByText.set(text, kernel);
+    splitByGraph.set(last.graph, kernel);
   }
   return kernel;
+}
+
+function compileSplit(axis: SplitAxis, tiers: readonly SplitTier[]): SplitKernel {
+  const specs = tiers.map(({ graph, compact }) => {
+    const simple = simplify(graph);
+    return { graph: simple, signature: signatureOf(simple, new Set()), compact: new Set(Object.keys(compact)) };
+  });
+  return { tiers: specs, program: new Program(`split by ${axis}`, () => splitKernel(axis, specs)) };
 }
 
 function compileDense(given: Graph, filled: readonly string[]): DenseKernel {

@@ -1,4 +1,4 @@
-import { type Graph, type GraphNode, operandsOf } from '@frugaljs/core';
+import { type Graph, type GraphNode, type KernelInputs, operandsOf } from '@frugaljs/core';
 import type { ValueType } from '@frugaljs/wasm-assembly';
 
 /** What a kernel's arguments mean, in the order of the call: addresses of tensors, then numbers. */
@@ -28,6 +28,33 @@ export function signatureOf(graph: Graph, filled: ReadonlySet<string>): KernelSi
     outputs: Object.keys(graph.outputs),
     numbers: graph.nodes.flatMap((node, id) => (isNumber(node) && used.has(id) ? [id] : [])),
   };
+}
+
+/** A graph and how its kernel is called. */
+export interface KernelCall {
+  /** What is computed; the numbers of the signature are nodes of this graph. */
+  readonly graph: Graph;
+  readonly signature: KernelSignature;
+}
+
+const NO_INPUTS: KernelInputs = {};
+
+/**
+ * Adds the numbers of a call to its arguments.
+ *
+ * @param host The values that the host computes, by node.
+ * @param inputs Where inputs that are given as numbers are found.
+ */
+export function addNumbers(
+  args: number[],
+  { graph, signature }: KernelCall,
+  host: readonly (number | undefined)[],
+  inputs: KernelInputs = NO_INPUTS,
+): void {
+  for (const id of signature.numbers) {
+    const node = graph.nodes[id]!;
+    args.push(node.op === 'input' ? (inputs[node.name] as number) : host[id]!);
+  }
 }
 
 /** Names of the parameters that carry a signature. */

@@ -1,4 +1,3 @@
-import type { Graph } from '@frugaljs/core';
 import {
   type Code,
   type FunctionScope,
@@ -9,13 +8,11 @@ import {
   type ValueType,
 } from '@frugaljs/wasm-assembly';
 import { GraphEmitter } from './graph-emitter.js';
-import { type KernelSignature, numberParameter } from './kernel-signature.js';
+import { type KernelCall, numberParameter } from './kernel-signature.js';
 import { neededFor } from './stages.js';
 
 /** One tier of a split: what it computes, and which of its tensors have its own size instead of the parameter's. */
-export interface TierSpec {
-  readonly graph: Graph;
-  readonly signature: KernelSignature;
+export interface TierSpec extends KernelCall {
   readonly compact: ReadonlySet<string>;
 }
 

@@ -1,3 +1,6 @@
+/** Entries of a tile: small enough for all arrays of a step to stay in the second-level cache. */
+export const TILE = 32768;
+
 const PAGE = 65536;
 /** Between arrays: those of a tile are equally long, and at the same place of their pages they would evict each other. */
 const GAP = 320;

@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import type { Dispatcher } from '../device/dispatcher.js';
-import { type Shader, ShaderWriter } from '../wgsl/shader.js';
+import { type Field, type Shader, ShaderWriter } from '../wgsl/shader.js';
+import type { CutDispatches } from './cut-dispatches.js';
 import { THREADS } from './passes.js';
 
 /** Indices that one pair of numbers of the marks stands for. */
@@ -49,39 +49,30 @@ interface Marked {
 export class ListMarks {
   private readonly byParameter = new WeakMap<object, readonly Marked[]>();
 
-  constructor(private readonly dispatcher: Dispatcher) {}
+  constructor(private readonly dispatches: CutDispatches) {}
 
-  /**
-   * @param extent How many there are to select from.
-   * @param most Largest number of workgroups along a dimension.
-   */
-  of(parameter: Tensor, lists: readonly Tensor[], extent: number, most: number): readonly GPUBuffer[] {
+  /** @param extent How many there are to select from. */
+  of(parameter: Tensor, lists: readonly Tensor[], extent: number): readonly GPUBuffer[] {
     const known = this.byParameter.get(parameter.dataId) ?? [];
     const isSame = known.length === lists.length && known.every(({ list }, i) => list === lists[i]!.dataId);
     if (isSame) return known.map(({ buffer }) => buffer);
-    const { device } = this.dispatcher;
-    const marked = lists.map(list => ({ list: list.dataId, buffer: this.mark(list, extent, most) }));
+    const { device } = this.dispatches.dispatcher;
+    const marked = lists.map(list => ({ list: list.dataId, buffer: this.mark(list, extent) }));
     this.byParameter.set(parameter.dataId, marked);
     if (known.length > 0) device.submit();
     for (const { buffer } of known) buffer.destroy();
     return marked.map(({ buffer }) => buffer);
   }
 
-  private mark(list: Tensor, extent: number, most: number): GPUBuffer {
-    const { device } = this.dispatcher;
+  private mark(list: Tensor, extent: number): GPUBuffer {
+    const { device } = this.dispatches.dispatcher;
     const words = Math.ceil(extent / MARKED);
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC;
     const buffer = device.device.createBuffer({ label: 'marks of an index list', size: words * WORD_BYTES, usage });
-    const groups = Math.ceil(words / THREADS);
-    for (let base = 0; base < groups; base += most) {
-      const numbers: Record<string, number> = { count: list.size, words, base };
-      this.dispatcher.dispatch(
-        marksShader,
-        [device.buffer(list), buffer],
-        ({ source }) => numbers[(source as { readonly name: string }).name]!,
-        [Math.min(most, groups - base), 1, 1],
-      );
-    }
+    const numbers: Record<string, number> = { count: list.size, words };
+    const numberFor = ({ source }: Field): number => numbers[(source as { readonly name: string }).name]!;
+    const buffers = [device.buffer(list), buffer];
+    this.dispatches.alongX(marksShader, buffers, [Math.ceil(words / THREADS), 1], numbers, numberFor);
     return buffer;
   }
 }
