@@ -37,6 +37,8 @@ export interface FitContext {
    * split draws from the others, so that no coordinate is covered twice.
    */
   readonly occupied?: Int32Array;
+  /** The revision of the projector that should choose, from 1; by default the current one. */
+  readonly revision?: number;
 }
 
 /**
@@ -47,6 +49,11 @@ export interface FitContext {
  */
 export interface Projector<B extends string = string> extends Described {
   readonly traits: ProjectorTraits;
+  /**
+   * Counts the published ways in which `fit` derives a basis that is not saved. Default 1; raise it when another basis
+   * follows from the same seed, and keep the earlier ways: state that was saved with one is continued with it.
+   */
+  readonly revision?: number;
   /**
    * Throws an {@link UnsupportedShapeError} or {@link InvalidOptionError} when the projector cannot work at this site.
    * Called once, before any state is created.

@@ -11,6 +11,9 @@ export function indexSpec(kept: number): Readonly<Record<'indices', BasisSpec>> 
   return { indices: { shape: [kept], dtype: 'int32' } };
 }
 
+/** How a subset is drawn: `randomSubset` or `randomSubsetByMask` of @frugaljs/core. */
+export type SubsetDraw = typeof randomSubset;
+
 /**
  * Draws `kept` of `count` coordinates without replacement, ascending: a pure function of seed, parameter, place in the
  * composition and epoch. Coordinates of an enclosing projector of the same kind come last.
@@ -20,7 +23,8 @@ export function drawIndices(
   count: number,
   kept: number,
   { site, epoch, occupied }: FitContext,
+  draw: SubsetDraw = randomSubset,
 ): Basis<'indices'> {
   const key = randomKey(site.seed, site.name, site.path, epoch, kind);
-  return { indices: tensor1d(randomSubset(key, count, kept, occupied), 'int32') };
+  return { indices: tensor1d(draw(key, count, kept, occupied), 'int32') };
 }

@@ -1,8 +1,12 @@
-import { type Projector, requireKnownKeys, type Shape, sizeOf } from '@frugaljs/core';
+import { type Projector, randomSubset, randomSubsetByMask, requireKnownKeys, type Shape, sizeOf } from '@frugaljs/core';
 import { reshape, tidy } from '@tensorflow/tfjs-core';
 import { putSlices, takeSlices } from './coordinates.js';
 import { drawIndices, indexSpec, keptOf } from './index-draw.js';
+import { requireIndexable } from './site-requirements.js';
 import { type DensityOptions, requireDensity } from './size-options.js';
+
+/** Revision 1 hashed once per entry of the parameter; its choice is derived again for state that was saved with it. */
+const REVISION = 2;
 
 export type RandKOptions = DensityOptions;
 
@@ -14,11 +18,11 @@ export type RandKOptions = DensityOptions;
  * Works on parameters of any shape.
  *
  * Basis: K int32 indices, half as many bytes as the two float32 moments of Adam; re-derived from the seed on load and
- * never saved. `up` gives exact zeros outside J, so the residual is exact. A refresh draws one random number per entry
- * of the parameter on the host.
+ * never saved. `up` gives exact zeros outside J, so the residual is exact. A refresh draws on the host, in time O(K).
  *
  * @param options `density` ρ ∈ [0, 1], default 0.25.
  * @throws InvalidOptionError for an unknown option or a density outside [0, 1].
+ * @throws UnsupportedShapeError from `check`, for more than 2³¹ entries.
  *
  * Source: FRUGAL (arXiv 2411.07837), projection type "RandK".
  */
@@ -30,11 +34,14 @@ export function randK(options: RandKOptions = {}): Projector<'indices'> {
     kind: 'randK',
     options: { density },
     traits: { orthonormal: true, coordinate: true, basisFrom: 'seed' },
+    revision: REVISION,
+    check: site => requireIndexable('randK', site),
     reducedShape: ({ shape }) => [kept(shape)],
     basis: ({ shape }) => indexSpec(kept(shape)),
     fit: (_g, _previous, context) => {
       const { shape } = context.site;
-      return drawIndices('randK', sizeOf(shape), kept(shape), context);
+      const draw = context.revision === 1 ? randomSubset : randomSubsetByMask;
+      return drawIndices('randK', sizeOf(shape), kept(shape), context, draw);
     },
     down: (g, { indices }, { shape }) => tidy(() => takeSlices(reshape(g, [sizeOf(shape)]), indices)),
     up: (x, { indices }, { shape }) => tidy(() => reshape(putSlices(x, indices, [sizeOf(shape)]), [...shape])),

@@ -1,4 +1,4 @@
-import { type Shape, type Site, UnsupportedShapeError } from '@frugaljs/core';
+import { type Shape, type Site, sizeOf, UnsupportedShapeError } from '@frugaljs/core';
 
 const TO_ANOTHER_GROUP =
   'Give such parameters a group of their own, for example with the plain rule, before the group that uses this projector.';
@@ -11,6 +11,18 @@ export function requireAxes(kind: string, site: Site, minimum: number, why: stri
     found: `shape [${site.shape}]`,
     expected: `at least ${minimum} ${minimum === 1 ? 'axis' : 'axes'}, because ${why}`,
     advice: TO_ANOTHER_GROUP,
+  });
+}
+
+/** Throws unless int32 indices reach every entry of the parameter. */
+export function requireIndexable(kind: string, site: Site): void {
+  const size = sizeOf(site.shape);
+  if (size <= 2 ** 31) return;
+  throw new UnsupportedShapeError({
+    parameter: `${kind} at "${site.name}"`,
+    found: `${size} entries, shape [${site.shape}]`,
+    expected: 'at most 2^31 entries, because int32 indices count no further',
+    advice: 'Choose whole rows or columns of such a parameter instead of entries.',
   });
 }
 

@@ -44,6 +44,14 @@ export const PROJECTOR_CLAIMS: Readonly<Record<string, Claimed>> = {
   rows: claimed(['rows'], rows, { parameters: 'at least 2 axes' }),
   columns: claimed(['columns'], columns, { parameters: 'at least 1 axis' }),
   randK: claimed(['randK'], randK, { parameters: 'any' }),
+  'randK, as its first revision drew': claimed(
+    ['randK'],
+    (options: { density: number }) => {
+      const now = randK(options);
+      return { ...now, revision: 1, fit: (g, previous, context) => now.fit(g, previous, { ...context, revision: 1 }) };
+    },
+    { parameters: 'any' },
+  ),
   'blockwise in random order': claimed(['blockwise'], blockwise, {
     parameters: 'any',
     options: fc.record({

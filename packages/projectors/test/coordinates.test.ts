@@ -1,4 +1,13 @@
-import { type Basis, type Projector, type Shape, type Site, soleSite } from '@frugaljs/core';
+import {
+  type Basis,
+  type Projector,
+  randomKey,
+  randomSubset,
+  type Shape,
+  type Site,
+  soleSite,
+  UnsupportedShapeError,
+} from '@frugaljs/core';
 import { columns, randK, rows } from '@frugaljs/projectors';
 import { tensor } from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
@@ -164,5 +173,28 @@ describe('the choice of coordinates', () => {
       ),
       { seed: 9, numRuns: 60 },
     );
+  });
+
+  it('randK: the first revision still chooses the entries that it chose', () => {
+    const site = { ...soleSite('w', [4, 9], 3), path: 'residual' };
+    const at = (revision: number): number[] => {
+      const { indices } = randK().fit(null, null, { site, epoch: 2, occupied: Int32Array.of(5, 6, 7), revision });
+      const list = Array.from(indices.dataSync());
+      indices.dispose();
+      return list;
+    };
+    const key = randomKey(3, 'w', 'residual', 2, 'randK');
+    expect(at(1)).toEqual(Array.from(randomSubset(key, 36, 9, Int32Array.of(5, 6, 7))));
+    expect(at(2)).not.toEqual(at(1));
+    // What version 0.1.0 of this package chose before there were revisions.
+    expect(at(1).join(' ')).toMatchInlineSnapshot(`"4 12 13 15 19 25 28 30 31"`);
+    expect(at(2).join(' ')).toMatchInlineSnapshot(`"1 2 16 17 19 20 26 29 30"`);
+  });
+
+  it('randK: more entries than int32 indices reach are refused before the first step', () => {
+    expect(() => randK().check!(soleSite('w', [2 ** 16, 2 ** 15]))).not.toThrow();
+    const tooLarge = (): void => randK().check!(soleSite('w', [2 ** 16, 2 ** 15 + 1]));
+    expect(tooLarge).toThrow(UnsupportedShapeError);
+    expect(tooLarge).toThrow('randK at "w": expected at most 2^31 entries');
   });
 });

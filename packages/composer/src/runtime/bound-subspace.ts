@@ -20,8 +20,10 @@ import { gated } from './gate.js';
 import type { PlannedTensor } from './planned-tensor.js';
 import { readsBackAtOnce } from './readback.js';
 import { EXACT_RESIDUAL, TOLERANT_RESIDUAL } from './residual-graph.js';
+import { currentRevision, savedRevision } from './revision.js';
 import { joinPath, type SavedState, type StateReader } from './saved-state.js';
 import { type Carry, type CoordinateMove, SlotState } from './slot-state.js';
+import { union } from './union.js';
 
 type Bind = (rule: Rule, site: Site) => BoundRule;
 
@@ -42,6 +44,8 @@ interface Chosen {
 export class BoundSubspace implements BoundRule {
   private chosen: Chosen | null = null;
   private offset: number;
+  /** How the projector derives its bases: state that was saved with an earlier revision stays with that. */
+  private revision: number;
   private choicesMade = 0;
   readonly residual: BoundRule | null;
   private readonly combineSlots: SlotState;
@@ -61,6 +65,7 @@ export class BoundSubspace implements BoundRule {
   ) {
     rule.projector.check?.(site);
     this.offset = this.offsetOf(site);
+    this.revision = currentRevision(rule.projector);
     const { combine } = rule;
     this.residual = combine.rule === null ? null : bind(combine.rule, childSite(site, 'residual', site.shape));
     this.combineSlots = new SlotState(combine.state(site.shape), site.shape);
@@ -218,6 +223,7 @@ export class BoundSubspace implements BoundRule {
     const { epoch, basis, inner } = this.chosen;
     into.set(joinPath(path, 'epoch'), epoch);
     if (this.rule.refresh.stagger) into.set(joinPath(path, 'offset'), this.offset);
+    if (this.revision !== 1) into.set(joinPath(path, 'revision'), this.revision);
     if (this.rule.projector.traits.basisFrom === 'gradient') {
       for (const [name, tensor] of Object.entries(basis ?? {})) into.set(joinPath(path, `basis/${name}`), tensor);
     }
@@ -227,6 +233,7 @@ export class BoundSubspace implements BoundRule {
   restore(path: string, from: StateReader, context: RestoreContext): void {
     this.reset();
     if (this.combineHasState) this.combineSlots.restore(joinPath(path, 'combine'), from);
+    this.revision = savedRevision(path, from, this.rule.projector);
     const occupied = this.occupiedForResidual(context.occupied);
     this.residual?.restore(joinPath(path, 'residual'), from, { occupied });
     if (!from.has(joinPath(path, 'epoch'))) return;
@@ -366,7 +373,8 @@ export class BoundSubspace implements BoundRule {
     const { projector, refresh } = this.rule;
     const start = epoch === 0 ? 0 : Math.max(0, epoch * refresh.every - this.offset);
     const taken = occupied?.kind === projector.kind ? occupied.at(start) : undefined;
-    const context = { site: this.site, epoch, ...(taken === undefined ? {} : { occupied: taken }) };
+    const { site, revision } = this;
+    const context = { site, epoch, revision, ...(taken === undefined ? {} : { occupied: taken }) };
     const g = projector.traits.basisFrom === 'gradient' ? gradient!() : null;
     return keepAll(tidy(() => ({ ...projector.fit(g, previous, context) })));
   }
@@ -383,8 +391,7 @@ export class BoundSubspace implements BoundRule {
         const basis = this.fit(null, null, epoch, above);
         const own = indicesOf(basis)!;
         disposeAll(basis);
-        const further = above?.kind === projector.kind ? above.at(update) : new Int32Array(0);
-        return Int32Array.from(new Set([...own, ...further])).sort();
+        return above?.kind === projector.kind ? union(own, above.at(update)) : own;
       },
     };
   }

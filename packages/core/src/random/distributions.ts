@@ -1,4 +1,3 @@
-import { InvalidOptionError } from '../errors.js';
 import { cosTurns, naturalLog, sinTurns } from './elementary.js';
 import { type RandomKey, threefry2x32 } from './threefry.js';
 
@@ -42,55 +41,4 @@ export function randomPermutation(key: RandomKey, count: number): Int32Array {
     order[j] = held;
   }
   return order;
-}
-
-/**
- * A uniformly random subset of `size` of the numbers 0 … `count`-1, without replacement and in ascending order, by
- * selection sampling (Knuth, TAOCP vol. 2, algorithm 3.4.2S): one pass, memory for the subset alone.
- *
- * @param excluded Numbers below `count`, distinct and ascending, that should not be drawn. They are used, lowest first,
- *   only when too few others are left.
- * @throws InvalidOptionError when `size` is not an integer from 0 to `count`.
- */
-export function randomSubset(key: RandomKey, count: number, size: number, excluded?: Int32Array): Int32Array {
-  if (!Number.isInteger(size) || size < 0 || size > count) {
-    throw new InvalidOptionError({
-      parameter: 'randomSubset.size',
-      found: size,
-      expected: `an integer from 0 to ${count}, the count`,
-    });
-  }
-  if (excluded === undefined) return drawSorted(key, count, size);
-  const available = count - excluded.length;
-  if (available <= size) return allOthers(count, size, excluded);
-  const drawn = drawSorted(key, available, size);
-  // The draw numbered the available entries; shift each past the excluded ones before it.
-  let skipped = 0;
-  for (let i = 0; i < size; i++) {
-    while (skipped < excluded.length && excluded[skipped]! <= drawn[i]! + skipped) skipped++;
-    drawn[i] = drawn[i]! + skipped;
-  }
-  return drawn;
-}
-
-function drawSorted(key: RandomKey, count: number, size: number): Int32Array {
-  const out = new Int32Array(size);
-  let chosen = 0;
-  for (let i = 0; chosen < size; i++) {
-    if (randomUniform(key, i) * (count - i) < size - chosen) out[chosen++] = i;
-  }
-  return out;
-}
-
-/** Every number that is not excluded, and as many of the lowest excluded ones as are missing; ascending. */
-function allOthers(count: number, size: number, excluded: Int32Array): Int32Array {
-  const out = new Int32Array(size);
-  let missing = size - (count - excluded.length);
-  let filled = 0;
-  let next = 0;
-  for (let i = 0; i < count; i++) {
-    if (excluded[next] !== i || missing-- > 0) out[filled++] = i;
-    if (excluded[next] === i) next++;
-  }
-  return out;
 }

@@ -1,39 +1,7 @@
-import {
-  randomInteger,
-  randomKey,
-  randomNormals,
-  randomPermutation,
-  randomSubset,
-  randomUniform,
-} from '@frugaljs/core';
+import { randomInteger, randomKey, randomNormals, randomPermutation, randomUniform } from '@frugaljs/core';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-
-const SAMPLES = 60_000;
-
-/**
- * Pearson's statistic of equally likely categories, in standard deviations from its mean: with many samples it is close
- * to normal. Seeds are fixed, so a test either always passes or always fails.
- */
-function deviation(counts: Iterable<number>): number {
-  const observed = [...counts];
-  const total = observed.reduce((sum, count) => sum + count, 0);
-  const expected = total / observed.length;
-  const statistic = observed.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
-  const freedom = observed.length - 1;
-  return (statistic - freedom) / Math.sqrt(2 * freedom);
-}
-
-function tally(categories: Iterable<string>, draw: (i: number) => string, samples = SAMPLES): number[] {
-  const counts = new Map([...categories].map(category => [category, 0]));
-  for (let i = 0; i < samples; i++) {
-    const category = draw(i);
-    const count = counts.get(category);
-    if (count === undefined) throw new Error(`unexpected outcome ${category}`);
-    counts.set(category, count + 1);
-  }
-  return [...counts.values()];
-}
+import { deviation, SAMPLES, tally } from '../support/statistics.js';
 
 describe('randomUniform and randomInteger', () => {
   const key = randomKey(42, 'uniform');
@@ -126,8 +94,6 @@ describe('randomNormals', () => {
   });
 });
 
-const isAscending = (values: Int32Array) => values.every((value, i) => i === 0 || value > values[i - 1]!);
-
 describe('randomPermutation', () => {
   test('contains every number once', () => {
     fc.assert(
@@ -147,74 +113,5 @@ describe('randomPermutation', () => {
     expect(orders).toHaveLength(24);
     const counts = tally(orders, i => randomPermutation(randomKey(1, i), 4).join(''));
     expect(Math.abs(deviation(counts))).toBeLessThan(4);
-  });
-});
-
-describe('randomSubset', () => {
-  const request = fc.tuple(fc.nat({ max: 40 }), fc.integer()).chain(([count, seed]) =>
-    fc.record({
-      seed: fc.constant(seed),
-      count: fc.constant(count),
-      size: fc.integer({ min: 0, max: count }),
-      excluded: fc.subarray(Array.from({ length: count }, (_, i) => i)).map(list => Int32Array.from(list)),
-    }),
-  );
-
-  test('is ascending, of the wanted size, within range', () => {
-    fc.assert(
-      fc.property(request, ({ seed, count, size }) => {
-        const subset = randomSubset(randomKey(seed), count, size);
-        expect(subset).toHaveLength(size);
-        expect(isAscending(subset)).toBe(true);
-        expect(subset.every(value => value >= 0 && value < count)).toBe(true);
-      }),
-    );
-  });
-
-  test('avoids the excluded numbers, and takes the lowest of them only when the others do not suffice', () => {
-    fc.assert(
-      fc.property(request, ({ seed, count, size, excluded }) => {
-        const before = excluded.slice();
-        const subset = randomSubset(randomKey(seed), count, size, excluded);
-        expect(subset).toHaveLength(size);
-        expect(isAscending(subset)).toBe(true);
-        expect(subset.every(value => value >= 0 && value < count)).toBe(true);
-        const taken = Array.from(subset).filter(value => excluded.includes(value));
-        const missing = Math.max(0, size - (count - excluded.length));
-        expect(taken).toEqual(Array.from(excluded.subarray(0, missing)));
-        expect(excluded).toEqual(before);
-      }),
-      { numRuns: 1000 },
-    );
-  });
-
-  test('excluding nothing draws the same subset as no exclusion', () => {
-    const key = randomKey(8);
-    expect(randomSubset(key, 30, 7, new Int32Array(0))).toEqual(randomSubset(key, 30, 7));
-  });
-
-  test('all subsets are equally likely', () => {
-    const pairs = [0, 1, 2, 3, 4].flatMap(a => [0, 1, 2, 3, 4].flatMap(b => (a < b ? [`${a},${b}`] : [])));
-    expect(pairs).toHaveLength(10);
-    const counts = tally(pairs, i => randomSubset(randomKey(2, i), 5, 2).join());
-    expect(Math.abs(deviation(counts))).toBeLessThan(4);
-  });
-
-  test('all subsets of what is not excluded are equally likely', () => {
-    const allowed = [1, 2, 4, 6];
-    const triples = allowed.map(left => allowed.filter(value => value !== left).join());
-    const excluded = Int32Array.of(0, 3, 5, 7);
-    const counts = tally(triples, i => randomSubset(randomKey(4, i), 8, 3, excluded).join());
-    expect(Math.abs(deviation(counts))).toBeLessThan(4);
-  });
-
-  test.each([[-1], [1.5], [6], [Number.NaN]])('a size of %d of 5 is an error', size => {
-    expect(() => randomSubset(randomKey(0), 5, size)).toThrow('randomSubset.size: expected an integer from 0 to 5');
-  });
-
-  test('stays what it was: a saved run draws the same coordinates again', () => {
-    expect(randomSubset(randomKey(1234, 'layers.0.q_proj', 3, 'rows'), 40, 8).join(' ')).toMatchInlineSnapshot(
-      `"3 4 6 8 9 19 21 24"`,
-    );
   });
 });

@@ -6,6 +6,7 @@ import { CONTINUITY_LAWS } from './continuity-laws.js';
 import { ENERGY_LAWS } from './energy-laws.js';
 import { LINEAR_LAWS } from './linear-laws.js';
 import { RANDOM_LAWS } from './random-laws.js';
+import { REVISION_LAWS } from './revision-laws.js';
 import { SIZE_LAWS } from './size-laws.js';
 import { EDGE_LAWS, STRUCTURE_LAWS } from './structure-laws.js';
 import { type ProjectorFactory, type ProjectorLawOptions, type ProjectorSubject, projectorSubject } from './subject.js';
@@ -18,6 +19,7 @@ export const PROJECTOR_LAWS: readonly Law<ProjectorSubject>[] = [
   ...EDGE_LAWS,
   ...BASIS_LAWS,
   ...CONTINUITY_LAWS,
+  ...REVISION_LAWS,
   ...RANDOM_LAWS,
   ...ENERGY_LAWS,
 ];

@@ -52,6 +52,7 @@ type Draw = (count: number, size: number, context: FitContext) => ArrayLike<numb
 /** RandK with another way to draw its indices. */
 function drawing(fault: string, law: string, draw: Draw): Mutant {
   return broken(fault, law, randK, (right, { density }) => ({
+    revision: 1,
     fit: (_g, _previous, context) => {
       const count = sizeOf(context.site.shape);
       return { indices: tensor1d(Int32Array.from(draw(count, Math.trunc(density * count), context)), 'int32') };
@@ -244,6 +245,13 @@ export const PROJECTOR_MUTANTS: readonly Mutant[] = [
   }),
   broken('gradient clipped before fitting', 'scale equivariance', svd, right => ({
     fit: (g, previous, context) => tidy(() => right.fit(clipByValue(g!, -0.5, 0.5), previous, context)),
+  })),
+  broken('a revision that is counted but draws as the one before', 'earlier revisions', columns, right => ({
+    revision: 2,
+    fit: (g, previous, { site, epoch }) => right.fit(g, previous, { site, epoch }),
+  })),
+  broken('the first revision by default', 'earlier revisions', randK, right => ({
+    fit: (g, previous, context) => right.fit(g, previous, { revision: 1, ...context }),
   })),
   broken('options rounded in JSON', 'restored from the checkpoint', randK, (_right, { density }) => ({
     options: { density: Math.round(density * 4) / 4 },
