@@ -100,6 +100,43 @@ describe('a file', () => {
     await expect(opened).rejects.toThrow(/shakespeare, wikitext2, c4, tinystories, found "nowhere.txt"/);
   });
 
+  it('is read in the encodings that editors save', async () => {
+    const utf16le = Buffer.from(`\uFEFF${STORY}é☕`, 'utf16le');
+    const expected = await openCorpus(await put('utf8.txt', `${STORY}é☕`), options());
+    for (const [name, bytes] of [
+      ['bom.txt', Buffer.from(`\uFEFF${STORY}é☕`)],
+      ['utf16le.txt', utf16le],
+      ['utf16be.txt', Buffer.from(utf16le).swap16()],
+    ] as const) {
+      const corpus = await openCorpus(await put(name, bytes), options());
+      expect([corpus.train, corpus.validation]).toEqual([expected.train, expected.validation]);
+    }
+    expect(lines).toEqual([]);
+  });
+
+  it('with a few bytes that are no UTF-8 is read, and says so', async () => {
+    const path = await put('latin1.txt', Buffer.from(`${STORY}na\u00efve caf\u00e9`, 'latin1'));
+    const { train, validation } = await openCorpus(path, options());
+    expect([...train, ...validation].join('')).toContain('na\uFFFDve');
+    expect(lines).toEqual([expect.stringMatching(/latin1\.txt: 2 of \d+ characters are no UTF-8/)]);
+  });
+
+  it('that may say U+FFFD itself is read without a word', async () => {
+    await openCorpus(await put('replacement.txt', `${STORY}\uFFFD`), options());
+    expect(lines).toEqual([]);
+  });
+
+  it.each([
+    ['random bytes', Buffer.from(Array.from({ length: 5000 }, (_, i) => 1 + ((i * 7919) % 255))), /another encoding/],
+    ['UTF-16 without a mark', Buffer.from(STORY, 'utf16le'), /NUL characters/],
+    ['Cyrillic in one byte', Buffer.from(Array.from({ length: 500 }, (_, i) => 0xe0 + (i % 32))), /Save it as UTF-8/],
+    ['zeros', Buffer.alloc(1000), /NUL characters/],
+  ])('of %s is refused', async (_, bytes, message) => {
+    const opened = openCorpus(await put('binary.txt', bytes), options());
+    await expect(opened).rejects.toThrow(FormatError);
+    await expect(opened).rejects.toThrow(message);
+  });
+
   it('that is broken is refused', async () => {
     await put('broken.jsonl', '{"text":1}');
     await expect(openCorpus('broken.jsonl', options())).rejects.toThrow(/broken.jsonl, line 1/);

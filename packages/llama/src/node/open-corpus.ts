@@ -1,13 +1,14 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Corpus } from '../data/corpus.js';
+import { decodeText } from '../data/decode-text.js';
 import { documentFormat, parseDocuments, splitTail } from '../data/documents.js';
 import { ArgumentError, DataError } from '../errors.js';
 import { type CorpusFile, type CorpusSource, corpusSources } from './corpus-sources.js';
 import { cacheFolder, dataFolders, type FolderOptions, findData } from './data-folders.js';
 import { checkIntegrity, download } from './download.js';
 import { installedText } from './installed-text.js';
-import { readContent, readText } from './read-file.js';
+import { readContent } from './read-file.js';
 
 export interface CorpusOptions extends FolderOptions {
   /** Share of the text held out where the corpus names no validation text (default 0.1). */
@@ -16,7 +17,10 @@ export interface CorpusOptions extends FolderOptions {
   readonly download?: boolean;
   /** Milliseconds for one download (default 120000). */
   readonly timeout?: number;
-  /** Told in one line when something else than the corpus asked for is used (default: standard error). */
+  /**
+   * Told in one line when something else than the corpus asked for is used, or when a file is not quite UTF-8 (default:
+   * standard error).
+   */
   readonly log?: (line: string) => void;
   /** The corpora known by name (default {@link corpusSources}). */
   readonly sources?: Readonly<Record<string, CorpusSource>>;
@@ -25,7 +29,7 @@ export interface CorpusOptions extends FolderOptions {
 /**
  * Opens the text to train on.
  *
- * A file (`.txt`, or `.jsonl` with the key `text`; either may be `.gz`) is read. A name is looked up in the data
+ * A file (`.txt`, or `.jsonl` with the key `text`; either may be `.gz`) is read as {@link decodeText} does. A name is looked up in the data
  * folders ({@link dataFolders}), then in the cache, then downloaded into the cache. If it cannot be had, the text of
  * the installed packages takes its place, and `log` says so.
  *
@@ -34,7 +38,7 @@ export interface CorpusOptions extends FolderOptions {
  *   file is not the published one.
  */
 export async function openCorpus(data: string, options: CorpusOptions = {}): Promise<Corpus> {
-  const { cwd = process.cwd(), validationFraction = 0.1, sources = corpusSources } = options;
+  const { cwd = process.cwd(), validationFraction = 0.1, sources = corpusSources, log = toStandardError } = options;
   if (!(validationFraction > 0 && validationFraction < 1)) {
     throw new ArgumentError({
       parameter: 'validationFraction',
@@ -50,10 +54,16 @@ export async function openCorpus(data: string, options: CorpusOptions = {}): Pro
       parameter: 'data',
       found: data,
       expected: `a .txt or .jsonl file (also .gz), or one of ${Object.keys(sources).join(', ')}`,
+      advice: `There is nothing at ${path}.`,
     });
   }
-  const documents = parseDocuments(await readText(path), documentFormat(path), path);
+  const text = decodeText(await readContent(path), path, log);
+  const documents = parseDocuments(text, documentFormat(path), path);
   return { name: data, origin: path, ...splitTail(documents, validationFraction, path) };
+}
+
+function toStandardError(line: string): void {
+  console.error(line);
 }
 
 async function openNamed(
@@ -62,7 +72,7 @@ async function openNamed(
   fraction: number,
   options: CorpusOptions,
 ): Promise<Corpus> {
-  const { cwd = process.cwd(), log = line => console.error(line) } = options;
+  const { cwd = process.cwd(), log = toStandardError } = options;
   const folders = dataFolders(options);
   for (const edition of source) {
     const train = findData(edition.train.path, folders);
