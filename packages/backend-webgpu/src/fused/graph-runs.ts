@@ -6,9 +6,10 @@ import { floatBits } from './buffer-judge.js';
 import type { CutDispatches } from './cut-dispatches.js';
 import { requireBindable } from './device-limits.js';
 import { entriesOf } from './passes.js';
-import { lanesOf, partsOf } from './reductions.js';
+import { lanesOf } from './row-reductions.js';
 import { layoutScratch, planRun, type RunPlan, WIDE } from './run-plan.js';
 import { ScratchBuffer } from './scratch.js';
+import { partsOf } from './tensor-reductions.js';
 
 const INFINITY_BITS = floatBits(Number.POSITIVE_INFINITY);
 

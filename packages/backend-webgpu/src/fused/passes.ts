@@ -54,13 +54,11 @@ export function writePass({ graph, buffers, filled }: PassContext, extent: Exten
   if (at >= ${count}) { return; }
 ${isMatrix ? positionLines(writer, extent) : ''}`;
   return {
-    ...bound(pass),
+    slots: pass.slots,
+    isShared: pass.isShared,
     shader: writer.finish([THREADS, 1], [start, text(body), ...stores].join('\n'), width),
     extent,
-    groups: (rows, columns) => [
-      Math.ceil({ element: rows * columns, row: rows, column: columns, tensor: 1 }[extent] / THREADS),
-      1,
-    ],
+    groups: (rows, columns) => [Math.ceil(entriesOf(extent, [rows, columns]) / THREADS), 1],
   };
 }
 
@@ -76,9 +74,4 @@ function positionLines(writer: ShaderWriter, extent: Extent): string {
     case 'tensor':
       return '';
   }
-}
-
-/** What the description of a pass takes from its buffers. */
-export function bound({ slots, isShared }: PassBuffers): Pick<Pass, 'slots' | 'isShared' | 'extent'> {
-  return { slots, isShared, extent: 'element' };
 }
