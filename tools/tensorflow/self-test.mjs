@@ -21,6 +21,7 @@ const numbers = [0, 0, 0.5, 0, 0, 1e-8, 2].map(number);
 run('ResourceApplyAdam', [type('T')], [w, variable('m', 0), variable('v', 0), ...numbers], 0);
 const [read] = run('ReadVariableOp', [type('dtype')], [w], 1);
 const [value] = binding.tensorDataSync(read);
+if (!binding.TF_Version.startsWith(process.argv[1])) throw new Error('TensorFlow is ' + binding.TF_Version);
 if (Math.abs(value - 0.5) > 1e-6) throw new Error('Adam went from 1 to ' + value + ', expected 0.5');
 `;
 
@@ -28,10 +29,11 @@ if (Math.abs(value - 0.5) > 1e-6) throw new Error('Adam went from 1 to ' + value
  * Tries the tfjs-node in a folder, in a process of its own.
  *
  * @param {string} folder
+ * @param {string} version of TensorFlow that is expected
  * @returns {string | null} what is wrong with it; `null` when it works
  */
-export function selfTest(folder) {
-  const { status, stderr, error } = spawnSync(process.execPath, ['-e', PROGRAM], {
+export function selfTest(folder, version) {
+  const { status, stderr, error } = spawnSync(process.execPath, ['-e', PROGRAM, version], {
     cwd: join(folder, 'node_modules'),
     encoding: 'utf8',
     env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '3' },

@@ -1,42 +1,43 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { FRAMEWORK } from './builds.mjs';
 import { CannotPrepare, run } from './run.mjs';
-
-const VERSION = '2.21.0';
-export const WHEEL = `tensorflow-cpu ${VERSION}`;
-
-/** It is unpacked, not installed: one for any Python will do. */
-const BUILD = ['--python-version', '3.11', '--implementation', 'cp', '--platform', 'manylinux_2_27_x86_64'];
 
 /** Of the archive only the libraries and the headers of the C interface are needed. */
 const UNPACK = `
 import sys, zipfile
-with zipfile.ZipFile(sys.argv[1]) as wheel:
+archive, target, *libraries = sys.argv[1:]
+with zipfile.ZipFile(archive) as wheel:
     folders = tuple('tensorflow/include/' + name + '/' for name in ('tensorflow', 'tsl', 'xla'))
-    wanted = lambda name: name.startswith(folders) or name.startswith('tensorflow/libtensorflow')
-    wheel.extractall(sys.argv[2], [name for name in wheel.namelist() if wanted(name)])
+    wanted = lambda name: name.startswith(folders) or name in libraries
+    wheel.extractall(target, [name for name in wheel.namelist() if wanted(name)])
 `;
 
 /**
- * Downloads the wheel and unpacks what is needed of it.
+ * Downloads the wheel of a build and unpacks what is needed of it.
  *
  * @param {string} folder
+ * @param {import('./builds.mjs').Build} build
  * @returns {string} the folder `tensorflow` of the wheel
  */
-export function unpackWheel(folder) {
+export function unpackWheel(folder, { version, python, platform, library, size }) {
   const target = join(folder, 'wheel');
   const unpacked = join(target, 'tensorflow');
-  if (existsSync(join(unpacked, 'libtensorflow_framework.so.2'))) return unpacked;
-  const python = findPython();
+  const libraries = [library, FRAMEWORK];
+  if (libraries.every(file => existsSync(join(unpacked, file)))) return unpacked;
+  const interpreter = findPython();
   const downloads = join(folder, 'download');
   rmSync(target, { recursive: true, force: true });
+  rmSync(downloads, { recursive: true, force: true });
   mkdirSync(downloads, { recursive: true });
-  console.log(`Downloading ${WHEEL} from PyPI with ${python} (260 MB, 0.9 GB unpacked)`);
-  const options = ['--no-deps', '--only-binary=:all:', ...BUILD, '--disable-pip-version-check', '--quiet'];
-  run(python, ['-m', 'pip', 'download', ...options, '-d', downloads, `tensorflow-cpu==${VERSION}`]);
+  console.log(`Downloading tensorflow-cpu ${version} from PyPI with ${interpreter} (${size})`);
+  const wanted = ['--python-version', python, '--implementation', 'cp', '--platform', platform];
+  const options = ['--no-deps', '--only-binary=:all:', ...wanted, '--disable-pip-version-check', '--quiet'];
+  run(interpreter, ['-m', 'pip', 'download', ...options, '-d', downloads, `tensorflow-cpu==${version}`]);
   const file = readdirSync(downloads).find(name => name.endsWith('.whl'));
   if (file === undefined) throw new CannotPrepare(`pip left no wheel in ${downloads}`);
-  run(python, ['-c', UNPACK, join(downloads, file), target]);
+  const members = libraries.map(name => `tensorflow/${name}`);
+  run(interpreter, ['-c', UNPACK, join(downloads, file), target, ...members]);
   rmSync(downloads, { recursive: true });
   return unpacked;
 }

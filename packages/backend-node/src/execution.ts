@@ -142,18 +142,35 @@ export class Execution {
     return result;
   }
 
-  private accumulate({ result, base, addend, factor, sign }: Accumulation, dying: readonly number[]): void {
-    const { eager } = this.tensorflow;
+  private accumulate(sum: Accumulation, dying: readonly number[]): void {
+    const { signOf, addend, factor, sign } = sum;
     const number = sign * this.host[factor]!;
+    if (signOf === null) {
+      this.addMultiple(sum, this.values.get(addend)!, number, dying);
+      return;
+    }
+    const x = this.id(signOf);
+    const scaled = this.tensorflow.sign.inUnits(x, number);
+    const cell = scaled?.value ?? this.operations.unary('sign', x).cell;
+    try {
+      const addend = { cell, shape: this.values.get(signOf)!.shape };
+      this.addMultiple(sum, addend, number / (scaled?.unit ?? 1), dying);
+    } finally {
+      this.tensorflow.eager.delete(cell.id);
+    }
+  }
+
+  private addMultiple({ result, base }: Accumulation, addend: Operand, number: number, dying: readonly number[]): void {
+    const { eager } = this.tensorflow;
     const isLarge = sizeOf(this.layout) >= WORTH_A_VARIABLE;
-    const fits = [base, addend].every(node => sameShape(this.values.get(node)!.shape, this.layout));
+    const fits = [this.values.get(base)!, addend].every(({ shape }) => sameShape(shape, this.layout));
     if (isLarge && fits && this.isFree(base, result, dying)) {
       this.update([[base, result]], ([variable]) => {
-        eager.call('ResourceApplyGradientDescent', [variable!, eager.scalar(-number), this.id(addend)]);
+        eager.call('ResourceApplyGradientDescent', [variable!, eager.scalar(-number), addend.cell.id]);
       });
       return;
     }
-    const product = this.operations.run('Mul', this.id(addend), eager.scalar(Math.abs(number)));
+    const product = this.operations.run('Mul', addend.cell.id, eager.scalar(Math.abs(number)));
     this.put(result, this.operations.run(number < 0 ? 'Sub' : 'AddV2', this.id(base), product.cell.id));
     eager.delete(product.cell.id);
   }

@@ -17,6 +17,8 @@ export interface Output {
 
 /** The native part of tfjs-node and tfjs-node-gpu. Handles are numbers, and whoever got one must delete it. */
 export interface NativeBinding {
+  /** Such as 2.9.1. */
+  readonly TF_Version?: string;
   readonly TF_FLOAT: number;
   readonly TF_INT32: number;
   readonly TF_ATTR_TYPE: number;

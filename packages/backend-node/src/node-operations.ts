@@ -15,12 +15,11 @@ export interface Operand {
   readonly shape: Shape;
 }
 
-const UNARY: Readonly<Record<UnaryOperation, string>> = {
+const UNARY: Readonly<Record<Exclude<UnaryOperation, 'sign'>, string>> = {
   neg: 'Neg',
   abs: 'Abs',
   sqrt: 'Sqrt',
   square: 'Square',
-  sign: 'Sign',
   exp: 'Exp',
   log: 'Log',
   reciprocal: 'Reciprocal',
@@ -56,8 +55,7 @@ export class NodeOperations {
   }
 
   unary(op: UnaryOperation, x: number): Operand {
-    const result = this.run(UNARY[op], x);
-    return op !== 'sign' || this.tensorflow.keepsNaN.Sign ? result : this.unlessNaN(x, result);
+    return op === 'sign' ? this.sign(x) : this.run(UNARY[op], x);
   }
 
   /** @param asTruth Whether a comparison may give truth values, for {@link choose}, instead of the numbers 0 and 1. */
@@ -106,6 +104,12 @@ export class NodeOperations {
     const { eager } = this.tensorflow;
     if (sameShape(value.shape, shape)) return value;
     return { cell: eager.run('BroadcastTo', [value.cell.id, eager.int32(shape)]), shape };
+  }
+
+  private sign(x: number): Operand {
+    const output = this.tensorflow.sign.of(x);
+    const result = { cell: output, shape: output.shape };
+    return this.tensorflow.keepsNaN.Sign ? result : this.unlessNaN(x, result);
   }
 
   /** x where x is NaN, else `other`, which is deleted. */

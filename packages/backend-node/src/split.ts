@@ -3,9 +3,10 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Cell, Eager } from './eager.js';
 import type { Operand } from './node-operations.js';
 import { Places } from './places.js';
+import type { Plan } from './steps.js';
+import type { TensorFlow } from './tensorflow.js';
 import { DIRECTION, type TierGraphs, tierGraphs } from './tier-graphs.js';
 import { type UpdateNumbers, updateNumbers } from './update-form.js';
-import type { Variables } from './variables.js';
 
 type Operands = Readonly<Record<string, Operand>>;
 
@@ -28,21 +29,25 @@ interface Part {
 /**
  * Updates a parameter whose entries belong to different tiers. The listed entries are gathered and updated by
  * themselves; what is left is updated with all others in one go, and the listed entries are put over it. Where all tiers
- * step alike, as they do in a composition, this happens to their directions, and the parameter is updated once.
+ * step alike, as they do in a composition, this may happen to their directions, and the parameter is updated once.
  */
 export class Splits {
+  private readonly eager: Eager;
   private readonly graphs = new WeakMap<Graph, TierGraphs>();
 
   constructor(
-    private readonly eager: Eager,
-    private readonly variables: Variables,
+    private readonly tensorflow: TensorFlow,
+    private readonly planOf: (graph: Graph) => Plan,
     private readonly run: RunGraph,
-  ) {}
+  ) {
+    this.eager = tensorflow.eager;
+  }
 
   update(axis: 'row' | 'column' | 'element', w: Tensor, g: Tensor, tiers: readonly SplitTier[]): void {
     const graphs = this.graphsOf(tiers);
     const numbers = sharedNumbers(graphs, tiers);
-    const shared = numbers === null ? null : graphs.shared;
+    const rest = tiers[tiers.length - 1]!;
+    const shared = numbers === null || (axis === 'row' && this.takesSign(rest.graph)) ? null : graphs.shared;
     const graphOf = (tier: number): Graph => shared?.directions[tier] ?? tiers[tier]!.graph;
     const parts: Part[] = [];
     const listed: Places[] = [];
@@ -51,15 +56,17 @@ export class Splits {
       tiers.slice(0, -1).forEach((tier, i) => {
         if (tier.indices!.size === 0) return;
         const wide = { ...(shared === null || shared.readsParameter[i] ? { w } : {}), g, ...tier.full };
-        const places = new Places(this.eager, this.variables, axis, tier.indices!, w.shape);
+        const places = new Places(this.eager, this.tensorflow.variables, axis, tier.indices!, w.shape);
         listed.push(places);
         this.listed(places, wide, tier, graphOf(i), direction, parts);
       });
-      const rest = tiers[tiers.length - 1]!;
       const whole = this.operands({ w, g, ...rest.full, ...rest.compact });
       const fresh = this.run(graphOf(tiers.length - 1), whole, rest.scalars, w.shape);
       direction.id = fresh[DIRECTION] ?? -1;
-      for (const { target, entries, places } of parts) places.write(target, entries);
+      for (const { target, entries, places } of parts) {
+        places.write(target, entries);
+        this.tensorflow.ownership.record(target);
+      }
       if (shared !== null) {
         const steps = { w: whole['w']!, d: { cell: direction, shape: w.shape } };
         this.run(shared.application, steps, { ...numbers }, w.shape);
@@ -69,6 +76,14 @@ export class Splits {
       for (const places of listed) places.dispose();
       if (direction.id >= 0) this.eager.delete(direction.id);
     }
+  }
+
+  /**
+   * Whether a graph adds a multiple of a sign, which takes less than computing the sign itself. Where rows are put over the
+   * rest, this is worth gathering the parameter's rows.
+   */
+  private takesSign(graph: Graph): boolean {
+    return this.planOf(graph).steps.some(step => step.kind === 'accumulate' && step.sum.signOf !== null);
   }
 
   private graphsOf(tiers: readonly SplitTier[]): TierGraphs {
@@ -101,6 +116,7 @@ export class Splits {
     const first = parts.length;
     for (const [name, tensor] of Object.entries(wide)) {
       const entries = { cell: { id: places.read(this.eager.stored(tensor).id, shape) }, shape };
+      this.tensorflow.ownership.record(entries.cell);
       inputs[name] = entries;
       // Kept at once, so that it is freed even if something fails.
       parts.push({ target: this.eager.stored(tensor), entries, places });

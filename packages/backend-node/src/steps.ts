@@ -6,6 +6,8 @@ export interface Accumulation {
   readonly result: number;
   readonly base: number;
   readonly addend: number;
+  /** The tensor of which the addend is the sign, which nothing else reads; `null` when the addend is something else. */
+  readonly signOf: number | null;
   /** A host node. */
   readonly factor: number;
   readonly sign: 1 | -1;
@@ -39,7 +41,10 @@ export function planSteps(given: Graph, fuse: boolean): Plan {
   const skipped = new Set(adams.flatMap(({ inner }) => inner));
   const byResult = new Map(adams.map(adam => [adam.result, adam]));
   const sums = fuse ? findAccumulations(graph, new Set([...skipped, ...byResult.keys()])) : new Map<number, Found>();
-  for (const { product } of sums.values()) skipped.add(product);
+  for (const { product, sum } of sums.values()) {
+    skipped.add(product);
+    if (sum.signOf !== null) skipped.add(sum.addend);
+  }
   const steps: Step[] = [];
   graph.nodes.forEach((node, id) => {
     if (node.extent === 'host' || node.op === 'input' || skipped.has(id)) return;
@@ -50,7 +55,7 @@ export function planSteps(given: Graph, fuse: boolean): Plan {
       const reads = [gradient, m.previous, v.previous];
       steps.push({ kind: 'adam', adam, reads: base === null ? reads : [base, ...reads] });
     } else if (sum !== undefined) {
-      steps.push({ kind: 'accumulate', sum, reads: [sum.base, sum.addend] });
+      steps.push({ kind: 'accumulate', sum, reads: [sum.base, sum.signOf ?? sum.addend] });
     } else {
       const reads = operandsOf(node).filter(operand => graph.nodes[operand]!.extent !== 'host');
       steps.push({ kind: 'operation', node: id, reads });
@@ -70,6 +75,10 @@ function findAccumulations(graph: Graph, taken: ReadonlySet<number>): Map<number
   for (const node of graph.nodes) for (const id of operandsOf(node)) uses[id]! += 1;
   for (const { node } of Object.values(graph.outputs)) uses[node]! += 1;
   const isElement = (id: number): boolean => graph.nodes[id]!.extent === 'element';
+  const signedBy = (id: number): number | null => {
+    const node = graph.nodes[id]!;
+    return node.op === 'sign' && uses[id] === 1 && isElement(node.x) ? node.x : null;
+  };
   const found = new Map<number, Found>();
   graph.nodes.forEach((node, result) => {
     if ((node.op !== 'add' && node.op !== 'sub') || !isElement(result) || taken.has(result)) return;
@@ -87,7 +96,9 @@ function findAccumulations(graph: Graph, taken: ReadonlySet<number>): Map<number
         continue;
       const [addend, factor] = isElement(term.x) ? [term.x, term.y] : [term.y, term.x];
       if (!isElement(addend) || graph.nodes[factor]!.extent !== 'host') continue;
-      found.set(result, { product, sum: { result, base, addend, factor, sign: node.op === 'add' ? 1 : -1 } });
+      const signOf = signedBy(addend);
+      const sign = node.op === 'add' ? 1 : -1;
+      found.set(result, { product, sum: { result, base, addend, signOf, factor, sign } });
       return;
     }
   });

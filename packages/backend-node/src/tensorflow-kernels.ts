@@ -21,10 +21,10 @@ export class TensorFlowKernels implements KernelSet {
 
   constructor(private readonly backend: NodeBackend) {
     this.tensorflow = new TensorFlow(backend);
-    const { eager, variables } = this.tensorflow;
-    this.passes = new GradientPasses(eager);
-    this.splits = new Splits(eager, variables, (graph, inputs, scalars, shape) => {
-      const plan = this.planOf(graph);
+    this.passes = new GradientPasses(this.tensorflow.eager);
+    const planOf = (graph: Graph): Plan => this.planOf(graph);
+    this.splits = new Splits(this.tensorflow, planOf, (graph, inputs, scalars, shape) => {
+      const plan = planOf(graph);
       const overwrite: Record<string, string> = {};
       for (const name of Object.keys(graph.outputs)) if (name in inputs) overwrite[name] = name;
       return new Execution(this.tensorflow, { plan, inputs, scalars, shape, overwrite }).run();

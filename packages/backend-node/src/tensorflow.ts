@@ -1,6 +1,7 @@
 import { Eager } from './eager.js';
 import type { NodeBackend, Output } from './node-backend.js';
 import { Ownership } from './ownership.js';
+import { Sign } from './sign.js';
 import { Variables } from './variables.js';
 
 /** What kernels need of one TensorFlow: its operations, variables to update in place, and how it treats NaN. */
@@ -8,7 +9,8 @@ export class TensorFlow {
   readonly eager: Eager;
   readonly variables: Variables;
   readonly ownership: Ownership;
-  /** Whether Sign, Maximum and Minimum give NaN for NaN; some builds give 0 or the other operand. */
+  readonly sign: Sign;
+  /** Whether signs, Maximum and Minimum give NaN for NaN; some builds give 0 or the other operand. */
   readonly keepsNaN: Readonly<Record<'Sign' | 'Maximum' | 'Minimum', boolean>>;
   /** The same of the largest and the smallest entry. */
   readonly reducesNaN: Readonly<Record<'Max' | 'Min', boolean>>;
@@ -17,7 +19,8 @@ export class TensorFlow {
     this.eager = new Eager(backend);
     this.variables = new Variables(this.eager);
     this.ownership = new Ownership(this.eager);
-    this.keepsNaN = { Sign: this.sign(), Maximum: this.extremum('Maximum'), Minimum: this.extremum('Minimum') };
+    this.sign = new Sign(this.eager);
+    this.keepsNaN = { Sign: this.signs(), Maximum: this.extremum('Maximum'), Minimum: this.extremum('Minimum') };
     this.reducesNaN = { Max: this.reduction('Max'), Min: this.reduction('Min') };
   }
 
@@ -35,9 +38,9 @@ export class TensorFlow {
     return binding.createTensor([values.length], binding.TF_FLOAT, values);
   }
 
-  private sign(): boolean {
+  private signs(): boolean {
     const x = this.nan(0, () => true);
-    const kept = this.probe(this.eager.run('Sign', [x]));
+    const kept = this.probe(this.sign.of(x));
     this.eager.delete(x);
     return kept;
   }

@@ -17,8 +17,8 @@ export class Variables {
   private readonly type: readonly Attribute[];
   /** How many of the first variables hold a buffer. */
   private held = 0;
-  /** For {@link scatter}. */
-  private scattered: number | null = null;
+  /** Written by {@link scatter} where it hands out copies. */
+  private copying: number | null = null;
   private sharesAgain: boolean | null = null;
 
   constructor(private readonly eager: Eager) {
@@ -61,13 +61,19 @@ export class Variables {
   /** Puts entries over some of a vector, or rows over some of a matrix, in place under the same condition. */
   scatter(target: Cell, places: number, entries: number): void {
     const { eager, type } = this;
-    const inPlace = this.scattersInPlace;
-    const variable = this.forScatter();
+    const write = (variable: number): void => eager.call('ResourceScatterUpdate', [variable, places, entries], type);
+    if (this.scattersInPlace) {
+      this.update([target], ([variable]) => {
+        write(variable!);
+        eager.call('DisableCopyOnRead', [variable!]);
+      });
+      return;
+    }
+    const variable = this.forCopies();
     eager.call('AssignVariableOp', [variable, target.id]);
     eager.delete(target.id);
     try {
-      eager.call('ResourceScatterUpdate', [variable, places, entries], type);
-      if (inPlace) eager.call('DisableCopyOnRead', [variable]);
+      write(variable);
     } finally {
       target.id = eager.run('ReadVariableOp', [variable], type).id;
       // With it goes the precaution; its handle is good for the next one.
@@ -91,7 +97,7 @@ export class Variables {
   }
 
   private stopsCopying(): boolean {
-    const variable = this.forScatter();
+    const variable = this.forCopies();
     this.eager.call('AssignVariableOp', [variable, this.eager.scalar(0)]);
     try {
       this.eager.call('DisableCopyOnRead', [variable]);
@@ -103,9 +109,9 @@ export class Variables {
     }
   }
 
-  private forScatter(): number {
-    this.scattered ??= this.create();
-    return this.scattered;
+  private forCopies(): number {
+    this.copying ??= this.create();
+    return this.copying;
   }
 
   private create(): number {
