@@ -1,10 +1,8 @@
-import { recipe } from '@frugaljs/composer';
-import { type LlamaConfig, LlamaForCausalLM, type TokenDataset } from '@frugaljs/llama';
+import type { LlamaConfig, TokenDataset } from '@frugaljs/llama';
 import { RunRecord } from '../training/record.js';
-import { trainingSteps } from '../training/steps.js';
+import { recordSteps, type StepCounts } from './timed-steps.js';
 
-const WARM_UP = 4;
-const TIMED = 12;
+const COUNTS: StepCounts = { warmUp: 4, timed: 12 };
 /** Methods cost more than the AdamW that is timed, runs are evaluated, and machines have moods. */
 const MARGIN = 1.35;
 /** A comparison of fewer steps shows nothing, whatever the time. */
@@ -40,18 +38,9 @@ export async function affordableSteps(
     readonly signal?: AbortSignal;
   },
 ): Promise<StepBudget | null> {
-  const model = new LlamaForCausalLM(config);
-  const optimizer = recipe('adamW');
   const record = new RunRecord();
-  try {
-    for await (const step of trainingSteps({ model, optimizer, data, steps: WARM_UP + TIMED, signal })) {
-      if (step.step > WARM_UP) record.add(step);
-    }
-  } finally {
-    optimizer.dispose();
-    model.dispose();
-  }
-  if (record.losses.length < TIMED) return null;
+  await recordSteps(record, config, data, COUNTS, signal);
+  if (record.losses.length < COUNTS.timed) return null;
   // The median: a moment in which something else runs should not decide for the whole comparison.
   const millisecondsPerStep = record.step.median!;
   const fitting = Math.floor(milliseconds / (runs * millisecondsPerStep * MARGIN) / 10) * 10;

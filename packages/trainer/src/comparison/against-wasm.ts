@@ -1,15 +1,12 @@
-import { recipe } from '@frugaljs/composer';
-import { type LlamaConfig, LlamaForCausalLM, type TokenDataset } from '@frugaljs/llama';
+import type { LlamaConfig, TokenDataset } from '@frugaljs/llama';
 import { selectBackend } from '../backend.js';
 import { RunRecord } from '../training/record.js';
-import { trainingSteps } from '../training/steps.js';
+import { recordSteps, type StepCounts } from './timed-steps.js';
 
 const BASELINE = 'wasm';
 /** The backends take turns, so that a slow moment of the machine hits both. */
 const TURNS = 3;
-/** Of every turn: kernels are made and buffers found. */
-const WARM_UP = 2;
-const TIMED = 4;
+const PER_TURN: StepCounts = { warmUp: 2, timed: 4 };
 
 /** Median milliseconds of a whole training step: batch, loss, gradients and optimizer. */
 export interface AgainstWasm {
@@ -35,7 +32,7 @@ export async function againstWasm(
     for (let turn = 0; turn < TURNS; turn++) {
       for (const [name, record] of Object.entries(records)) {
         await selectBackend(name);
-        await takeSteps(config, data, record, signal);
+        await recordSteps(record, config, data, PER_TURN, signal);
       }
     }
   } finally {
@@ -43,22 +40,4 @@ export async function againstWasm(
   }
   if (signal?.aborted) return null;
   return { here: records[backend]!.step.median!, wasm: records[BASELINE]!.step.median! };
-}
-
-async function takeSteps(
-  config: LlamaConfig,
-  data: TokenDataset,
-  record: RunRecord,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const model = new LlamaForCausalLM(config);
-  const optimizer = recipe('adamW');
-  try {
-    for await (const step of trainingSteps({ model, optimizer, data, steps: WARM_UP + TIMED, signal })) {
-      if (step.step > WARM_UP) record.add(step);
-    }
-  } finally {
-    optimizer.dispose();
-    model.dispose();
-  }
 }
