@@ -1,5 +1,5 @@
 import { compose, residual, subspace } from '@frugaljs/composer';
-import { NonFiniteGradientError, randomKey, randomNormals } from '@frugaljs/core';
+import { NonFiniteGradientError, randomKey, randomNormals, warmupCosine } from '@frugaljs/core';
 import { columns, svd } from '@frugaljs/projectors';
 import { sgd, signSgd } from '@frugaljs/state-free';
 import { adamW } from '@frugaljs/state-full';
@@ -26,12 +26,38 @@ const RULES = {
     subspace({ projector: svd({ density: 0.4 }), rule: adamW(), combine: residual(sgd()), refresh: { every: 50 } }),
 };
 
+/** The same with subspaces that change on the way. */
+const MOVING = {
+  'columns, reset': () => subspace({ projector: columns({ density: 0.4 }), rule: adamW(), refresh: { every: 3 } }),
+  'columns, transport': () =>
+    subspace({
+      projector: columns({ density: 0.4 }),
+      rule: adamW(),
+      combine: residual(sgd()),
+      refresh: { every: 3 },
+      onRefresh: 'transport',
+    }),
+  'svd, reset': () => subspace({ projector: svd({ density: 0.4 }), rule: adamW(), refresh: { every: 3 } }),
+  'svd, transport': () =>
+    subspace({
+      projector: svd({ density: 0.4 }),
+      rule: adamW(),
+      combine: residual(sgd()),
+      refresh: { every: 3 },
+      onRefresh: 'transport',
+    }),
+};
+
+const LATER_CASES = (['adamW', ...Object.keys(MOVING)] as ('adamW' | keyof typeof MOVING)[]).flatMap(rule =>
+  (['auto', 'reference'] as const).map(kernels => ({ rule, kernels })),
+);
+
 const CASES = (Object.keys(RULES) as (keyof typeof RULES)[]).flatMap(rule =>
   (['auto', 'reference'] as const).map(kernels => ({ rule, kernels })),
 );
 
 function setUp(
-  rule: keyof typeof RULES,
+  rule: keyof typeof RULES | keyof typeof MOVING,
   kernels: 'auto' | 'reference',
   more: Partial<Parameters<typeof compose>[0]>,
 ): {
@@ -44,7 +70,7 @@ function setUp(
     const [shape, key] = [[...SHAPES[name]], randomKey(3, i)];
     return tf.tidy(() => tf.variable(tf.tensor(randomNormals(key, tf.util.sizeFromShape(shape)), shape), true, name));
   });
-  const groups = [{ match: { minRank: 2 }, use: RULES[rule](), weightDecay: 0.1 }, { use: adamW() }];
+  const groups = [{ match: { minRank: 2 }, use: { ...RULES, ...MOVING }[rule](), weightDecay: 0.1 }, { use: adamW() }];
   const optimizer = compose({ learningRate: 0.05, groups, kernels, ...more });
   return {
     optimizer,
@@ -142,15 +168,94 @@ describeOnDevice('gradients that are not finite', () => {
     run.dispose();
   });
 
-  test('a subspace is chosen from a gradient of zeros when the real one is not finite', async () => {
-    const run = setUp('svd', 'auto', { onNonFinite: 'skip' });
-    run.step(0, { name: 'a', value: Number.NaN });
-    run.step(1);
-    expect((await run.values()).every(Number.isFinite)).toBe(true);
+  // The first update, a refresh, the update after it, two in a row, and the last.
+  const BAD = [0, 3, 5, 6, 9];
+  const SCHEDULE = warmupCosine({ peak: 0.05, warmup: 3, total: 8, floor: 0.1 });
+
+  test.each(LATER_CASES)(
+    'skip: $rule, $kernels: an update left out is none, as on the host',
+    async ({ rule, kernels }) => {
+      const trajectory = async (of: 'auto' | 'reference'): Promise<[number[], Float32Array]> => {
+        const before = tf.memory().numTensors;
+        const run = setUp(rule, of, { onNonFinite: 'skip', learningRate: SCHEDULE });
+        const counts: number[] = [];
+        for (let t = 0; t < 10; t++) {
+          run.step(t, BAD.includes(t) ? { name: t % 2 === 0 ? 'b' : 'a', value: Number.NaN } : undefined);
+          await run.optimizer.settled();
+          counts.push(run.optimizer.updates);
+        }
+        expect(run.optimizer.skippedUpdates).toBe(BAD.length);
+        const counters = (await run.optimizer.getWeights()).filter(({ tensor }) => tensor.dtype === 'int32');
+        for (const { name, tensor } of counters) {
+          if (/::(updates|.*\bt|.*\bepoch|.*\bages)$/.test(name)) counts.push(...(await tensor.data()));
+        }
+        const values = await run.values();
+        run.dispose();
+        expect(tf.memory().numTensors).toBe(before);
+        return [counts, values];
+      };
+      const [counts, found] = await trajectory(kernels);
+      await tf.setBackend('cpu');
+      const [expectedCounts, expected] = await trajectory('reference').finally(() => tf.setBackend('webgpu'));
+      expect(counts).toEqual(expectedCounts);
+      expect(worstError(found, expected)).toBeLessThan(rule.startsWith('svd') ? 1e-4 : 1e-6);
+    },
+  );
+
+  test('skip: what the host learns late is put right, and what began anew since stays', async () => {
+    const run = setUp('columns, reset', 'auto', { onNonFinite: 'skip', learningRate: SCHEDULE });
+    for (let t = 0; t < 8; t++) run.step(t, t === 1 || t === 4 ? { name: 'a', value: Number.NaN } : undefined);
     await run.optimizer.settled();
-    expect(run.optimizer.skippedUpdates).toBe(1);
+    expect(run.optimizer.updates).toBe(6);
+    const counter = async (name: string): Promise<number> => {
+      const found = (await run.optimizer.getWeights()).find(each => each.name === name);
+      return (await found!.tensor.data())[0]!;
+    };
+    // The subspace of `a` changed with the updates 3 and 6, before anything was known: its rule began anew at 6.
+    expect(await counter('a::rule/t')).toBe(2);
+    expect(await counter('b::t')).toBe(6);
+    // No subspace is chosen twice for the updates that are made up for.
+    run.step(8);
+    await run.optimizer.settled();
+    expect(await counter('a::rule/t')).toBe(3);
     run.dispose();
   });
+
+  test('throw: updates that came to nothing do not count', async () => {
+    const run = setUp('adamW', 'auto', { learningRate: SCHEDULE });
+    run.step(0);
+    run.step(1, { name: 'b', value: Number.NaN });
+    run.step(2);
+    await expect(run.optimizer.settled()).rejects.toThrow(NonFiniteGradientError);
+    expect(run.optimizer.updates).toBe(1);
+    expect(run.optimizer.learningRate).toBe(SCHEDULE.at(1));
+    run.step(3);
+    await run.optimizer.settled();
+    expect(run.optimizer.updates).toBe(2);
+    run.dispose();
+  });
+
+  test.each(['auto', 'reference'] as const)(
+    '%s: a refresh that is left out keeps the subspace before',
+    async kernels => {
+      const run = setUp('svd, reset', kernels, { onNonFinite: 'skip' });
+      const basisOf = async (): Promise<Float32Array> => {
+        const weights = await run.optimizer.getWeights();
+        return weights.find(({ name }) => name.startsWith('a::basis/'))!.tensor.data<'float32'>();
+      };
+      for (let t = 0; t < 3; t++) run.step(t);
+      const basis = (await basisOf()).slice();
+      run.step(3, { name: 'a', value: Number.NaN });
+      expect(await basisOf()).toEqual(basis);
+      // Saved and loaded, the refresh is still due.
+      const saved = (await run.optimizer.getWeights()).map(({ name, tensor }) => ({ name, tensor: tensor.clone() }));
+      await run.optimizer.setWeights(saved);
+      tf.dispose(saved.map(({ tensor }) => tensor));
+      run.step(4);
+      expect(await basisOf()).not.toEqual(basis);
+      run.dispose();
+    },
+  );
 
   test('accumulated gradients are judged by their mean', async () => {
     const run = setUp('adamW', 'auto', { onNonFinite: 'skip', accumulate: 2 });

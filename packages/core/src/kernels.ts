@@ -50,12 +50,14 @@ export interface Judgement {
   readonly proceed: Tensor | null;
 }
 
-/** What became of all updates a judge has seen. */
+/** What became of all updates that a judge has looked at for NaN and Inf. */
 export interface JudgeReport {
   /** Updates that were not to happen. */
   readonly withheld: number;
   /** The first gradient that was not finite in the update that halted; `null` while there is none. */
   readonly halted: number | null;
+  /** For each update judged since the last report, the earliest first: whether it was not to happen. */
+  readonly latest: readonly boolean[];
 }
 
 /**

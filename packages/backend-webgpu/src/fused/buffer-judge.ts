@@ -9,13 +9,16 @@ import {
   FINDING,
   gatherShader,
   JUDGE_THREADS,
+  LEDGER_HEAD,
   MOST_THREADS,
+  REMEMBERED,
   verdictShader,
 } from './judge-shaders.js';
 import { ScratchBuffer } from './scratch.js';
 
 const POLICIES = { ignore: 0, withhold: 1, halt: 2 } as const;
 const HALTED_AT = 4;
+const LEDGER_BYTES = 4 * LEDGER_HEAD + REMEMBERED / 8;
 
 const bits = new Float32Array(1);
 const bitsAsInteger = new Uint32Array(bits.buffer);
@@ -30,12 +33,15 @@ export function floatBits(value: number): number {
 export class BufferJudge implements GradientJudge {
   private readonly findings: ScratchBuffer;
   private ledger: GPUBuffer | null;
+  /** Updates in the last report, and those of them that were withheld. */
+  private reported = 0;
+  private reportedWithheld = 0;
 
   constructor(private readonly dispatcher: Dispatcher) {
     const { device } = dispatcher.device;
     this.findings = new ScratchBuffer(device, 'findings about gradients', () => dispatcher.device.submit());
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-    this.ledger = device.createBuffer({ label: 'ledger of updates', size: 16, usage });
+    this.ledger = device.createBuffer({ label: 'ledger of updates', size: LEDGER_BYTES, usage });
   }
 
   judge(gradients: readonly NumberedGradient[], limits: JudgeLimits): Judgement {
@@ -93,9 +99,24 @@ export class BufferJudge implements GradientJudge {
   }
 
   async report(): Promise<JudgeReport> {
-    if (this.ledger === null) return { withheld: 0, halted: null };
-    const [withheld, halted] = new Uint32Array(await this.dispatcher.device.read(this.ledger));
-    return { withheld: withheld!, halted: halted === 0 ? null : halted! - 1 };
+    if (this.ledger === null) return { withheld: 0, halted: null, latest: [] };
+    const ledger = new Uint32Array(await this.dispatcher.device.read(this.ledger));
+    const [withheld, halted, judged] = ledger as unknown as [number, number, number];
+    const latest = this.since(ledger, judged, withheld);
+    [this.reported, this.reportedWithheld] = [judged, withheld];
+    return { withheld, halted: halted === 0 ? null : halted - 1, latest };
+  }
+
+  /** For each update after the last report whether it was withheld. */
+  private since(ledger: Uint32Array, judged: number, withheld: number): readonly boolean[] {
+    const first = Math.max(this.reported, judged - REMEMBERED);
+    const latest = Array.from({ length: judged - first }, (_, i) => {
+      const nth = first + i;
+      return ((ledger[LEDGER_HEAD + (Math.floor(nth / 32) % (REMEMBERED / 32))]! >>> (nth % 32)) & 1) === 1;
+    });
+    // Of those before nobody knows which they were: they count as the first.
+    const forgotten = withheld - this.reportedWithheld - latest.filter(isWithheld => isWithheld).length;
+    return [...Array.from({ length: first - this.reported }, (_, i) => i < forgotten), ...latest];
   }
 
   resume(): void {

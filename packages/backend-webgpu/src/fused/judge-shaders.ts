@@ -10,6 +10,11 @@ export const MOST_THREADS: number = 2 ** 18;
 /** Numbers a thread leaves: its sum of squares, its largest magnitude, and the number of the gradient. */
 export const FINDING = 3;
 
+/** Updates of which the device remembers until the next report whether they were withheld. */
+export const REMEMBERED = 4096;
+/** Numbers of the ledger before the bits of {@link REMEMBERED}. */
+export const LEDGER_HEAD = 4;
+
 /** Bits of the float32 infinity: the magnitude of every finite number is below. */
 const INFINITY_BITS = '0x7f800000u';
 const NONE = '0xffffffffu';
@@ -96,8 +101,9 @@ export const collectShader: Shader = (() => {
 })();
 
 /**
- * The verdict on all gradients. The ledger holds the number of updates withheld, and the number after that of the
- * gradient that halted (0 while none has). `policy` is 0 to ignore, 1 to withhold, 2 to halt.
+ * The verdict on all gradients. `policy` is 0 to ignore, 1 to withhold, 2 to halt. The ledger holds the number of updates
+ * withheld, the number after that of the gradient that halted (0 while none has), the number of updates that were looked
+ * at for NaN and Inf, and for each of the last {@link REMEMBERED} of these a bit: 1 when it was withheld.
  */
 export const verdictShader: Shader = (() => {
   const writer = new ShaderWriter();
@@ -121,6 +127,13 @@ export const verdictShader: Shader = (() => {
     goes = ${ledger}[1] == 0u;
   }
   if (!goes) { ${ledger}[0] += 1u; }
+  if (${policy} != 0u) {
+    let nth = ${ledger}[2];
+    let bit = 1u << (nth % 32u);
+    let word = ${LEDGER_HEAD}u + (nth / 32u) % ${REMEMBERED / 32}u;
+    ${ledger}[word] = select(${ledger}[word] | bit, ${ledger}[word] & ~bit, goes);
+    ${ledger}[2] = nth + 1u;
+  }
   let scale = ${norm} / (sqrt(sum) + 1e-6);
   ${factor}[0] = select(scale, 1.0, scale > 1.0);
   ${proceed}[0] = select(0.0, 1.0, goes);`;

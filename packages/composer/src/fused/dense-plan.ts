@@ -84,13 +84,13 @@ export class DensePlan {
     const direction = kernels.run(this.inside, { g: low, ...shared, ...inside }, numbers, low.shape, overwrite)[
       'direction'
     ]!;
-    this.inner.slots.advance();
+    this.inner.slots.advance(update.verdict);
 
     const whole: Record<string, Tensor> = { w, g };
     if (this.residual !== null) {
       Object.assign(whole, prefixed(RESIDUAL_RULE, this.residual.slots.writable(isSole)));
       Object.assign(numbers, prefixed(RESIDUAL_RULE, this.residual.slots.scalars(this.residual.rule) ?? {}));
-      this.residual.slots.advance();
+      this.residual.slots.advance(update.verdict);
     }
     const { g: _, ...written } = whole;
     const inPlace = sameNames(written);

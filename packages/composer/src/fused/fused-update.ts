@@ -2,6 +2,7 @@ import type { KernelSet } from '@frugaljs/core';
 import { mul, type Tensor, tidy, type Variable } from '@tensorflow/tfjs-core';
 import type { BoundRule, StepContext } from '../runtime/bound-rule.js';
 import { BoundSubspace } from '../runtime/bound-subspace.js';
+import type { PendingVerdict } from '../runtime/gate.js';
 import { prepareGradient } from '../runtime/prepare-gradient.js';
 import type { DecayForm } from '../runtime/update-graphs.js';
 import { DensePlan } from './dense-plan.js';
@@ -15,8 +16,8 @@ export interface UpdateNumbers {
   readonly keep: number;
   /** What the gradient is multiplied by to clip the global norm: a number, or one on the device. */
   readonly factor: number | Tensor;
-  /** One number, on the device: 0 when all must stay as it is; null when the update happens. */
-  readonly proceed: Tensor | null;
+  /** What will have become of the update; null when it happens. */
+  readonly verdict: PendingVerdict | null;
 }
 
 type Plan = SplitPlan | DensePlan;
@@ -46,7 +47,7 @@ export class FusedUpdate {
       this.bound.prepare(() => prepareGradient(gradient, this.clipValue, numbers.factor), context);
       if (typeof numbers.factor !== 'number') this.scale = 'device';
       else if (this.scale === 'device' || numbers.factor !== 1) this.scale = 'host';
-      const plan = this.planFor(kernels, numbers.proceed !== null);
+      const plan = this.planFor(kernels, numbers.verdict !== null);
       if (typeof plan === 'string') return false;
       if (!kernels.isSole(variable)) variable.assign(mul(variable, 1));
       plan.run(kernels, variable, gradient, numbers);

@@ -3,9 +3,9 @@ import { FACTOR, PROCEED } from '../runtime/gate.js';
 import type { UpdateNumbers } from './fused-update.js';
 
 /** The numbers of an update that are on the device, by the name of the input that takes them. */
-export function sharedTensors({ factor, proceed }: UpdateNumbers): Record<string, Tensor> {
+export function sharedTensors({ factor, verdict }: UpdateNumbers): Record<string, Tensor> {
   return {
     ...(typeof factor === 'number' ? {} : { [FACTOR]: factor }),
-    ...(proceed === null ? {} : { [PROCEED]: proceed }),
+    ...(verdict === null ? {} : { [PROCEED]: verdict.proceed }),
   };
 }

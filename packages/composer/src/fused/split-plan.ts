@@ -70,7 +70,7 @@ export class SplitPlan {
       kernels.runSplit(this.axis, w, g, tiers);
     }
     const stepped = new Set(this.tiers.flatMap(({ program }) => program.rules()));
-    for (const rule of stepped) rule.slots.advance();
+    for (const rule of stepped) rule.slots.advance(numbers.verdict);
   }
 
   describe(): string {

@@ -17,6 +17,7 @@ import {
   Tensor,
   type Variable,
 } from '@tensorflow/tfjs-core';
+import type { PendingVerdict } from '../runtime/gate.js';
 import type { SavedState } from '../runtime/saved-state.js';
 import { GradientAccumulator } from './accumulator.js';
 import { compositionFromJson, compositionToJson } from './composition-json.js';
@@ -68,13 +69,19 @@ export class ComposedOptimizer extends Optimizer {
     this.parameters = new TrainedParameters(this.options, this);
     this.accumulator = new GradientAccumulator(options.accumulate ?? 1);
     const { onNonFinite = 'throw' } = options;
-    this.health = new DeviceHealth(onNonFinite, count => {
-      if (onNonFinite === 'skip') this.skippedUpdates += count;
+    this.health = new DeviceHealth(onNonFinite, ordinal => {
+      if (onNonFinite === 'skip') this.skippedUpdates += 1;
+      // It was counted when it was handed to the device.
+      this.iterations_ -= 1;
+      this.parameters.withhold(ordinal);
     });
     this.iterations_ = 0;
   }
 
-  /** Updates made so far. Rounds of accumulation and skipped updates do not count. */
+  /**
+   * Updates made so far. Rounds of accumulation and skipped updates do not count; on backends that cannot be read at once
+   * (webgpu) a skipped one counts until its verdict has arrived.
+   */
   get updates(): number {
     return this.iterations_;
   }
@@ -262,10 +269,10 @@ export class ComposedOptimizer extends Optimizer {
     if (judgesOnDevice(kernels)) {
       const judgement = this.health.examine(gradients, clip, kernels);
       try {
-        this.stepAll(gradients, judgement.factor ?? 1, judgement.proceed, kernels);
+        this.stepAll(gradients, judgement.factor ?? 1, judgement.verdict, kernels);
       } finally {
         judgement.factor?.dispose();
-        judgement.proceed?.dispose();
+        judgement.verdict?.proceed.dispose();
       }
       kernels?.finish?.();
       this.health.poll();
@@ -279,10 +286,10 @@ export class ComposedOptimizer extends Optimizer {
   private stepAll(
     gradients: readonly VariableGradient[],
     factor: number | Tensor,
-    proceed: Tensor | null,
+    verdict: PendingVerdict | null,
     kernels: KernelSet | null,
   ): void {
-    const context = { rate: this.learningRate, update: this.updates, factor, proceed, kernels };
+    const context = { rate: this.learningRate, update: this.updates, factor, verdict, kernels };
     const stepped = new Set<string>();
     for (const { name, variable, gradient } of gradients) {
       this.parameters.get(name)!.step(variable, gradient, context);

@@ -1,5 +1,6 @@
-import { type GradientJudge, type Judgement, type KernelSet, NonFiniteGradientError } from '@frugaljs/core';
+import { type GradientJudge, type KernelSet, NonFiniteGradientError } from '@frugaljs/core';
 import { getBackend, type Tensor } from '@tensorflow/tfjs-core';
+import type { PendingVerdict } from '../runtime/gate.js';
 import { readsBackAtOnce } from '../runtime/readback.js';
 import { nonFiniteGradient } from './gradient-health.js';
 import type { Clip, NonFinitePolicy } from './options.js';
@@ -24,31 +25,31 @@ export class DeviceHealth {
   private readonly ids = new Map<string, number>();
   private judged = 0;
   private reported = 0;
-  private withheld = 0;
   private reading: Promise<void> | null = null;
   private failure: unknown = null;
 
-  /** @param withheldMore Called with the number of updates that were left out, when that becomes known. */
+  /** @param onWithheld Called with the ordinal of every judged update that was left out, when that becomes known. */
   constructor(
     private readonly policy: NonFinitePolicy,
-    private readonly withheldMore: (count: number) => void,
+    private readonly onWithheld: (ordinal: number) => void,
   ) {}
 
-  /** Begins to judge the gradients of an update. The caller disposes the tensors. */
+  /** Begins to judge the gradients of an update. The caller disposes the factor and what tells whether to proceed. */
   examine(
     gradients: readonly { readonly name: string; readonly gradient: Tensor }[],
     { value, globalNorm }: Clip,
     kernels: KernelSet | null,
-  ): Judgement {
-    if (gradients.length === 0) return { factor: null, proceed: null };
+  ): { readonly factor: Tensor | null; readonly verdict: PendingVerdict | null } {
+    if (gradients.length === 0) return { factor: null, verdict: null };
     const numbered = gradients.map(({ name, gradient }) => ({ id: this.idOf(name), gradient }));
-    const judgement = this.judgeFor(kernels).judge(numbered, {
+    const { factor, proceed } = this.judgeFor(kernels).judge(numbered, {
       ...(value === undefined ? {} : { clipValue: value }),
       ...(globalNorm === undefined ? {} : { globalNorm }),
       onNonFinite: ON_NON_FINITE[this.policy],
     });
-    if (judgement.proceed !== null) this.judged += 1;
-    return judgement;
+    if (proceed === null) return { factor, verdict: null };
+    this.judged += 1;
+    return { factor, verdict: { proceed, ordinal: this.judged, known: this.reported } };
   }
 
   /** Looks, without waiting, what became of the updates so far. */
@@ -81,11 +82,13 @@ export class DeviceHealth {
     try {
       while (this.judge === judge && this.judged > this.reported) {
         const { judged } = this;
-        const { withheld, halted } = await judge.report();
+        const { halted, latest } = await judge.report();
         if (this.judge !== judge) break;
+        const first = this.reported + 1;
         this.reported = judged;
-        this.withheldMore(withheld - this.withheld);
-        this.withheld = withheld;
+        latest.forEach((isWithheld, i) => {
+          if (isWithheld) this.onWithheld(first + i);
+        });
         if (halted !== null && this.failure === null) this.failure = nonFiniteGradient(this.nameOf(halted));
         // Nothing happens on the device until the failure has been raised.
         if (halted !== null) break;
@@ -104,7 +107,8 @@ export class DeviceHealth {
       this.judge?.dispose();
       this.judge = kernels?.judge?.() ?? new TensorJudge();
       this.judgeBackend = backend;
-      this.withheld = 0;
+      // What the judge before had found is not asked for any more.
+      this.reported = this.judged;
     }
     return this.judge;
   }

@@ -15,6 +15,7 @@ import {
   scalar,
   sqrt,
   square,
+  stack,
   sub,
   sum,
   type Tensor,
@@ -31,6 +32,8 @@ export class TensorJudge implements GradientJudge {
   /** The number of the gradient that halted, from 1; 0 while there is none. */
   private halted: Tensor = keep(scalar(0));
   private disposed = false;
+  /** Verdicts that were not reported, one tensor per update. */
+  private unreported: Tensor[] = [];
 
   judge(gradients: readonly NumberedGradient[], limits: JudgeLimits): Judgement {
     const { clipValue, globalNorm, onNonFinite } = limits;
@@ -45,19 +48,28 @@ export class TensorJudge implements GradientJudge {
       const halted = onNonFinite === 'halt' ? where(isNew, add(bad, 1), this.halted) : this.halted.clone();
       const goes = onNonFinite === 'halt' ? equal(halted, 0) : isGood;
       proceed = keep(where(goes, onesLike(bad), scalar(0)));
+      this.unreported.push(keep(proceed.clone()));
       this.replace(add(this.withheld, sub(1, proceed)), halted);
     });
     return { factor, proceed };
   }
 
   async report(): Promise<JudgeReport> {
-    // The next update replaces the tensors, and a tensor must live until it has been read.
-    const read = [this.withheld, this.halted].map(tensor => keep(tensor.clone()));
+    // A copy: the next update replaces the tensors.
+    const latest = this.unreported;
+    this.unreported = [];
+    const numbers = [this.withheld, this.halted, ...latest];
+    const read = tidy(() => keep(stack(numbers)));
+    dispose(latest);
     try {
-      const [withheld, halted] = await Promise.all(read.map(tensor => tensor.data()));
-      return { withheld: withheld![0]!, halted: halted![0] === 0 ? null : halted![0]! - 1 };
+      const [withheld, halted, ...proceeds] = await read.data();
+      return {
+        withheld: withheld!,
+        halted: halted === 0 ? null : halted! - 1,
+        latest: proceeds.map(each => each === 0),
+      };
     } finally {
-      dispose(read);
+      read.dispose();
     }
   }
 
@@ -70,6 +82,7 @@ export class TensorJudge implements GradientJudge {
     this.disposed = true;
     this.withheld.dispose();
     this.halted.dispose();
+    dispose(this.unreported);
   }
 
   private replace(withheld: Tensor, halted: Tensor): void {

@@ -3,7 +3,7 @@ import { type Tensor, tidy, type Variable } from '@tensorflow/tfjs-core';
 import { FusedUpdate } from '../fused/fused-update.js';
 import { bind } from '../runtime/bind.js';
 import type { BoundRule } from '../runtime/bound-rule.js';
-import { gated } from '../runtime/gate.js';
+import { gated, type PendingVerdict } from '../runtime/gate.js';
 import { prepareGradient } from '../runtime/prepare-gradient.js';
 import { type DecayForm, UPDATE_GRAPHS } from '../runtime/update-graphs.js';
 import type { Assigned } from './assignment.js';
@@ -20,8 +20,8 @@ export interface UpdateContext {
   readonly update: number;
   /** What gradients are multiplied by to clip their global norm: a number, or one on the device. */
   readonly factor: number | Tensor;
-  /** One number, on the device: 1 when the update is to happen, 0 when all must stay as it is; null when it happens. */
-  readonly proceed: Tensor | null;
+  /** What will have become of the update; null when it happens. */
+  readonly verdict: PendingVerdict | null;
   /** What updates in place; null for the reference path. */
   readonly kernels: KernelSet | null;
 }
@@ -63,10 +63,10 @@ export class TrainedParameter {
   }
 
   /** Takes one update. */
-  step(variable: Variable, gradient: Tensor, { rate, update, factor, proceed, kernels }: UpdateContext): void {
+  step(variable: Variable, gradient: Tensor, { rate, update, factor, verdict, kernels }: UpdateContext): void {
     const { lrScale = 1, weightDecay = 0, decayInactive = true } = this.group;
-    const numbers = { rate: rate * lrScale, keep: 1 - rate * weightDecay, factor, proceed };
-    const context = proceed === null ? { update, parameter: variable } : { update, parameter: variable, proceed };
+    const numbers = { rate: rate * lrScale, keep: 1 - rate * weightDecay, factor, verdict };
+    const context = verdict === null ? { update, parameter: variable } : { update, parameter: variable, verdict };
     if (kernels !== null && this.fused.step(kernels, variable, gradient, context, numbers)) return;
     tidy(() => {
       const direction = this.bound.step(prepareGradient(gradient, this.clipValue, factor), context);
@@ -74,7 +74,7 @@ export class TrainedParameter {
       const graph = UPDATE_GRAPHS[direction === null ? 'only' : this.form()];
       const inputs: Record<string, Tensor> = direction === null ? { w: variable } : { w: variable, d: direction };
       const next = interpret(graph, inputs, { rate: numbers.rate, keep: numbers.keep }, variable.shape)['w']!;
-      variable.assign(proceed === null ? next : gated(proceed, next, variable));
+      variable.assign(verdict === null ? next : gated(verdict.proceed, next, variable));
     });
   }
 

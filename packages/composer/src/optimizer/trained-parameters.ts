@@ -98,6 +98,11 @@ export class TrainedParameters {
     }
   }
 
+  /** Takes back the step of every parameter in a judged update that the device left out. */
+  withhold(ordinal: number): void {
+    for (const parameter of this.trained.values()) parameter.bound.withhold(ordinal);
+  }
+
   reset(): void {
     for (const parameter of this.trained.values()) parameter.bound.reset();
   }

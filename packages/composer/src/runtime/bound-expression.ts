@@ -19,14 +19,14 @@ export class BoundExpression implements BoundRule {
     this.graph = traceRule(rule, site.shape);
   }
 
-  step(g: Tensor, { parameter, proceed }: StepContext): Tensor {
+  step(g: Tensor, { parameter, verdict }: StepContext): Tensor {
     const { shape } = this.site;
     const inputs: Record<string, Tensor | number> = { g };
     if (parameter !== undefined) inputs['parameter'] = parameter;
     this.slots.addTo(inputs);
     const scalars = this.slots.scalars(this.rule);
     const outputs = scalars === null ? this.stepByAge(inputs) : interpret(this.graph, inputs, scalars, shape);
-    this.slots.commit(outputs, proceed);
+    this.slots.commit(outputs, verdict);
     return outputs['direction']!;
   }
 
@@ -45,6 +45,10 @@ export class BoundExpression implements BoundRule {
   }
 
   release(): void {}
+
+  withhold(ordinal: number): void {
+    this.slots.withhold(ordinal);
+  }
 
   transport(carry: Carry, move: CoordinateMove | null): void {
     this.slots.transport(carry, move);

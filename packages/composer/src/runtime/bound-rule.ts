@@ -1,5 +1,6 @@
 import type { Site } from '@frugaljs/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
+import type { PendingVerdict } from './gate.js';
 import type { PlannedTensor } from './planned-tensor.js';
 import type { SavedState, StateReader } from './saved-state.js';
 import type { Carry, CoordinateMove } from './slot-state.js';
@@ -12,8 +13,8 @@ export interface StepContext {
   readonly parameter?: Tensor;
   /** Coordinates that enclosing projectors cover. */
   readonly occupied?: Occupied;
-  /** One number, on the device: 1 when the step is to be taken, 0 when the state must stay as it is. */
-  readonly proceed?: Tensor;
+  /** What will have become of the step; left out where the host knows that it is to be taken. */
+  readonly verdict?: PendingVerdict;
 }
 
 /** The coordinates that enclosing projectors of one kind cover. */
@@ -43,6 +44,11 @@ export interface BoundRule {
   move(site: Site): void;
   /** Gives up, without a gradient at hand, state for which there is no use in this update. */
   release(update: number): void;
+  /**
+   * Learns that the device left out a judged update: step counters go back by it, and a subspace that was fitted to its
+   * gradient is fitted again at the next step.
+   */
+  withhold(ordinal: number): void;
   /** Carries the state to new coordinates of the subspace around it. */
   transport(carry: Carry, move: CoordinateMove | null): void;
   /** Starts again from the initial state. */

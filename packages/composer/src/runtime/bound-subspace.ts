@@ -16,7 +16,7 @@ import { keep, type Tensor, tidy } from '@tensorflow/tfjs-core';
 import { BoundExpression } from './bound-expression.js';
 import type { BoundRule, Occupied, RestoreContext, StepContext } from './bound-rule.js';
 import { CoordinateAges } from './coordinate-ages.js';
-import { gated } from './gate.js';
+import { gated, type PendingVerdict } from './gate.js';
 import type { PlannedTensor } from './planned-tensor.js';
 import { readsBackAtOnce } from './readback.js';
 import { EXACT_RESIDUAL, TOLERANT_RESIDUAL } from './residual-graph.js';
@@ -47,6 +47,10 @@ export class BoundSubspace implements BoundRule {
   /** How the projector derives its bases: state that was saved with an earlier revision stays with that. */
   private revision: number;
   private choicesMade = 0;
+  /** The judged update to whose gradient the subspace was fitted, and whether there was none before. */
+  private fitted: { readonly ordinal: number; readonly isFirst: boolean } | null = null;
+  /** That update was left out, so the subspace is not what it was meant to be. */
+  private isDoubtful = false;
   readonly residual: BoundRule | null;
   private readonly combineSlots: SlotState;
   readonly combineGraph: Graph;
@@ -107,7 +111,7 @@ export class BoundSubspace implements BoundRule {
     if (inputs['lifted'] === 0 && inputs['residualDirection'] === 0 && this.onlyMixes) return null;
     this.combineSlots.addTo(inputs);
     const outputs = interpret(this.combineGraph, inputs, {}, this.site.shape);
-    this.combineSlots.commit(outputs, context.proceed);
+    this.combineSlots.commit(outputs, context.verdict);
     return outputs['direction']!;
   }
 
@@ -199,10 +203,17 @@ export class BoundSubspace implements BoundRule {
 
   release(update: number): void {
     const epoch = this.epochAt(update);
-    if (this.chosen !== null && this.chosen.epoch !== epoch && this.reducedShape(epoch) === null) {
+    if (this.chosen !== null && this.chosen.epoch < epoch && this.reducedShape(epoch) === null) {
       this.choose({ epoch, basis: null, inner: null, reduced: null, complete: false });
     }
     this.residual?.release(update);
+  }
+
+  withhold(ordinal: number): void {
+    if (this.fitted?.ordinal === ordinal) this.isDoubtful = true;
+    this.chosen?.inner?.withhold(ordinal);
+    this.residual?.withhold(ordinal);
+    this.combineSlots.withhold(ordinal);
   }
 
   /** A subspace within a moving subspace has no meaning in the new coordinates and starts again. */
@@ -212,6 +223,8 @@ export class BoundSubspace implements BoundRule {
 
   reset(): void {
     this.choose(null);
+    this.fitted = null;
+    this.isDoubtful = false;
     this.residual?.reset();
     this.combineSlots.reset();
   }
@@ -220,7 +233,10 @@ export class BoundSubspace implements BoundRule {
     if (this.combineHasState) this.combineSlots.save(joinPath(path, 'combine'), into);
     this.residual?.save(joinPath(path, 'residual'), into);
     if (this.chosen === null) return;
-    const { epoch, basis, inner } = this.chosen;
+    const { basis, inner } = this.chosen;
+    // Loaded, a doubtful subspace is one whose refresh is due.
+    const epoch = this.isDoubtful ? this.chosen.epoch - 1 : this.chosen.epoch;
+    if (epoch < 0) return;
     into.set(joinPath(path, 'epoch'), epoch);
     if (this.rule.refresh.stagger) into.set(joinPath(path, 'offset'), this.offset);
     if (this.revision !== 1) into.set(joinPath(path, 'revision'), this.revision);
@@ -298,8 +314,8 @@ export class BoundSubspace implements BoundRule {
   }
 
   /** Inside, the parameter is seen through the projector like the gradient. */
-  private innerContext({ update, parameter, proceed }: StepContext, basis: Basis): StepContext {
-    const context = proceed === undefined ? { update } : { update, proceed };
+  private innerContext({ update, parameter, verdict }: StepContext, basis: Basis): StepContext {
+    const context = verdict === undefined ? { update } : { update, verdict };
     if (parameter === undefined || !readsParameter(this.rule.rule)) return context;
     return { ...context, parameter: this.rule.projector.down(parameter, basis, this.site) };
   }
@@ -311,15 +327,20 @@ export class BoundSubspace implements BoundRule {
     return interpret(graph, { g, projected }, { tolerance: combine.tolerance }, this.site.shape)['residual']!;
   }
 
-  private refreshIfDue(gradient: () => Tensor, { update, occupied, proceed }: StepContext): void {
-    const epoch = this.epochAt(update);
-    if (this.chosen?.epoch === epoch) return;
-    // Of a gradient that is not finite no subspace can be made; the one of zeros is at least orthonormal.
-    const finite = proceed === undefined ? gradient : (): Tensor => gated(proceed, gradient(), 0);
-    this.refresh(finite, epoch, occupied);
+  private refreshIfDue(gradient: () => Tensor, { update, occupied, verdict }: StepContext): void {
+    // Updates go back by those that the device left out, epochs do not.
+    const epoch = Math.max(this.epochAt(update), this.chosen?.epoch ?? 0);
+    if (this.chosen?.epoch === epoch && !this.isDoubtful) return;
+    this.refresh(gradient, epoch, occupied, verdict);
+    this.isDoubtful = false;
   }
 
-  private refresh(gradient: () => Tensor, epoch: number, occupied: Occupied | undefined): void {
+  private refresh(
+    gradient: () => Tensor,
+    epoch: number,
+    occupied: Occupied | undefined,
+    verdict: PendingVerdict | undefined,
+  ): void {
     const { rule, onRefresh } = this.rule;
     const before = this.chosen;
     const reduced = this.reducedShape(epoch);
@@ -327,7 +348,10 @@ export class BoundSubspace implements BoundRule {
       this.choose({ epoch, basis: null, inner: null, reduced: null, complete: false });
       return;
     }
-    const basis = this.fit(gradient, before?.basis ?? null, epoch, occupied);
+    const isFitted = this.rule.projector.traits.basisFrom === 'gradient';
+    const previous = this.isDoubtful && this.fitted?.isFirst ? null : (before?.basis ?? null);
+    const basis = this.fit(gradient, previous, epoch, occupied, verdict);
+    this.fitted = isFitted && verdict ? { ordinal: verdict.ordinal, isFirst: previous === null } : null;
     const indices = this.indicesToRemember(basis);
     const site = childSite(this.site, 'rule', reduced);
     const sameSize = before?.inner != null && before.reduced !== null && sameShape(before.reduced, reduced);
@@ -369,14 +393,26 @@ export class BoundSubspace implements BoundRule {
     previous: Basis | null,
     epoch: number,
     occupied: Occupied | undefined,
+    verdict?: PendingVerdict,
   ): Basis {
     const { projector, refresh } = this.rule;
     const start = epoch === 0 ? 0 : Math.max(0, epoch * refresh.every - this.offset);
     const taken = occupied?.kind === projector.kind ? occupied.at(start) : undefined;
     const { site, revision } = this;
     const context = { site, epoch, revision, ...(taken === undefined ? {} : { occupied: taken }) };
-    const g = projector.traits.basisFrom === 'gradient' ? gradient!() : null;
-    return keepAll(tidy(() => ({ ...projector.fit(g, previous, context) })));
+    if (projector.traits.basisFrom !== 'gradient') {
+      return keepAll(tidy(() => ({ ...projector.fit(null, previous, context) })));
+    }
+    const g = gradient!();
+    if (verdict === undefined) return keepAll(tidy(() => ({ ...projector.fit(g, previous, context) })));
+    // Of a gradient that is not finite no subspace can be made: the one before stays, and without one before it that of
+    // zeros, which is at least orthonormal, until the host learns of it.
+    return keepAll(
+      tidy(() => {
+        const fitted = projector.fit(gated(verdict.proceed, g, 0), previous, context);
+        return previous === null ? { ...fitted } : gatedBasis(verdict.proceed, fitted, previous);
+      }),
+    );
   }
 
   /** What a split of the residual should keep clear of: the coordinates covered here and further up. */
@@ -414,6 +450,15 @@ function readsParameter(rule: Rule | null): boolean {
 function keepAll(basis: Basis): Basis {
   for (const tensor of Object.values(basis)) keep(tensor);
   return basis;
+}
+
+/** The fitted basis where the update happens, else the one before. */
+function gatedBasis(proceed: Tensor, fitted: Basis, before: Basis): Basis {
+  const isAlike = Object.entries(fitted).every(([name, { shape, dtype }]) => {
+    return dtype === 'float32' && before[name] !== undefined && sameShape(before[name].shape, shape);
+  });
+  if (!isAlike) return { ...fitted };
+  return Object.fromEntries(Object.entries(fitted).map(([name, next]) => [name, gated(proceed, next, before[name]!)]));
 }
 
 function disposeAll(basis: Basis): void {

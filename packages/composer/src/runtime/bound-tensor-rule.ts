@@ -16,7 +16,7 @@ export class BoundTensorRule implements BoundRule {
     this.slots = new SlotState(rule.state(site.shape), site.shape);
   }
 
-  step(g: Tensor, { proceed }: StepContext): Tensor {
+  step(g: Tensor, { verdict }: StepContext): Tensor {
     const { shape } = this.site;
     const inputs: Record<string, Tensor | number> = { g };
     this.slots.addTo(inputs);
@@ -28,7 +28,7 @@ export class BoundTensorRule implements BoundRule {
     const scalars = this.rule.scalars?.(this.slots.t + 1, shape) ?? {};
     const outputs: Readonly<Record<string, Tensor>> = this.rule.step(tensors as { g: Tensor }, scalars, shape);
     this.requireShapes(outputs);
-    this.slots.commit(this.withoutInputs(outputs, tensors), proceed);
+    this.slots.commit(this.withoutInputs(outputs, tensors), verdict);
     return outputs['direction']!;
   }
 
@@ -43,6 +43,10 @@ export class BoundTensorRule implements BoundRule {
   }
 
   release(): void {}
+
+  withhold(ordinal: number): void {
+    this.slots.withhold(ordinal);
+  }
 
   /** Its scalars are numbers, so all coordinates share one step counter. */
   transport(carry: Carry): void {

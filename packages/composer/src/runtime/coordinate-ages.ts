@@ -42,6 +42,11 @@ export class CoordinateAges {
     for (let i = 0; i < this.counts.length; i++) this.counts[i]! += 1;
   }
 
+  /** Takes back a step after which there were `later` ones: those that have entered since did not take it. */
+  withdraw(later: number): void {
+    for (let i = 0; i < this.counts.length; i++) if (this.counts[i]! > later) this.counts[i]! -= 1;
+  }
+
   /** True when all ages are equal, so that one number serves all. */
   uniform(): boolean {
     return this.counts.every(count => count === this.counts[0]);

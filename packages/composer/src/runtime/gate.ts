@@ -1,6 +1,16 @@
 import { type Operand, select, type Tracer } from '@frugaljs/core';
 import { greater, scalar, type Tensor, where } from '@tensorflow/tfjs-core';
 
+/** The verdict on an update, which the device has and the host does not know yet. */
+export interface PendingVerdict {
+  /** One number, on the device: 1 when the update is to happen, 0 when all must stay as it is. */
+  readonly proceed: Tensor;
+  /** Counts the updates that were judged, from 1. */
+  readonly ordinal: number;
+  /** The last update whose verdict the host knows. */
+  readonly known: number;
+}
+
 /** Name of the input, one number for all, that tells a fused update whether to happen: 1 or 0. */
 export const PROCEED = 'proceed';
 

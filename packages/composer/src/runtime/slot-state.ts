@@ -1,7 +1,7 @@
 import { type Extent, type Shape, type SlotSpec, slotShape } from '@frugaljs/core';
 import { add, fill, keep, mean, mul, reshape, type Tensor, tidy, zeros } from '@tensorflow/tfjs-core';
 import { CoordinateAges, type Scaled } from './coordinate-ages.js';
-import { gated } from './gate.js';
+import { gated, type PendingVerdict } from './gate.js';
 import type { PlannedTensor } from './planned-tensor.js';
 import { joinPath, type SavedState, type StateReader } from './saved-state.js';
 
@@ -24,6 +24,8 @@ export class SlotState {
   t = 0;
   private tensors: Record<string, Tensor> = {};
   private ages: CoordinateAges | null = null;
+  /** Ordinals of the counted steps whose verdict is not known, ascending. */
+  private pending: number[] = [];
   private readonly names: readonly string[];
 
   constructor(
@@ -70,18 +72,29 @@ export class SlotState {
   }
 
   /** Counts a step whose values were written in place. */
-  advance(): void {
+  advance(verdict?: PendingVerdict | null): void {
     this.t += 1;
+    if (verdict) this.remember(verdict);
+  }
+
+  /** Takes back the count of a step that the device left out, unless the state has begun anew since. */
+  withhold(ordinal: number): void {
+    const place = this.pending.indexOf(ordinal);
+    if (place < 0) return;
+    this.pending.splice(place, 1);
+    this.t -= 1;
+    this.ages?.withdraw(this.pending.length - place);
+    if (this.ages?.uniform()) this.becomeUniform(this.ages.counts[0] ?? this.t);
   }
 
   /**
    * Takes over the next values and counts the step.
    *
-   * @param proceed One number: 0 when the values are to stay as they are. The step counts all the same.
+   * @param verdict Tells the device whether the values are to stay as they are. The step counts until {@link withhold}.
    */
-  commit(outputs: Readonly<Record<string, Tensor>>, proceed?: Tensor): void {
-    this.replace(proceed === undefined ? outputs : this.gated(outputs, proceed));
-    this.t += 1;
+  commit(outputs: Readonly<Record<string, Tensor>>, verdict?: PendingVerdict): void {
+    this.replace(verdict === undefined ? outputs : this.gated(outputs, verdict.proceed));
+    this.advance(verdict);
     this.ages?.advance();
     if (this.ages?.uniform()) this.becomeUniform(this.ages.counts[0] ?? this.t);
   }
@@ -111,6 +124,7 @@ export class SlotState {
     this.tensors = {};
     this.t = 0;
     this.ages = null;
+    this.pending = [];
   }
 
   save(path: string, into: SavedState): void {
@@ -138,6 +152,11 @@ export class SlotState {
     const current: Record<string, Tensor | number> = {};
     this.addTo(current);
     return Object.fromEntries(this.names.map(name => [name, gated(proceed, next[name]!, current[name]!)]));
+  }
+
+  private remember({ ordinal, known }: PendingVerdict): void {
+    while (this.pending.length > 0 && this.pending[0]! <= known) this.pending.shift();
+    this.pending.push(ordinal);
   }
 
   private becomeUniform(t: number): void {
