@@ -9,6 +9,9 @@ export interface HostTensor {
   readonly data: Float32Array;
 }
 
+/** Problems that a message lists. */
+const LONGEST_LIST = 20;
+
 /** Tensors by Hugging Face name. */
 export type WeightMap = Readonly<Record<string, HostTensor | Tensor>>;
 
@@ -29,6 +32,8 @@ export function assignWeights(
     const found = weights[name];
     if (found === undefined) {
       problems.push(`${name} is missing`);
+    } else if (!Array.isArray(found.shape)) {
+      problems.push(`${name} has no shape, which a tensor or { shape, data } has`);
     } else if (`${found.shape}` !== `${shape}`) {
       problems.push(`${name} has shape [${found.shape}], not [${shape}]`);
     } else if (isHost(found) && found.data.length !== product(shape)) {
@@ -44,11 +49,13 @@ export function assignWeights(
     problems.push(`${name} is not part of this model`);
   }
   if (problems.length > 0) {
+    const more = problems.length - LONGEST_LIST;
+    const listed = more > 0 ? [...problems.slice(0, LONGEST_LIST), `and ${more} more`] : problems;
     throw new WeightsError({
       parameter: 'weights',
-      found: problems.join('; '),
+      found: problems.length === 1 ? '1 problem' : `${problems.length} problems`,
       expected: `the ${specs.length} tensors of the configuration`,
-      advice: 'Compare the configuration with the one the weights were saved with.',
+      advice: `${listed.join('; ')}. Compare the configuration with the one the weights were saved with.`,
     });
   }
   for (const { name } of specs) {

@@ -310,12 +310,14 @@ describe('errors of LlamaForCausalLM', () => {
     const before = model.parameters()['lm_head.weight']!.dataSync();
     weights['model.norm.weight'] = { shape: [15], data: new Float32Array(15) };
     weights['model.embed_tokens.weight']!.data = new Float32Array(3);
+    weights['model.layers.0.input_layernorm.weight'] = new Float32Array(16) as never;
     weights['model.layers.0.bias'] = { shape: [1], data: new Float32Array(1) };
     weights['model.layers.0.self_attn.rotary_emb.inv_freq'] = { shape: [2], data: new Float32Array(2) };
     delete weights['lm_head.weight'];
     const load = (): void => model.loadWeights(weights);
     expect(load).toThrow(WeightsError);
     expect(load).toThrow(/lm_head.weight is missing/);
+    expect(load).toThrow(/input_layernorm.weight has no shape, which a tensor or { shape, data } has/);
     expect(load).toThrow(/model.norm.weight has shape \[15\], not \[16\]/);
     expect(load).toThrow(/model.layers.0.bias is not part/);
     expect(load).toThrow(/model.embed_tokens.weight has 3 numbers/);

@@ -1,0 +1,187 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { huggingFaceConfig, LlamaForCausalLM, llamaConfig } from '@frugaljs/llama';
+import * as tf from '@tensorflow/tfjs-core';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { CheckpointStorageError, Checkpoints, InvalidCheckpointError } from '../src/index.js';
+import { FolderStore, readWeights } from '../src/node/index.js';
+import { temporaryFolder } from './temporary-folder.js';
+import '@tensorflow/tfjs-backend-cpu';
+
+/** Importing them takes seconds; that they are installed is known at once. */
+const SCRIPT = `
+from importlib.util import find_spec
+for name in ['torch', 'transformers', 'safetensors']:
+    if find_spec(name) is None: raise ModuleNotFoundError(f'no {name}')
+`;
+
+/** A Python that has transformers, or why there is none. */
+function findPython(): { python: string | null; reason: string } {
+  const tried: string[] = [];
+  for (const python of [process.env['FRUGAL_PYTHON'], 'python3']) {
+    if (!python) continue;
+    try {
+      execFileSync(python, ['-c', SCRIPT], { stdio: 'pipe' });
+      return { python, reason: '' };
+    } catch (error) {
+      tried.push(`${python}: ${`${(error as { stderr?: Buffer }).stderr ?? error}`.trim().split('\n').at(-1)}`);
+    }
+  }
+  return { python: null, reason: tried.join('; ') };
+}
+
+const { python, reason } = findPython();
+if (python === null) {
+  console.log(`Skipped: no Python with torch and transformers; set FRUGAL_PYTHON to one that has them (${reason})`);
+}
+
+function run(script: string, ...args: string[]): unknown {
+  const printed = execFileSync(python!, ['-c', script, ...args], { encoding: 'utf8', stdio: ['pipe', 'pipe', 'pipe'] });
+  return JSON.parse(printed.trim().split('\n').at(-1)!);
+}
+
+const small = { vocab_size: 97, hidden_size: 32, intermediate_size: 48, num_hidden_layers: 2, num_attention_heads: 4 };
+const MODELS: readonly Readonly<Record<string, unknown>>[] = [
+  small,
+  // Shared heads, a tied output layer, another rotary base.
+  {
+    ...small,
+    num_key_value_heads: 2,
+    head_dim: 16,
+    tie_word_embeddings: true,
+    rope_theta: 5000,
+    rms_norm_eps: 1e-5,
+    bos_token_id: 1,
+    eos_token_id: 2,
+  },
+];
+const TOKENS = [
+  [1, 5, 9, 33, 96, 0, 4, 4],
+  [7, 8, 9, 10, 11, 12, 13, 14],
+];
+
+/** Largest difference of two lists of logits; both are float32 sums of a few hundred products. */
+function difference(ours: ArrayLike<number>, theirs: readonly number[]): number {
+  expect(theirs.length).toBe(ours.length);
+  return theirs.reduce((largest, x, i) => Math.max(largest, Math.abs(x - ours[i]!)), 0);
+}
+
+beforeAll(async () => {
+  await tf.setBackend('cpu');
+});
+
+describe.skipIf(python === null)("Hugging Face's transformers", () => {
+  test('loads checkpoints, and computes the same', async () => {
+    const folder = temporaryFolder();
+    const ours: Float32Array[] = [];
+    for (const [i, sizes] of MODELS.entries()) {
+      const config = llamaConfig(sizes);
+      const model = new LlamaForCausalLM(config, { seed: 3 });
+      const checkpoints = new Checkpoints({ store: new FolderStore(`${folder}/${i}`) });
+      await checkpoints.save({ step: 1, model: model.parameters(), config: huggingFaceConfig(config) });
+      await checkpoints.settled();
+      ours.push(model.forward(TOKENS).dataSync<'float32'>().slice());
+      model.dispose();
+    }
+    const theirs = run(
+      `
+import json, sys, torch
+from transformers import AutoModelForCausalLM
+results = []
+for i in range(int(sys.argv[2])):
+    model, info = AutoModelForCausalLM.from_pretrained(f'{sys.argv[1]}/{i}/step-000001', output_loading_info=True)
+    with torch.no_grad(): logits = model(torch.tensor(json.loads(sys.argv[3]))).logits
+    results.append([[str(v) for v in info.values() if v], logits.flatten().tolist()])
+print(json.dumps(results))
+`,
+      folder,
+      `${MODELS.length}`,
+      JSON.stringify(TOKENS),
+    ) as [string[], number[]][];
+    for (const [i, [problems, logits]] of theirs.entries()) {
+      expect(problems).toEqual([]);
+      expect(difference(ours[i]!, logits)).toBeLessThan(1e-5);
+    }
+  });
+
+  test('saves models, in one precision or another and in several files, that are loaded here and compute the same', async () => {
+    const folder = temporaryFolder();
+    const theirs = run(
+      `
+import json, sys, torch
+from transformers import LlamaConfig, LlamaForCausalLM
+torch.manual_seed(0)
+folder, models, tokens = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
+results = {}
+for i, sizes in enumerate(models):
+    for form in ['float32', 'bfloat16', 'float16', 'shards']:
+        model = LlamaForCausalLM(LlamaConfig(**sizes)).eval()
+        if 'float' in form: model = model.to(getattr(torch, form))
+        model.save_pretrained(f'{folder}/{i}-{form}', **({'max_shard_size': '20KB'} if form == 'shards' else {}))
+        with torch.no_grad(): results[f'{i}-{form}'] = model.float()(torch.tensor(tokens)).logits.flatten().tolist()
+print(json.dumps(results))
+`,
+      folder,
+      JSON.stringify(MODELS),
+      JSON.stringify(TOKENS),
+    ) as Record<string, number[]>;
+    expect(Object.keys(theirs)).toHaveLength(4 * MODELS.length);
+    for (const [name, logits] of Object.entries(theirs)) {
+      const config = llamaConfig(JSON.parse(readFileSync(`${folder}/${name}/config.json`, 'utf8')));
+      const model = new LlamaForCausalLM(config);
+      model.loadWeights(await readWeights(`${folder}/${name}`));
+      expect(difference(model.forward(TOKENS).dataSync(), logits), name).toBeLessThan(1e-5);
+      model.dispose();
+    }
+  });
+});
+
+describe('readWeights', () => {
+  const model = { a: [1.5, -2], b: [3] };
+  const save = async (): Promise<string> => {
+    const store = new FolderStore(temporaryFolder());
+    const checkpoints = new Checkpoints({ store });
+    const tensors = Object.entries(model).map(([name, values]) => [name, tf.tensor1d(values)] as const);
+    await checkpoints.save({ step: 1, model: Object.fromEntries(tensors) });
+    await checkpoints.settled();
+    return `${store.location}/step-000001`;
+  };
+  const expected = { a: { shape: [2], data: Float32Array.of(1.5, -2) }, b: { shape: [1], data: Float32Array.of(3) } };
+
+  test('reads a checkpoint, its file, and several files by an index', async () => {
+    const folder = await save();
+    expect(await readWeights(folder)).toEqual(expected);
+    expect(await readWeights(`${folder}/model.safetensors`)).toEqual(expected);
+    const other = temporaryFolder();
+    for (const name of ['one', 'two']) {
+      writeFileSync(`${other}/${name}.safetensors`, readFileSync(`${folder}/model.safetensors`));
+    }
+    const index = { weight_map: { a: 'one.safetensors', b: 'two.safetensors' } };
+    writeFileSync(`${other}/model.safetensors.index.json`, JSON.stringify(index));
+    expect(await readWeights(other)).toEqual(expected);
+    expect(await readWeights(`${other}/model.safetensors.index.json`)).toEqual(expected);
+  });
+
+  test.each([
+    ['a tensor that is not there', { weight_map: { c: 'model.safetensors' } }, /: c: .*no tensor of that name/],
+    ['a file elsewhere', { weight_map: { a: '../model.safetensors' } }, /plain file name/],
+    ['no file', { weight_map: { a: null } }, /plain file name/],
+    ['nothing', [], /weight_map/],
+    ['null', null, /weight_map/],
+  ])('refuses an index that names %s', async (_, index, message) => {
+    const folder = await save();
+    const path = `${folder}/model.safetensors.index.json`;
+    writeFileSync(path, JSON.stringify(index));
+    await expect(readWeights(path)).rejects.toThrow(InvalidCheckpointError);
+    await expect(readWeights(path)).rejects.toThrow(message);
+  });
+
+  test('says what it found in the place of weights', async () => {
+    const folder = await save();
+    rmSync(`${folder}/model.safetensors`);
+    writeFileSync(`${folder}/pytorch_model.bin`, '');
+    await expect(readWeights(folder)).rejects.toThrow(CheckpointStorageError);
+    await expect(readWeights(folder)).rejects.toThrow(/pytorch_model\.bin.*save_pretrained/);
+    await expect(readWeights(`${folder}/nothing`)).rejects.toThrow(/nothing there/);
+  });
+});
