@@ -12,6 +12,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import type { BoundExpression } from '../runtime/bound-expression.js';
 import type { BoundSubspace } from '../runtime/bound-subspace.js';
 import { FACTOR, gatedOutputs } from '../runtime/gate.js';
+import { isExactResidual } from '../runtime/residual.js';
 import { type DecayForm, UPDATE_GRAPHS } from '../runtime/update-graphs.js';
 import { inlineCombine } from './inline-combine.js';
 import type { Clipping } from './step-graph.js';
@@ -47,7 +48,7 @@ export function denseEpilogue(
   if (bound.splitsResidual()) {
     const rest = g.sub(scaled('projected'));
     residual = rest;
-    if (!isExact(bound)) {
+    if (!isExactResidual(bound.rule)) {
       const limit = tracer.input(LARGEST, 'tensor').mul(tracer.scalar('tolerance'));
       residual = select(rest.abs().lessEqual(times(limit, factor)), 0, rest);
     }
@@ -57,7 +58,7 @@ export function denseEpilogue(
       for (const name of Object.keys(residualRule.slots.specs)) outputs[RESIDUAL_RULE + name] = results[name]!;
     }
   }
-  const direction = inlineCombine(tracer, bound.combineGraph, { g, lifted, residual, residualDirection });
+  const direction = inlineCombine(tracer, bound.combine.graph, { g, lifted, residual, residualDirection });
   outputs['w'] = inlineGraph(tracer, UPDATE_GRAPHS[form], { w, d: direction })['w']!;
   const extents = Object.entries(residualRule?.slots.specs ?? {}).map(
     ([name, { extent }]) => [RESIDUAL_RULE + name, extent] as const,
@@ -86,10 +87,6 @@ export function worksByRows(epilogue: Graph): boolean {
 
 /** The input `largest`, for a combine that reads a residual with rounding noise. */
 export function largestEntry(bound: BoundSubspace, kernels: KernelSet, g: Tensor): Record<string, Tensor> {
-  if (!bound.splitsResidual() || isExact(bound)) return {};
+  if (!bound.splitsResidual() || isExactResidual(bound.rule)) return {};
   return kernels.run(LARGEST_ENTRY, { g }, {}, g.shape, {});
-}
-
-function isExact({ rule: { projector, combine } }: BoundSubspace): boolean {
-  return projector.traits.coordinate || combine.tolerance === 0;
 }

@@ -50,9 +50,9 @@ export class DensePlan {
   }
 
   static of(bound: BoundRule, kernels: KernelSet, clipping: Clipping, form: DecayForm): DensePlan | string {
-    if (!(bound instanceof BoundSubspace) || bound.membership() !== 'dense') return 'no dense projector';
-    if (bound.combineHasState) return 'a combine with state';
-    const inner = bound.innerExpression();
+    if (!(bound instanceof BoundSubspace) || bound.choice.membership() !== 'dense') return 'no dense projector';
+    if (bound.combine.hasState) return 'a combine with state';
+    const inner = bound.choice.innerExpression();
     if (inner === null) return 'a subspace or tensor operations inside a subspace';
     if (inner.rule.readsParameter) return 'a rule inside a subspace that reads the parameter';
     if (inner.slots.hasAges()) return 'coordinates of different ages';
@@ -67,7 +67,7 @@ export class DensePlan {
 
   run(kernels: KernelSet, w: Tensor, gradient: Tensor, update: UpdateNumbers): void {
     const { projector, combine } = this.subspace.rule;
-    const [basis, site] = [this.subspace.basis(), this.subspace.where];
+    const [basis, site] = [this.subspace.choice.basis(), this.subspace.where];
     const isSole = (tensor: Tensor): boolean => kernels.isSole(tensor);
     const g = prepareGradient(gradient, this.clipValue, 1);
     const low = projector.down(g, basis, site);

@@ -30,14 +30,14 @@ export class SplitPlan {
   static of(bound: BoundRule, kernels: KernelSet, clipping: Clipping, form: DecayForm): SplitPlan | string {
     const chain = chainOf(bound);
     if (typeof chain === 'string') return chain;
-    const splitting = chain.levels.filter(level => level.membership() === 'split');
+    const splitting = chain.levels.filter(level => level.choice.membership() === 'split');
     const axis = axisOf(splitting);
     if (axis === 'mixed') return 'nested splits along different axes';
     const program = (member: BoundSubspace | null): StepProgram => {
       const step = new StepGraph(clipping);
       return step.finish(directionAt(step, chain, 0, member, step.g), form);
     };
-    if (axis === null && chain.last === null && chain.levels.every(level => level.membership() === 'inactive')) {
+    if (axis === null && chain.last === null && chain.levels.every(level => level.choice.membership() === 'inactive')) {
       return 'at rest in this epoch';
     }
     const tiers = [...splitting, null].map(level => ({ level, program: program(level) }));
@@ -59,7 +59,7 @@ export class SplitPlan {
     } else {
       const tiers = this.tiers.map(({ level, program }): SplitTier => {
         return {
-          indices: level?.coordinates() ?? null,
+          indices: level?.choice.coordinates() ?? null,
           graph: program.graph,
           compact: program.slots('compact', owned),
           full: program.slots('full', owned),
@@ -83,16 +83,16 @@ function directionAt(step: StepGraph, chain: Chain, depth: number, member: Bound
   const level = chain.levels[depth];
   if (level === undefined) return chain.last === null ? 0 : step.direction(chain.last, g, 'full');
   const bindings = { g, lifted: 0, residual: 0, residualDirection: 0 };
-  if (level.membership() === 'complete') {
-    const lifted = step.direction(level.innerExpression()!, g, 'full');
+  if (level.choice.membership() === 'complete') {
+    const lifted = step.direction(level.choice.innerExpression()!, g, 'full');
     // Nothing is left, and the rule on the residual takes no step.
-    return inlineCombine(step.tracer, level.combineGraph, { ...bindings, lifted });
+    return inlineCombine(step.tracer, level.combine.graph, { ...bindings, lifted });
   }
   const isMember = level === member;
-  const lifted = isMember ? step.direction(level.innerExpression()!, g, 'compact') : 0;
+  const lifted = isMember ? step.direction(level.choice.innerExpression()!, g, 'compact') : 0;
   const residual = isMember ? 0 : g;
   const residualDirection = directionAt(step, chain, depth + 1, isMember ? null : member, residual);
-  return inlineCombine(step.tracer, level.combineGraph, { g, lifted, residual, residualDirection });
+  return inlineCombine(step.tracer, level.combine.graph, { g, lifted, residual, residualDirection });
 }
 
 function isShared(node: Graph['nodes'][number]): boolean {
@@ -105,8 +105,8 @@ function refusalOf(program: StepProgram, axis: Axis | null, { levels }: Chain): 
     node => node.extent !== 'element' && node.extent !== 'host' && !isShared(node),
   );
   if (axis === null) {
-    const complete = levels.find(level => level.membership() === 'complete');
-    const isFlattened = complete !== undefined && !sameShape(complete.innerExpression()!.shape, complete.shape);
+    const complete = levels.find(level => level.choice.membership() === 'complete');
+    const isFlattened = complete !== undefined && !sameShape(complete.choice.innerExpression()!.shape, complete.shape);
     return hasVectors && isFlattened ? 'a reduction over a flattened parameter' : null;
   }
   if (hasVectors) return 'a reduction inside a split';
@@ -121,22 +121,22 @@ function chainOf(bound: BoundRule): Chain | string {
     // It is chosen by the step alone, which knows the residual.
     const isFitted = levels.length > 0 && rule.rule.projector.traits.basisFrom === 'gradient';
     if (isFitted) return 'a split of the residual that is fitted to it';
-    if (rule.membership() === 'dense') return 'a dense projector';
-    if (rule.combineHasState) return 'a combine with state';
-    if (rule.membership() !== 'inactive') {
-      const inner = rule.innerExpression();
+    if (rule.choice.membership() === 'dense') return 'a dense projector';
+    if (rule.combine.hasState) return 'a combine with state';
+    if (rule.choice.membership() !== 'inactive') {
+      const inner = rule.choice.innerExpression();
       if (inner === null) return 'a subspace inside a subspace';
       if (inner.slots.hasAges()) return 'coordinates of different ages';
     }
     levels.push(rule);
-    rule = rule.membership() === 'complete' ? null : rule.residual;
+    rule = rule.choice.membership() === 'complete' ? null : rule.residual;
   }
   if (rule !== null && !(rule instanceof BoundExpression)) return 'a rule written in tensor operations';
   return { levels, last: rule };
 }
 
 function axisOf(levels: readonly BoundSubspace[]): Axis | 'mixed' | null {
-  const axes = new Set(levels.map(level => level.axis()));
+  const axes = new Set(levels.map(level => level.choice.axis()));
   if (axes.size > 1) return 'mixed';
   return axes.values().next().value ?? null;
 }
