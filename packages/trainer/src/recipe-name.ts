@@ -1,5 +1,5 @@
 import { listRecipes } from '@frugaljs/composer';
-import { UnknownNameError } from '@frugaljs/core';
+import { didYouMean, UnknownNameError } from '@frugaljs/core';
 
 /**
  * The recipe that a user means, upper and lower case apart.
@@ -13,5 +13,6 @@ export function recipeName(name: string): string {
     parameter: 'optimizer',
     found: name,
     expected: `one of ${listRecipes().join(', ')}`,
+    ...didYouMean(name, listRecipes()),
   });
 }

@@ -146,6 +146,41 @@ test('train logs every step, evaluates, samples, and does the same again for the
   });
 });
 
+test('--weights starts from what a checkpoint or transformers saved, with its model and tokenizer', async () => {
+  const { code, stderr } = await run(
+    'train',
+    ...flags,
+    '--steps',
+    '6',
+    '--lr',
+    '0.01',
+    '--save',
+    'base',
+    '--json',
+    'base.json',
+  );
+  expect({ code, stderr }).toMatchObject({ code: 0 });
+  const data = flags.filter((flag, i) => flag !== '--config' && flags[i - 1] !== '--config');
+  const still = ['--steps', '1', '--lr', '0', '--sample', '0'];
+  for (const weights of ['base/step-000006', 'base/step-000006/model.safetensors']) {
+    const tuned = await run(
+      'train',
+      ...data,
+      ...still,
+      '--weights',
+      weights,
+      '--json',
+      'tuned.json',
+      '--save',
+      weights.replace(/\W/g, ''),
+    );
+    expect(tuned).toMatchObject({ code: 0 });
+    expect(tuned.stderr).toContain(`weights, from ${weights}\n`);
+    expect(json('tuned.json').config).toEqual(json('base.json').config);
+    expect(json('tuned.json').validationLoss).toBe(json('base.json').validationLoss);
+  }
+});
+
 test('Ctrl-C ends a run after the step under way and says how far it came', async () => {
   const { code, stdout, stderr } = await frugal(
     ['train', ...flags, '--steps', '100000', '--backend', 'cpu', '--no-save'],
@@ -170,7 +205,10 @@ test('mistakes are told in one line, with exit code 1 and before any training', 
   writeFileSync(at('broken.json'), '{ "hidden_size": ');
   writeFileSync(at('narrow.json'), JSON.stringify({ ...json('model.json'), vocab_size: 100 }));
   const mistakes: [args: string[], message: RegExp][] = [
-    [['compare', '--optimizers', 'adamax'], /^frugal: optimizer: expected one of frugal, .*adamW, .*found adamax\.\n$/],
+    [
+      ['compare', '--optimizers', 'adamax'],
+      /^frugal: optimizer: expected one of frugal, .*adamW, .*found adamax\. Did you mean adamW\?\n$/,
+    ],
     [
       ['compare', '--optimizers', 'frugal:density=2'],
       /^frugal: .*density: expected a number in \[0, 1\], found 2\.\n$/,
@@ -184,6 +222,12 @@ test('mistakes are told in one line, with exit code 1 and before any training', 
     [['train', ...flags, '--config', 'huge'], /^frugal: config: expected a JSON file, or one of llama_nano/],
     [['train', ...flags, '--config', at('broken.json')], /^frugal: config: expected a file with JSON/],
     [['train', ...flags, '--config', at('narrow.json')], /^frugal: config\.vocab_size: expected at least 257/],
+    [['train', '--data', at('lines.txt'), '--weights', at('nowhere')], /^frugal: weights: .*config\.json.*nothing at/],
+    [
+      ['train', '--data', at('lines.txt'), '--weights', folder],
+      /^frugal: weights: .*without a config\.json\. .*--config/,
+    ],
+    [['train', ...flags, '--weights', folder], /^frugal: .*expected a \.safetensors file, or a folder with/],
     [['train', ...flags, '--length', '65'], /^frugal: length: expected at most max_position_embeddings = 64/],
     [['train', ...flags, '--set', 'beta'], /^frugal: set: expected option=value/],
     [['compare', ...flags, '--json', folder], /^frugal: json: expected a file that can be written/],

@@ -7,7 +7,7 @@ import type { TrainingRequest } from './training-request.js';
 /** Says what is about to be trained. */
 export function announceRun(
   progress: Progress,
-  { steps, batch, length, accumulate, seed, backend }: TrainingRequest,
+  { steps, batch, length, accumulate, seed, backend, weights: from }: TrainingRequest,
   run: {
     readonly recipe: string;
     readonly stateBytes: number;
@@ -21,7 +21,7 @@ export function announceRun(
   const weights = formatCount(parameterCount(run.config).total);
   const tokens = formatCount(batch * length * accumulate);
   const lines = [
-    `Model      LLaMA, ${describeModel(run.config)}, ${weights} weights, seed ${seed}`,
+    `Model      LLaMA, ${describeModel(run.config)}, ${weights} weights, ${from === undefined ? `seed ${seed}` : `from ${from}`}`,
     `Text       ${name} (${tokenizer.kind}), ${formatCount(dataset.train.length)} tokens to train on, ` +
       `${formatCount(dataset.validation.length)} held out`,
     `Optimizer  ${run.recipe}, ${formatBytes(run.stateBytes)} of state`,

@@ -1,15 +1,18 @@
 import type { SavedCheckpoint } from '@frugaljs/checkpoint';
 import { type LlamaConfig, llamaConfig } from '@frugaljs/llama';
 import { comparisonModel } from '../comparison/model.js';
+import { configBeside } from './initial-weights.js';
 import { openConfig } from './open-config.js';
+import type { TrainingRequest } from './training-request.js';
 
 /**
- * The model of a run: as `--config` says, else as the checkpoint does, else that of the comparison.
+ * The model of a run: as `--config` says, else as the checkpoint or the weights to start from do, else that of the
+ * comparison.
  *
  * @throws as `openConfig`; InvalidCheckpointError or ConfigError for a checkpoint whose `config.json` is no model.
  */
 export async function modelOf(
-  config: string | undefined,
+  { config, weights }: Pick<TrainingRequest, 'config' | 'weights'>,
   saved: SavedCheckpoint | null,
   vocabulary: number,
   length: number,
@@ -17,10 +20,6 @@ export async function modelOf(
   if (config !== undefined) return openConfig(config, vocabulary, length);
   const json = await saved?.config();
   if (json !== undefined && json !== null) return llamaConfig(json as never);
+  if (weights !== undefined) return openConfig(configBeside(weights), vocabulary, length);
   return comparisonModel(vocabulary);
-}
-
-/** A configuration as Hugging Face's transformers reads it. */
-export function huggingFaceConfig(config: LlamaConfig): object {
-  return { architectures: ['LlamaForCausalLM'], torch_dtype: 'float32', ...config };
 }

@@ -3,6 +3,7 @@ import { recipeName } from '../recipe-name.js';
 import { Progress } from '../terminal/progress.js';
 import type { Streams } from '../terminal/streams.js';
 import { EventLog } from './event-log.js';
+import { withOwnTokenizer } from './initial-weights.js';
 import { watchInterrupts } from './interruption.js';
 import { openCheckpoints } from './open-checkpoints.js';
 import { requireWritable } from './output-file.js';
@@ -27,7 +28,7 @@ export async function runTraining(
   const notice = (line: string): void => progress.print(line);
   const { folder, saved } = await openCheckpoints(asked, notice);
   const remembered = saved === null ? null : await savedRunState(saved);
-  const request = resumedRequest(asked, given, remembered?.settings ?? null);
+  const request = resumedRequest(withOwnTokenizer(asked, given), given, remembered?.settings ?? null);
   const name = recipeName(request.optimizer);
   const options = recipeOptions(name, request);
   const optimizer = optimizerFor(name, options, request);

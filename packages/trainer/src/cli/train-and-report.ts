@@ -1,6 +1,7 @@
 import type { SavedCheckpoint } from '@frugaljs/checkpoint';
+import { readWeights } from '@frugaljs/checkpoint/node';
 import type { ComposedOptimizer } from '@frugaljs/composer';
-import { type LlamaConfig, LlamaForCausalLM, parameterCount } from '@frugaljs/llama';
+import { huggingFaceConfig, type LlamaConfig, LlamaForCausalLM, parameterCount } from '@frugaljs/llama';
 import { selectBackend } from '../backend.js';
 import type { JsonObject } from '../comparison/method.js';
 import { type DurableResult, trainDurably } from '../durable/train-durably.js';
@@ -14,7 +15,7 @@ import type { Interruption } from './interruption.js';
 import { explained, memoryWarning } from './memory-trouble.js';
 import { type OpenedData, openData } from './open-data.js';
 import { writeJson } from './output-file.js';
-import { huggingFaceConfig, modelOf } from './run-model.js';
+import { modelOf } from './run-model.js';
 import type { RunStore } from './run-store.js';
 import { conclusion, summary } from './run-summary.js';
 import { sampleTexts } from './sample-text.js';
@@ -50,7 +51,7 @@ export async function trainAndReport(parts: RunParts, stdout: Streams['stdout'])
   await selectBackend(backend);
   guardWasmHeap();
   const opened = await openData({ ...request, log: line => progress.print(line) });
-  const config = await modelOf(request.config, parts.saved, opened.tokenizer.vocabSize, length);
+  const config = await modelOf(request, parts.saved, opened.tokenizer.vocabSize, length);
   const planned = { config, batch, length };
   const warning = memoryWarning(planned, optimizer, backend);
   if (warning !== null) progress.print(warning);
@@ -58,6 +59,8 @@ export async function trainAndReport(parts: RunParts, stdout: Streams['stdout'])
   let model: LlamaForCausalLM | null = null;
   try {
     model = new LlamaForCausalLM(config, { seed: request.seed });
+    // A run that goes on has the weights of its checkpoint.
+    if (request.weights !== undefined && parts.saved === null) model.loadWeights(await readWeights(request.weights));
     const settings = settingsOf(parts, opened, config, model);
     const result = await trainModel(parts, opened, config, model, settings);
     progress.clear();

@@ -13,7 +13,7 @@ const DEVIATIONS = 6;
 export function trainCommand(streams: Streams, finished: (exitCode: number) => void): Command {
   const gather = (text: string, before: string[] = []): string[] => [...before, text];
   return new Command('train')
-    .description('Pre-train a LLaMA with one optimizer.')
+    .description('Train a LLaMA with one optimizer: a new one, or further with --weights.')
     .optionsGroup('Optimizer:')
     .option('--optimizer <name>', 'a recipe; `frugal list` names them', 'frugal')
     .option('--lr <rate>', "peak learning rate (default: the recipe's)", number(0))
@@ -43,10 +43,15 @@ export function trainCommand(streams: Streams, finished: (exitCode: number) => v
     .option('--seed <n>', 'seed of weights, batches, subspaces and samples', integer(Number.NEGATIVE_INFINITY), 1)
     .option('--backend <name>', '`frugal list` names them', 'wasm')
     .optionsGroup('Model and text:')
+    .option('--weights <path>', 'fine-tune these: a folder with config.json and model.safetensors, or a checkpoint')
     .option('--config <name>', 'a preset, or a JSON file with Hugging Face keys (default: 4 layers of width 96)')
     .option('--data <name>', 'a text by name, or a .txt or .jsonl file', 'shakespeare')
     .option('--offline', 'never download a text; fall back on the text of the installed packages')
-    .option('--tokenizer <file>', 'a tokenizer.json, a llama2.c .bin, or bytes', 'bytes')
+    .option(
+      '--tokenizer <file>',
+      'a tokenizer.json, a llama2.c .bin, or bytes (default: that of --weights, if it has one)',
+      'bytes',
+    )
     .optionsGroup('Checkpoints:')
     .option('--save <folder>', 'save checkpoints in this folder, on the way and at the end')
     .option('--no-save', 'save nothing, not even when the run is interrupted')

@@ -16,6 +16,8 @@ export interface TrainingRequest extends RecipeFlags {
   readonly seed: number;
   readonly backend: string;
   readonly config?: string;
+  /** Weights to start from: a folder as transformers saves it, or a checkpoint. */
+  readonly weights?: string;
   readonly data: string;
   readonly tokenizer: string;
   readonly offline?: boolean;
