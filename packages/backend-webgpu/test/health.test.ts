@@ -257,15 +257,75 @@ describeOnDevice('gradients that are not finite', () => {
     },
   );
 
-  test('accumulated gradients are judged by their mean', async () => {
-    const run = setUp('adamW', 'auto', { onNonFinite: 'skip', accumulate: 2 });
-    const values = await run.values();
-    run.step(0, { name: 'a', value: Number.NaN });
-    run.step(1);
-    expect(await run.values()).toEqual(values);
-    await run.optimizer.settled();
-    expect(run.optimizer.skippedUpdates).toBe(1);
-    run.dispose();
+  // None that would have been the last of its update: on a device that is made before the verdict can be known.
+  const BAD_ROUNDS = [0, 3, 4, 9];
+
+  test.each(['auto', 'reference'] as const)('accumulated, %s: rounds are left out, as on the host', async kernels => {
+    const trajectory = async (of: 'auto' | 'reference'): Promise<[number[], Float32Array]> => {
+      const before = tf.memory().numTensors;
+      const run = setUp('adamW', of, { onNonFinite: 'skip', accumulate: 2, learningRate: SCHEDULE });
+      const counts: number[] = [];
+      for (let t = 0; t < 12; t++) {
+        run.step(t, BAD_ROUNDS.includes(t) ? { name: 'a', value: Number.NaN } : undefined);
+        await run.optimizer.settled();
+        counts.push(run.optimizer.updates, run.optimizer.skippedUpdates);
+      }
+      const own = (await run.optimizer.getWeights()).find(({ name }) => name === '::accumulated')!;
+      counts.push(...(await own.tensor.data()));
+      const values = await run.values();
+      run.dispose();
+      expect(tf.memory().numTensors).toBe(before);
+      return [counts, values];
+    };
+    const [counts, found] = await trajectory(kernels);
+    await tf.setBackend('cpu');
+    const [expectedCounts, expected] = await trajectory('reference').finally(() => tf.setBackend('webgpu'));
+    expect(counts).toEqual(expectedCounts);
+    expect(worstError(found, expected)).toBeLessThan(1e-6);
+  });
+
+  test.each(['auto', 'reference'] as const)(
+    'accumulated, %s: known too late, the mean is that of the others',
+    async kernels => {
+      const run = setUp('adamW', kernels, { onNonFinite: 'skip', accumulate: 3 });
+      // Nothing waits: the mean is taken after three rounds, of which two are good; then all three are bad.
+      for (let t = 0; t < 6; t++)
+        run.step(t, t === 0 || t > 2 ? { name: 'b', value: Number.POSITIVE_INFINITY } : undefined);
+      const found = await run.values();
+      await run.optimizer.settled();
+      expect(run.optimizer.skippedUpdates).toBe(4);
+      expect(run.optimizer.updates).toBe(1);
+      run.dispose();
+
+      const others = setUp('adamW', kernels, { accumulate: 2 });
+      others.step(1);
+      others.step(2);
+      expect(worstError(found, await others.values())).toBeLessThan(1e-6);
+      others.dispose();
+    },
+  );
+
+  test('accumulated: saved and loaded between rounds, the mean is that of the good ones', async () => {
+    const values: Float32Array[] = [];
+    for (const isLoaded of [false, true]) {
+      const run = setUp('adamW', 'auto', { onNonFinite: 'skip', accumulate: 3 });
+      run.step(0);
+      run.step(1, { name: 'a', value: Number.NaN });
+      await run.optimizer.settled();
+      if (isLoaded) {
+        const saved = (await run.optimizer.getWeights()).map(({ name, tensor }) => ({ name, tensor: tensor.clone() }));
+        await run.optimizer.setWeights(saved);
+        tf.dispose(saved.map(({ tensor }) => tensor));
+      }
+      run.step(2);
+      expect(run.optimizer.updates).toBe(0);
+      run.step(3);
+      await run.optimizer.settled();
+      expect(run.optimizer.updates).toBe(1);
+      values.push(await run.values());
+      run.dispose();
+    }
+    expect(values[1]).toEqual(values[0]);
   });
 
   test('the count is part of what getWeights returns', async () => {

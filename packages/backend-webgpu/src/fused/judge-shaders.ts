@@ -7,8 +7,53 @@ export const JUDGE_THREADS = 256;
 export const ENTRIES_PER_THREAD = 32;
 /** Threads that look at one gradient at most. */
 export const MOST_THREADS: number = 2 ** 18;
-/** Numbers a thread leaves: its sum of squares, its largest magnitude, and the number of the gradient. */
-export const FINDING = 3;
+/**
+ * Numbers a thread leaves: its sum of squares, that of the entries times {@link SMALL}, its largest magnitude, and the
+ * number of the gradient.
+ */
+export const FINDING = 4;
+
+/** Makes squares of the largest numbers finite: where the sum of squares has overflowed, that of these is taken. */
+const SMALL: number = 2 ** -80;
+
+/**
+ * A sum over i from `start` while `i < end`, in sums of at most 32 terms each: the rounding errors of a sum grow with the
+ * number of terms that are added to it one after the other.
+ *
+ * @param clear Sets the partial sums to 0.
+ * @param term Adds the terms of `i` to them.
+ * @param flush Adds them to the whole.
+ */
+function summed(start: string, end: string, by: string, clear: string, term: string, flush: string): string {
+  return `  for (var i = ${start}; i < ${end};) {
+    ${clear}
+    for (var n = 0u; n < 32u && i < ${end}; n++) {
+${term}
+      i += ${by};
+    }
+    ${flush}
+  }`;
+}
+
+/** {@link summed} over the findings at `place(i)`. */
+function summedFindings(findings: string, start: string, end: string, by: string, place: string, more: string): string {
+  return summed(
+    start,
+    end,
+    by,
+    'var part = vec2<f32>(0.0);',
+    `      let at = (${place}) * ${FINDING}u;
+      part += vec2<f32>(bitcast<f32>(${findings}[at]), bitcast<f32>(${findings}[at + 1u]));
+${more}`,
+    'sums += part;',
+  );
+}
+
+/** Leaves `sums` at a place. */
+function storeSums(findings: string, sums: readonly [string, string]): string {
+  return `  ${findings}[place] = bitcast<u32>(${sums[0]});
+  ${findings}[place + 1u] = bitcast<u32>(${sums[1]});`;
+}
 
 /** Updates of which the device remembers until the next report whether they were withheld. */
 export const REMEMBERED = 4096;
@@ -51,18 +96,26 @@ function examination({ sums, limits, width }: Examination): Shader {
   const limited = limits ? `smaller${width}(larger${width}(x, ${f}(-${limit})), ${f}(${limit}))` : 'x';
   const all = (name: string, combine: (x: string, y: string) => string): string =>
     width === 1 ? name : ['x', 'y', 'z', 'w'].map(axis => `${name}.${axis}`).reduce(combine);
+  const entries = summed(
+    'thread',
+    writer.dimension('size'),
+    threads,
+    sums ? `var part = ${f}(0.0);\n    var smallPart = ${f}(0.0);` : '',
+    `      let x = ${gradient}[i];
+      magnitude = max(magnitude, bitcast<${u}>(x) & ${u}(0x7fffffffu));
+${sums ? `      let limited = ${limited};\n      part += limited * limited;\n      let small = limited * ${SMALL};\n      smallPart += small * small;` : ''}`,
+    sums ? 'sum += part;\n    smallSum += smallPart;' : '',
+  );
+  const plus = (x: string, y: string): string => `${x} + ${y}`;
   const body = `  let thread = group.x * ${JUDGE_THREADS}u + local.x;
   var sum = ${f}(0.0);
+  var smallSum = ${f}(0.0);
   var magnitude = ${u}(0u);
-  for (var i = thread; i < ${writer.dimension('size')}; i += ${threads}) {
-    let x = ${gradient}[i];
-    magnitude = max(magnitude, bitcast<${u}>(x) & ${u}(0x7fffffffu));
-${sums ? `    let limited = ${limited};\n    sum += limited * limited;` : ''}
-  }
+${entries}
   let place = (${writer.dimension('to')} + thread) * ${FINDING}u;
-  ${findings}[place] = bitcast<u32>(${all('sum', (x, y) => `${x} + ${y}`)});
-  ${findings}[place + 1u] = ${all('magnitude', (x, y) => `max(${x}, ${y})`)};
-  ${findings}[place + 2u] = ${writer.dimension('id')};`;
+${storeSums(findings, [all('sum', plus), all('smallSum', plus)])}
+  ${findings}[place + 2u] = ${all('magnitude', (x, y) => `max(${x}, ${y})`)};
+  ${findings}[place + 3u] = ${writer.dimension('id')};`;
   return writer.finish([JUDGE_THREADS, 1], body, width);
 }
 
@@ -71,32 +124,28 @@ export const gatherShader: Shader = (() => {
   const writer = new ShaderWriter();
   const findings = writer.buffer('read_write', 'u32');
   const from = writer.dimension('from');
-  const body = `  var sum = 0.0;
+  const largest = `      magnitude = max(magnitude, ${findings}[at + 2u]);`;
+  const body = `  var sums = vec2<f32>(0.0);
   var magnitude = 0u;
-  for (var i = local.x; i < ${writer.dimension('threads')}; i += ${JUDGE_THREADS}u) {
-    sum += bitcast<f32>(${findings}[(${from} + i) * ${FINDING}u]);
-    magnitude = max(magnitude, ${findings}[(${from} + i) * ${FINDING}u + 1u]);
-  }
+${summedFindings(findings, 'local.x', writer.dimension('threads'), `${JUDGE_THREADS}u`, `${from} + i`, largest)}
   let place = (${writer.dimension('to')} + local.x) * ${FINDING}u;
-  ${findings}[place] = bitcast<u32>(sum);
-  ${findings}[place + 1u] = magnitude;
-  ${findings}[place + 2u] = ${writer.dimension('id')};`;
+${storeSums(findings, ['sums.x', 'sums.y'])}
+  ${findings}[place + 2u] = magnitude;
+  ${findings}[place + 3u] = ${writer.dimension('id')};`;
   return writer.finish([JUDGE_THREADS, 1], body);
 })();
 
-/** Puts the findings about all gradients together: the third number is now that of the first that is not finite. */
+/** Puts the findings about all gradients together: the last number is now that of the first that is not finite. */
 export const collectShader: Shader = (() => {
   const writer = new ShaderWriter();
   const findings = writer.buffer('read_write', 'u32');
-  const body = `  var sum = 0.0;
+  const bad = `      if (${findings}[at + 2u] >= ${INFINITY_BITS}) { first = min(first, ${findings}[at + 3u]); }`;
+  const body = `  var sums = vec2<f32>(0.0);
   var first = ${NONE};
-  for (var i = local.x; i < ${writer.dimension('findings')}; i += ${JUDGE_THREADS}u) {
-    sum += bitcast<f32>(${findings}[i * ${FINDING}u]);
-    if (${findings}[i * ${FINDING}u + 1u] >= ${INFINITY_BITS}) { first = min(first, ${findings}[i * ${FINDING}u + 2u]); }
-  }
+${summedFindings(findings, 'local.x', writer.dimension('findings'), `${JUDGE_THREADS}u`, 'i', bad)}
   let place = (${writer.dimension('to')} + local.x) * ${FINDING}u;
-  ${findings}[place] = bitcast<u32>(sum);
-  ${findings}[place + 2u] = first;`;
+${storeSums(findings, ['sums.x', 'sums.y'])}
+  ${findings}[place + 3u] = first;`;
   return writer.finish([JUDGE_THREADS, 1], body);
 })();
 
@@ -114,12 +163,10 @@ export const verdictShader: Shader = (() => {
   const policy = writer.dimension('policy');
   const from = writer.dimension('from');
   const norm = `bitcast<f32>(${writer.dimension('norm')})`;
-  const body = `  var sum = 0.0;
+  const first = `      bad = min(bad, ${findings}[at + 3u]);`;
+  const body = `  var sums = vec2<f32>(0.0);
   var bad = ${NONE};
-  for (var i = 0u; i < ${JUDGE_THREADS}u; i++) {
-    sum += bitcast<f32>(${findings}[(${from} + i) * ${FINDING}u]);
-    bad = min(bad, ${findings}[(${from} + i) * ${FINDING}u + 2u]);
-  }
+${summedFindings(findings, '0u', `${JUDGE_THREADS}u`, '1u', `${from} + i`, first)}
   var goes = true;
   if (${policy} == 1u && bad != ${NONE}) { goes = false; }
   if (${policy} == 2u) {
@@ -134,7 +181,9 @@ export const verdictShader: Shader = (() => {
     ${ledger}[word] = select(${ledger}[word] | bit, ${ledger}[word] & ~bit, goes);
     ${ledger}[2] = nth + 1u;
   }
-  let scale = ${norm} / (sqrt(sum) + 1e-6);
+  let isLarge = (bitcast<u32>(sums.x) & 0x7fffffffu) >= ${INFINITY_BITS};
+  let one = select(1.0, ${SMALL}, isLarge);
+  let scale = ${norm} * one / (sqrt(select(sums.x, sums.y, isLarge)) + 1e-6 * one);
   ${factor}[0] = select(scale, 1.0, scale > 1.0);
   ${proceed}[0] = select(0.0, 1.0, goes);`;
   return writer.finish([1, 1], body);

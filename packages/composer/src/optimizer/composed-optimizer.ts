@@ -58,6 +58,10 @@ export class ComposedOptimizer extends Optimizer {
   private readonly health: DeviceHealth;
   private readonly parameters: TrainedParameters;
   private pending: SavedStates | null = null;
+  /** On a device: what was judged last when the accumulated gradients were taken. */
+  private takenAt = 0;
+  /** The last rounds of an accumulation that the device left out one after the other. */
+  private badRounds: readonly number[] = [];
   private handedOut: Tensor[] = [];
   private disposed = false;
 
@@ -69,12 +73,7 @@ export class ComposedOptimizer extends Optimizer {
     this.parameters = new TrainedParameters(this.options, this);
     this.accumulator = new GradientAccumulator(options.accumulate ?? 1);
     const { onNonFinite = 'throw' } = options;
-    this.health = new DeviceHealth(onNonFinite, ordinal => {
-      if (onNonFinite === 'skip') this.skippedUpdates += 1;
-      // It was counted when it was handed to the device.
-      this.iterations_ -= 1;
-      this.parameters.withhold(ordinal);
-    });
+    this.health = new DeviceHealth(onNonFinite, (ordinal, isRound) => this.withhold(ordinal, isRound));
     this.iterations_ = 0;
   }
 
@@ -120,14 +119,20 @@ export class ComposedOptimizer extends Optimizer {
       return;
     }
     const kernels = this.kernels();
-    // On a device it is the mean that is judged: NaN and Inf of one round are in it, too.
-    if (!judgesOnDevice(kernels) && !examineGradients(entries, {}, onNonFinite, kernels).finite) {
+    if (judgesOnDevice(kernels)) {
+      const { verdict } = this.health.examine(entries, {}, kernels, true);
+      this.accumulator.add(entries, verdict?.proceed);
+      verdict?.proceed.dispose();
+      this.health.poll();
+    } else if (examineGradients(entries, {}, onNonFinite, kernels).finite) {
+      this.accumulator.add(entries);
+    } else {
       this.skippedUpdates += 1;
       return;
     }
-    this.accumulator.add(entries);
     if (!this.accumulator.complete()) return;
     const means = this.accumulator.take();
+    this.takenAt = this.health.latest;
     try {
       this.update(means);
     } finally {
@@ -165,17 +170,12 @@ export class ComposedOptimizer extends Optimizer {
   }
 
   /** What the optimizer keeps for these variables after the next update (or a later one); exact to the byte. */
-  memoryReport(
-    parameters: readonly NamedShape[] | Readonly<Record<string, NamedShape>>,
-    options: { readonly update?: number } = {},
-  ): MemoryReport {
+  memoryReport(parameters: Parameters, options: { readonly update?: number } = {}): MemoryReport {
     return memoryReport(this.options, listOf(parameters), options.update ?? this.updates);
   }
 
   /** The expression, the kernel that runs it and the bytes of state, per variable. */
-  explain(
-    parameters: readonly NamedShape[] | Readonly<Record<string, NamedShape>> = this.parameters.variables(),
-  ): Explanation {
+  explain(parameters: Parameters = this.parameters.variables()): Explanation {
     const kernels = this.kernels();
     return explain(this.memoryReport(parameters), name => this.parameters.describe(name, kernels));
   }
@@ -283,6 +283,23 @@ export class ComposedOptimizer extends Optimizer {
     else this.skippedUpdates += 1;
   }
 
+  /** Takes back what was counted when it was handed to the device, which left it out. */
+  private withhold(ordinal: number, isRound: boolean): void {
+    const { onNonFinite, accumulate = 1 } = this.options;
+    // An update of nothing but rounds left out is none besides them.
+    const isEmpty =
+      !isRound && accumulate > 1 && this.badRounds.at(-1) === ordinal - 1 && this.badRounds.length >= accumulate;
+    if (onNonFinite === 'skip' && !isEmpty) this.skippedUpdates += 1;
+    if (isRound) {
+      this.badRounds =
+        this.badRounds.at(-1) === ordinal - 1 ? [...this.badRounds, ordinal].slice(-accumulate) : [ordinal];
+      if (ordinal > this.takenAt) this.accumulator.withdraw();
+      return;
+    }
+    this.iterations_ -= 1;
+    this.parameters.withhold(ordinal);
+  }
+
   private stepAll(
     gradients: readonly VariableGradient[],
     factor: number | Tensor,
@@ -351,15 +368,28 @@ export function compose(options: ComposeOptions): ComposedOptimizer {
 
 serialization.registerClass(ComposedOptimizer as unknown as serialization.SerializableConstructor<ComposedOptimizer>);
 
-function listOf(parameters: readonly NamedShape[] | Readonly<Record<string, NamedShape>>): readonly NamedShape[] {
-  const list: readonly NamedShape[] = Array.isArray(parameters)
+/** Parameters in a list, such as the `trainableWeights` of a model, whose type allows null in a shape, or by name. */
+type Parameters = readonly ReportedParameter[] | Readonly<Record<string, Omit<ReportedParameter, 'name'>>>;
+
+interface ReportedParameter {
+  readonly name: string;
+  readonly shape: readonly (number | null)[];
+}
+
+function listOf(parameters: Parameters): readonly NamedShape[] {
+  const list: readonly ReportedParameter[] = Array.isArray(parameters)
     ? parameters
     : Object.entries(parameters ?? {}).map(([name, parameter]) => ({ name, shape: parameter?.shape }));
-  const wrong = list.findIndex(parameter => typeof parameter?.name !== 'string' || !Array.isArray(parameter.shape));
-  if (typeof parameters === 'object' && parameters !== null && wrong < 0) return list;
+  const wrong = list.findIndex(
+    parameter =>
+      typeof parameter?.name !== 'string' ||
+      !Array.isArray(parameter.shape) ||
+      !parameter.shape.every(extent => typeof extent === 'number'),
+  );
+  if (typeof parameters === 'object' && parameters !== null && wrong < 0) return list as readonly NamedShape[];
   throw new InvalidOptionError({
     parameter: wrong < 0 ? 'parameters' : `parameters[${wrong}]`,
     found: wrong < 0 ? parameters : list[wrong],
-    expected: wrong < 0 ? 'variables, or their names and shapes' : 'a tf.Variable or { name, shape }',
+    expected: 'variables, such as model.trainableWeights, or their { name, shape }',
   });
 }

@@ -24,21 +24,32 @@ export class DeviceHealth {
   private judgeBackend = '';
   private readonly ids = new Map<string, number>();
   private judged = 0;
+  /** Ordinals of judged rounds of an accumulation, as long as the host does not know of them. */
+  private readonly rounds = new Set<number>();
   private reported = 0;
   private reading: Promise<void> | null = null;
   private failure: unknown = null;
 
-  /** @param onWithheld Called with the ordinal of every judged update that was left out, when that becomes known. */
+  /**
+   * @param onWithheld Called with the ordinal of every judged update (or round of an accumulation) that was left out, when
+   *   that becomes known.
+   */
   constructor(
     private readonly policy: NonFinitePolicy,
-    private readonly onWithheld: (ordinal: number) => void,
+    private readonly onWithheld: (ordinal: number, isRound: boolean) => void,
   ) {}
 
-  /** Begins to judge the gradients of an update. The caller disposes the factor and what tells whether to proceed. */
+  /** The ordinal of what was judged last. */
+  get latest(): number {
+    return this.judged;
+  }
+
+  /** Begins to judge the gradients of an update, or of a round of an accumulation. The caller disposes the factor and what tells whether to proceed. */
   examine(
     gradients: readonly { readonly name: string; readonly gradient: Tensor }[],
     { value, globalNorm }: Clip,
     kernels: KernelSet | null,
+    isRound = false,
   ): { readonly factor: Tensor | null; readonly verdict: PendingVerdict | null } {
     if (gradients.length === 0) return { factor: null, verdict: null };
     const numbered = gradients.map(({ name, gradient }) => ({ id: this.idOf(name), gradient }));
@@ -49,6 +60,7 @@ export class DeviceHealth {
     });
     if (proceed === null) return { factor, verdict: null };
     this.judged += 1;
+    if (isRound) this.rounds.add(this.judged);
     return { factor, verdict: { proceed, ordinal: this.judged, known: this.reported } };
   }
 
@@ -87,7 +99,8 @@ export class DeviceHealth {
         const first = this.reported + 1;
         this.reported = judged;
         latest.forEach((isWithheld, i) => {
-          if (isWithheld) this.onWithheld(first + i);
+          const isRound = this.rounds.delete(first + i);
+          if (isWithheld) this.onWithheld(first + i, isRound);
         });
         if (halted !== null && this.failure === null) this.failure = nonFiniteGradient(this.nameOf(halted));
         // Nothing happens on the device until the failure has been raised.
@@ -109,6 +122,7 @@ export class DeviceHealth {
       this.judgeBackend = backend;
       // What the judge before had found is not asked for any more.
       this.reported = this.judged;
+      this.rounds.clear();
     }
     return this.judge;
   }

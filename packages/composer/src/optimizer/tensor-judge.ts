@@ -23,6 +23,10 @@ import {
   where,
 } from '@tensorflow/tfjs-core';
 
+/** A sum of squares beyond this has overflowed; that of entries times {@link SMALL} is then taken. */
+const LARGEST = 3.4e38;
+const SMALL: number = 2 ** -80;
+
 /** No gradient has this number. */
 const NONE = 2 ** 24;
 
@@ -95,8 +99,14 @@ export class TensorJudge implements GradientJudge {
 
 function factorOf(gradients: readonly NumberedGradient[], clipValue: number | undefined, globalNorm: number): Tensor {
   const limited = (g: Tensor): Tensor => (clipValue === undefined ? g : clipByValue(g, -clipValue, clipValue));
-  const squares = gradients.map(({ gradient }) => sum(square(limited(gradient)))).reduce((a, b) => add(a, b));
-  const factor = div(globalNorm, add(sqrt(squares), 1e-6));
+  const squares = (times: number): Tensor =>
+    gradients
+      .map(({ gradient }) => sum(square(times === 1 ? limited(gradient) : mul(limited(gradient), times))))
+      .reduce((a, b) => add(a, b));
+  const whole = squares(1);
+  const isLarge = greater(whole, LARGEST);
+  const norm = add(sqrt(where(isLarge, squares(SMALL), whole)), where(isLarge, scalar(1e-6 * SMALL), scalar(1e-6)));
+  const factor = div(where(isLarge, scalar(globalNorm * SMALL), scalar(globalNorm)), norm);
   // A norm that is NaN stays so.
   return where(greater(factor, 1), onesLike(factor), factor);
 }

@@ -1,0 +1,98 @@
+import { tensorDevice } from '@frugaljs/backend-webgpu';
+import { compose } from '@frugaljs/composer';
+import { randomKey, randomNormals, randomUniform } from '@frugaljs/core';
+import { sgd } from '@frugaljs/state-free';
+import * as tf from '@tensorflow/tfjs-core';
+import { expect, test } from 'vitest';
+import { Dispatcher } from '../src/device/dispatcher.js';
+import { BufferJudge } from '../src/fused/buffer-judge.js';
+import { describeOnDevice } from './device.js';
+
+function newJudge(): BufferJudge {
+  return new BufferJudge(new Dispatcher(tensorDevice(tf.backend())));
+}
+
+describeOnDevice('the norm of all gradients', () => {
+  /** Of values in float32, summed in float64. */
+  const norm = (all: readonly Float32Array[]): number =>
+    Math.sqrt(all.reduce((sum, values) => values.reduce((part, x) => part + x * x, sum), 0));
+
+  async function factorOf(all: readonly Float32Array[], globalNorm: number): Promise<number> {
+    const judge = newJudge();
+    const gradients = all.map((values, id) => ({ id, gradient: tf.tensor1d(values) }));
+    const { factor } = judge.judge(gradients, { globalNorm, onNonFinite: 'ignore' });
+    const [found] = await factor!.data();
+    tf.dispose([factor!, gradients.map(({ gradient }) => gradient)]);
+    judge.dispose();
+    return found!;
+  }
+
+  test('is as good as one in float64, to the last bits of float32, for millions of entries', async () => {
+    const many = Array.from({ length: 300 }, (_, i) => new Float32Array(100 + i).fill(0.1));
+    const large = [3_000_000, 1_500_001].map((size, i) => randomNormals(randomKey(5, i), size));
+    for (const all of [[new Float32Array(9_000_000).fill(0.1)], large, many, [...many, ...large]]) {
+      const expected = 1 / (norm(all) + 1e-6);
+      const error = Math.abs((await factorOf(all, 1)) / expected - 1);
+      expect(error).toBeLessThan(3e-7);
+    }
+  });
+
+  test.each([
+    [1e25, 1],
+    [1e-12, 1e-14],
+    [3e-20, 1e-6],
+    [5, 1e-12],
+    [1e30, 1e8],
+    [2e38, 1e30],
+    [1e3, 3e38],
+  ])('of entries of %d, limited to %d', async (size, globalNorm) => {
+    const values = Float32Array.from(randomNormals(randomKey(6, 1), 4001), x => Math.max(-1, Math.min(1, x)) * size);
+    const expected = Math.min(1, globalNorm / (norm([values]) + 1e-6));
+    const found = await factorOf([values], globalNorm);
+    expect(found / expected).toBeCloseTo(1, 6);
+  });
+
+  test.each(['auto', 'reference'] as const)('%s: squares that overflow', async kernels => {
+    const variable = tf.tidy(() => tf.variable(tf.zeros([3]), true, 'large'));
+    const optimizer = compose({ learningRate: 1, groups: [{ use: sgd() }], clip: { globalNorm: 5 }, kernels });
+    const gradient = tf.tensor1d([3e22, 0, -4e22]);
+    optimizer.applyGradients({ large: gradient });
+    const values = await variable.data();
+    for (const [i, expected] of [-3, 0, 4].entries()) expect(values[i]).toBeCloseTo(expected, 5);
+    optimizer.dispose();
+    tf.dispose([variable, gradient]);
+  });
+});
+
+describeOnDevice('the report', () => {
+  test('tells of every update since the last one, however many there were', async () => {
+    const judge = newJudge();
+    const [good, bad] = [tf.tensor1d([1, 2]), tf.tensor1d([1, Number.NaN])];
+    const key = randomKey(8);
+    let made = 0;
+    // More than the device remembers, a report at a time, and once none at all.
+    for (const count of [1, 31, 0, 2000, 2500]) {
+      const expected = Array.from({ length: count }, (_, i) => randomUniform(key, made + i) < 0.3);
+      for (const isBad of expected) {
+        const found = judge.judge([{ id: 0, gradient: isBad ? bad : good }], { onNonFinite: 'withhold' });
+        found.proceed!.dispose();
+      }
+      made += count;
+      expect((await judge.report()).latest).toEqual(expected);
+    }
+    // One report too late: of the earliest it is known how many, not which.
+    const late = 4096 + 40;
+    for (let i = 0; i < late; i++) {
+      judge
+        .judge([{ id: 0, gradient: [3, 7, 39].includes(i) || i === late - 1 ? bad : good }], {
+          onNonFinite: 'withhold',
+        })
+        .proceed!.dispose();
+    }
+    const { latest } = await judge.report();
+    expect(latest).toHaveLength(late);
+    expect(latest.flatMap((isWithheld, i) => (isWithheld ? [i] : []))).toEqual([0, 1, 2, late - 1]);
+    judge.dispose();
+    tf.dispose([good, bad]);
+  });
+});
