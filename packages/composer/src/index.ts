@@ -22,6 +22,7 @@ export type {
   NamedShape,
   NonFinitePolicy,
 } from './optimizer/options.js';
+export type { ReportedParameter, ReportedParameters } from './optimizer/reported-parameters.js';
 export * as recipes from './recipes/index.js';
 export { badam, frugal, galore, listRecipes, PROJECTABLE, recipe } from './recipes/index.js';
 export { type SubspaceOptions, subspace } from './subspace.js';

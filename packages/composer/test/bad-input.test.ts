@@ -248,7 +248,8 @@ describe('options', () => {
       /groups\[0\]\.frozen: expected true or false/,
     ],
     ['report on nothing', () => frugal().memoryReport(undefined as never), /parameters: expected variables/],
-    ['report on shapes', () => frugal().memoryReport([[4, 4]] as never), /parameters\[0\]: expected a tf\.Variable/],
+    ['report on an unknown extent', () => frugal().memoryReport([{ name: 'w', shape: [null, 4] }]), /parameters\[0\]/],
+    ['report on shapes', () => frugal().memoryReport([[4, 4]] as never), /parameters\[0\]: expected variables/],
     ['residual scale', () => residual(signSgd(), { scale: -1 }), /residual\.scale/],
     [
       'predicate in a configuration',

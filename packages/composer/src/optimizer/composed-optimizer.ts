@@ -1,12 +1,4 @@
-import {
-  DisposedError,
-  InvalidOptionError,
-  InvalidStateError,
-  type Json,
-  type KernelSet,
-  kernelsFor,
-  type Schedule,
-} from '@frugaljs/core';
+import { DisposedError, InvalidStateError, type Json, type KernelSet, kernelsFor, type Schedule } from '@frugaljs/core';
 import {
   dispose,
   getBackend,
@@ -32,7 +24,8 @@ import {
   type VariableGradient,
 } from './gradients.js';
 import { type MemoryReport, memoryReport } from './memory-report.js';
-import type { ComposeOptions, NamedShape } from './options.js';
+import type { ComposeOptions } from './options.js';
+import { namedShapes, type ReportedParameters } from './reported-parameters.js';
 import { disposeStates, fromNamedTensors, OWN, type SavedStates, toNamedTensors } from './saved-weights.js';
 import { TrainedParameters } from './trained-parameters.js';
 import { requireLearningRate, validateOptions } from './validate-options.js';
@@ -170,12 +163,12 @@ export class ComposedOptimizer extends Optimizer {
   }
 
   /** What the optimizer keeps for these variables after the next update (or a later one); exact to the byte. */
-  memoryReport(parameters: Parameters, options: { readonly update?: number } = {}): MemoryReport {
-    return memoryReport(this.options, listOf(parameters), options.update ?? this.updates);
+  memoryReport(parameters: ReportedParameters, options: { readonly update?: number } = {}): MemoryReport {
+    return memoryReport(this.options, namedShapes(parameters), options.update ?? this.updates);
   }
 
   /** The expression, the kernel that runs it and the bytes of state, per variable. */
-  explain(parameters: Parameters = this.parameters.variables()): Explanation {
+  explain(parameters: ReportedParameters = this.parameters.variables()): Explanation {
     const kernels = this.kernels();
     return explain(this.memoryReport(parameters), name => this.parameters.describe(name, kernels));
   }
@@ -367,29 +360,3 @@ export function compose(options: ComposeOptions): ComposedOptimizer {
 }
 
 serialization.registerClass(ComposedOptimizer as unknown as serialization.SerializableConstructor<ComposedOptimizer>);
-
-/** Parameters in a list, such as the `trainableWeights` of a model, whose type allows null in a shape, or by name. */
-type Parameters = readonly ReportedParameter[] | Readonly<Record<string, Omit<ReportedParameter, 'name'>>>;
-
-interface ReportedParameter {
-  readonly name: string;
-  readonly shape: readonly (number | null)[];
-}
-
-function listOf(parameters: Parameters): readonly NamedShape[] {
-  const list: readonly ReportedParameter[] = Array.isArray(parameters)
-    ? parameters
-    : Object.entries(parameters ?? {}).map(([name, parameter]) => ({ name, shape: parameter?.shape }));
-  const wrong = list.findIndex(
-    parameter =>
-      typeof parameter?.name !== 'string' ||
-      !Array.isArray(parameter.shape) ||
-      !parameter.shape.every(extent => typeof extent === 'number'),
-  );
-  if (typeof parameters === 'object' && parameters !== null && wrong < 0) return list as readonly NamedShape[];
-  throw new InvalidOptionError({
-    parameter: wrong < 0 ? 'parameters' : `parameters[${wrong}]`,
-    found: wrong < 0 ? parameters : list[wrong],
-    expected: 'variables, such as model.trainableWeights, or their { name, shape }',
-  });
-}
