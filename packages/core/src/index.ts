@@ -12,6 +12,7 @@ export {
   kernelsFor,
   type NumberedGradient,
   registerKernels,
+  type SplitAxis,
   type SplitTier,
 } from './kernels.js';
 export {

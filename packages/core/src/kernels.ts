@@ -5,6 +5,9 @@ import type { Shape } from './shape.js';
 /** Tensors and numbers by the names a graph gives them. */
 export type KernelInputs = Readonly<Record<string, Tensor | number>>;
 
+/** How coordinate projectors share a parameter out among tiers: by rows, by columns or entry by entry. */
+export type SplitAxis = 'row' | 'column' | 'element';
+
 /** One tier of a parameter that coordinate projectors split: the entries it takes and what happens to them. */
 export interface SplitTier {
   /**
@@ -102,7 +105,7 @@ export interface KernelSet {
   /** True when {@link run} can work on a part of tensors that are larger than `shape`. */
   readonly takesStarts?: boolean;
   /** Updates a parameter and all slots in place, each tier of its entries by a graph of its own, in one pass. */
-  runSplit(axis: 'row' | 'column' | 'element', w: Tensor, g: Tensor, tiers: readonly SplitTier[]): void;
+  runSplit(axis: SplitAxis, w: Tensor, g: Tensor, tiers: readonly SplitTier[]): void;
   /** True when every entry is finite. Left out, with {@link sumSquares}, where reading a number back is not cheap. */
   isFinite?(gradient: Tensor): boolean;
   /**

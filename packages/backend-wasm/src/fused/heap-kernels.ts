@@ -6,6 +6,7 @@ import {
   matrixView,
   perBackend,
   type Shape,
+  type SplitAxis,
   type SplitTier,
   slotShape,
 } from '@frugaljs/core';
@@ -62,7 +63,7 @@ export class HeapKernels implements KernelSet {
     return results;
   }
 
-  runSplit(axis: 'row' | 'column' | 'element', w: Tensor, g: Tensor, tiers: readonly SplitTier[]): void {
+  runSplit(axis: SplitAxis, w: Tensor, g: Tensor, tiers: readonly SplitTier[]): void {
     const kernel = splitKernelOf(axis, tiers);
     const [rows, columns] = matrixView(w.shape);
     const listed = tiers.slice(0, -1);

@@ -1,8 +1,8 @@
-import { type Graph, type KernelInputs, type SplitTier, simplify } from '@frugaljs/core';
+import { type Graph, type KernelInputs, type SplitAxis, type SplitTier, simplify } from '@frugaljs/core';
 import { Program } from '../program.js';
 import { denseKernel } from './dense-kernel.js';
 import { type KernelCall, signatureOf } from './kernel-signature.js';
-import { type SplitAxis, splitKernel } from './split-kernel.js';
+import { splitKernel } from './split-kernel.js';
 import type { TierSpec } from './tier.js';
 
 /** A compiled graph and the order of its arguments. */

@@ -1,3 +1,4 @@
+import type { SplitAxis } from '@frugaljs/core';
 import { type Code, integers, type Local, ModuleBuilder, type ValueType } from '@frugaljs/wasm-assembly';
 import { driveColumns } from './split-columns.js';
 import { CHUNK, driveEntries } from './split-entries.js';
@@ -5,9 +6,6 @@ import type { SplitParts, TierPart } from './split-parts.js';
 import { driveRows } from './split-rows.js';
 import { type TierSpec, tierParameters } from './tier.js';
 import { MOST_ABREAST } from './tier-run.js';
-
-/** How the entries of a parameter are shared out among tiers. */
-export type SplitAxis = 'row' | 'column' | 'element';
 
 const DRIVERS: Readonly<Record<SplitAxis, (parts: SplitParts) => Code>> = {
   row: driveRows,

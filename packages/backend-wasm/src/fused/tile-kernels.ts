@@ -5,6 +5,7 @@ import {
   type KernelSet,
   perBackend,
   type Shape,
+  type SplitAxis,
   type SplitTier,
   sizeOf,
 } from '@frugaljs/core';
@@ -80,7 +81,7 @@ export class TileKernels implements KernelSet {
     return results;
   }
 
-  runSplit(axis: 'row' | 'column' | 'element', w: Tensor, g: Tensor, tiers: readonly SplitTier[]): void {
+  runSplit(axis: SplitAxis, w: Tensor, g: Tensor, tiers: readonly SplitTier[]): void {
     const next = unfilledFloats(w.size);
     new TileSplit(this.arrays, this.memory, splitKernelOf(axis, tiers), axis, w, g, tiers, next).run();
     this.arrays.replace(w, next);

@@ -1,9 +1,9 @@
-import { hostValues, matrixView, type SplitTier } from '@frugaljs/core';
+import { hostValues, matrixView, type SplitAxis, type SplitTier } from '@frugaljs/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { CpuArrays } from './cpu-arrays.js';
 import type { SplitKernel } from './kernel-cache.js';
 import { addNumbers } from './kernel-signature.js';
-import { type SplitAxis, scratchEntries } from './split-kernel.js';
+import { scratchEntries } from './split-kernel.js';
 import { tierTensors } from './tier.js';
 import { TILE, type TileMemory } from './tile-memory.js';
 

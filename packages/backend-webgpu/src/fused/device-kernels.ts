@@ -5,6 +5,7 @@ import {
   type KernelSet,
   perBackend,
   type Shape,
+  type SplitAxis,
   type SplitTier,
   scalarNames,
 } from '@frugaljs/core';
@@ -17,7 +18,6 @@ import { type DeviceLimits, limitsOf } from './device-limits.js';
 import { GraphRuns } from './graph-runs.js';
 import { tensorInputs } from './run-plan.js';
 import { SplitRuns } from './split-runs.js';
-import type { SplitAxis } from './split-tier.js';
 
 /** Runs expression graphs in place on the buffers of tfjs's webgpu backend. */
 export class DeviceKernels implements KernelSet {

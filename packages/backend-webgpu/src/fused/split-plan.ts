@@ -1,7 +1,7 @@
-import { type Graph, neededNodes, type SplitTier } from '@frugaljs/core';
+import { type Graph, neededNodes, type SplitAxis, type SplitTier } from '@frugaljs/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { listedShader, restShader, type SplitShader, togetherShader } from './split-shader.js';
-import type { SplitAxis, TensorKind, TierShape } from './split-tier.js';
+import type { TensorKind, TierShape } from './split-tier.js';
 
 /** Where a tensor of a split is found at each step. */
 interface Place {

@@ -1,4 +1,4 @@
-import { type Graph, hostValues, matrixView, type SplitTier } from '@frugaljs/core';
+import { type Graph, hostValues, matrixView, type SplitAxis, type SplitTier } from '@frugaljs/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { TensorDevice } from '../device/tensor-device.js';
 import type { Field } from '../wgsl/shader.js';
@@ -8,7 +8,6 @@ import { ListMarks } from './list-marks.js';
 import { THREADS } from './passes.js';
 import { planSplit, type SplitPlan } from './split-plan.js';
 import { TILE } from './split-shader.js';
-import type { SplitAxis } from './split-tier.js';
 
 /** Updates split parameters, with kernels that are planned once per split. */
 export class SplitRuns {

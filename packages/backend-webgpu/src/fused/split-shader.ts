@@ -1,7 +1,8 @@
+import type { SplitAxis } from '@frugaljs/core';
 import { type Shader, ShaderWriter, type Width } from '../wgsl/shader.js';
 import { MARKED } from './list-marks.js';
 import { THREADS } from './passes.js';
-import { type SplitAxis, TierBuffers, type TierShape, tierBody } from './split-tier.js';
+import { TierBuffers, type TierShape, tierBody } from './split-tier.js';
 
 /** A kernel and what it binds: first what is known of index lists, by tier, then tensors by slot. */
 export interface SplitShader {

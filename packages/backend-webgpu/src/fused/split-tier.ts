@@ -2,8 +2,6 @@ import type { Graph, GraphNode } from '@frugaljs/core';
 import { GraphBody } from '../wgsl/graph-body.js';
 import { FLOAT, type ShaderWriter, type Width } from '../wgsl/shader.js';
 
-export type SplitAxis = 'row' | 'column' | 'element';
-
 /** `full` tensors have an entry per entry of the parameter, `compact` ones per entry of the tier, `shared` ones one. */
 export type TensorKind = 'full' | 'compact' | 'shared';
 

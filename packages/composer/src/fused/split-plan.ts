@@ -1,4 +1,4 @@
-import { type Graph, type KernelSet, type Operand, type SplitTier, sameShape } from '@frugaljs/core';
+import { type Graph, type KernelSet, type Operand, type SplitAxis, type SplitTier, sameShape } from '@frugaljs/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { BoundExpression } from '../runtime/bound-expression.js';
 import type { BoundRule } from '../runtime/bound-rule.js';
@@ -17,12 +17,10 @@ interface Chain {
   readonly last: BoundExpression | null;
 }
 
-type Axis = 'row' | 'column' | 'element';
-
 /** A parameter whose entries are shared out among tiers, each updated by a graph of its own in one pass over all. */
 export class SplitPlan {
   private constructor(
-    private readonly axis: Axis | null,
+    private readonly axis: SplitAxis | null,
     private readonly tiers: readonly { readonly level: BoundSubspace | null; readonly program: StepProgram }[],
   ) {}
 
@@ -100,7 +98,7 @@ function isShared(node: Graph['nodes'][number]): boolean {
 }
 
 /** What the step of one tier needs that a split cannot give. */
-function refusalOf(program: StepProgram, axis: Axis | null, { levels }: Chain): string | null {
+function refusalOf(program: StepProgram, axis: SplitAxis | null, { levels }: Chain): string | null {
   const hasVectors = program.graph.nodes.some(
     node => node.extent !== 'element' && node.extent !== 'host' && !isShared(node),
   );
@@ -135,7 +133,7 @@ function chainOf(bound: BoundRule): Chain | string {
   return { levels, last: rule };
 }
 
-function axisOf(levels: readonly BoundSubspace[]): Axis | 'mixed' | null {
+function axisOf(levels: readonly BoundSubspace[]): SplitAxis | 'mixed' | null {
   const axes = new Set(levels.map(level => level.choice.axis()));
   if (axes.size > 1) return 'mixed';
   return axes.values().next().value ?? null;

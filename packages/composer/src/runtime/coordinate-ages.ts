@@ -1,4 +1,4 @@
-import { matrixView, type Shape } from '@frugaljs/core';
+import { matrixView, type Shape, type SplitAxis } from '@frugaljs/core';
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 
 /** A rule as far as its per-step numbers go. */
@@ -13,12 +13,12 @@ export interface Scaled {
  */
 export class CoordinateAges {
   constructor(
-    readonly axis: 'row' | 'column' | 'element',
+    readonly axis: SplitAxis,
     readonly counts: Int32Array,
   ) {}
 
   /** The axis that a coordinate projector selects along, from the shape before and after. */
-  static axisOf(full: Shape, reduced: Shape, coordinates: number): 'row' | 'column' | 'element' {
+  static axisOf(full: Shape, reduced: Shape, coordinates: number): SplitAxis {
     const [rows, columns] = matrixView(full);
     const [reducedRows, reducedColumns] = matrixView(reduced);
     if (reducedRows === coordinates && reducedColumns === columns) return 'row';

@@ -1,4 +1,4 @@
-import { type Extent, type Shape, type SlotSpec, slotShape } from '@frugaljs/core';
+import { type Extent, type Shape, type SlotSpec, type SplitAxis, slotShape } from '@frugaljs/core';
 import { add, fill, keep, mean, mul, reshape, type Tensor, tidy, zeros } from '@tensorflow/tfjs-core';
 import { CoordinateAges, type Scaled } from './coordinate-ages.js';
 import { gated, type PendingVerdict } from './gate.js';
@@ -10,7 +10,7 @@ export type Carry = (x: Tensor, degree: 1 | 2) => Tensor;
 
 /** A change of the coordinates that a subspace covers; absent for subspaces not spanned by coordinates. */
 export interface CoordinateMove {
-  readonly axis: 'row' | 'column' | 'element';
+  readonly axis: SplitAxis;
   readonly from: Int32Array;
   readonly to: Int32Array;
 }

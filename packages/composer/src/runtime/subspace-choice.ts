@@ -1,4 +1,4 @@
-import type { Basis, Shape } from '@frugaljs/core';
+import type { Basis, Shape, SplitAxis } from '@frugaljs/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { disposeBasis } from './basis-tensors.js';
 import { BoundExpression } from './bound-expression.js';
@@ -61,7 +61,7 @@ export class SubspaceChoice {
   }
 
   /** The axis along which a split selects. */
-  axis(): 'row' | 'column' | 'element' {
+  axis(): SplitAxis {
     return CoordinateAges.axisOf(this.full, this.inside!.reduced, this.coordinates().size);
   }
 
