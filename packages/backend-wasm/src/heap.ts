@@ -1,6 +1,7 @@
 import { UnsupportedBackendError } from '@frugaljs/core/errors';
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import type { KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
+import { guardWasmHeap } from './heap-guard.js';
 
 /** tfjs's key of a tensor's data. */
 export type DataId = TensorInfo['dataId'];
@@ -50,6 +51,7 @@ export class TensorHeap {
     this.backend = backend;
     this.memory = findMemory(backend);
     probeTensors(backend);
+    guardWasmHeap(backend);
   }
 
   /** Byte offset of the tensor's first element. */
@@ -77,14 +79,16 @@ export class TensorHeap {
   /**
    * Byte offset of a block that the caller may use until the next call. There is one block per heap; it grows to the
    * largest size asked for and lives as long as the backend.
+   * @throws OutOfMemoryError if it cannot grow.
    */
   scratch(bytes: number): number {
     if (bytes > this.#scratchBytes) {
       const wasm = internals(this.backend);
       wasm._free(this.#scratch);
+      // A full heap throws: what is free by then must not be freed again.
+      this.#scratch = 0;
       this.#scratchBytes = 0;
       this.#scratch = wasm._malloc(bytes) >>> 0;
-      if (this.#scratch === 0) throw new Error(`The tfjs WASM heap (4 GiB at most) has no room for ${bytes} bytes.`);
       this.#scratchBytes = bytes;
     }
     return this.#scratch;

@@ -8,6 +8,7 @@ import { registerTrainingKernels } from './register.js';
 registerTrainingKernels();
 registerKernels('wasm', heapKernels);
 
-export { UnsupportedBackendError } from '@frugaljs/core/errors';
+export { OutOfMemoryError, UnsupportedBackendError } from '@frugaljs/core/errors';
 export { type DataId, TensorHeap, tensorHeap } from './heap.js';
+export { guardWasmHeap } from './heap-guard.js';
 export { registerTrainingKernels, restoreTfjsKernels, trainingKernelNames } from './register.js';

@@ -1,5 +1,6 @@
 import '@tensorflow/tfjs-backend-wasm';
 import { getKernel, type KernelConfig, registerKernel, unregisterKernel } from '@tensorflow/tfjs-core';
+import { guardWasmHeap } from './heap-guard.js';
 import { batchMatMul } from './kernels/batch-mat-mul.js';
 import { cast } from './kernels/cast.js';
 import { concat } from './kernels/concat.js';
@@ -46,7 +47,8 @@ export const trainingKernelNames: readonly string[] = replacements.map(({ kernel
 
 /**
  * Registers the kernels of this package for tfjs's backend "wasm". May be called before or after the backend starts,
- * and again: a kernel that is in place stays, one that somebody else has replaced since is taken over again.
+ * and again: a kernel that is in place stays, one that somebody else has replaced since is taken over again. A full heap
+ * is an error from then on, see {@link guardWasmHeap}.
  *
  * @param names Kernels to register, of {@link trainingKernelNames}; by default all.
  */
@@ -59,6 +61,8 @@ export function registerTrainingKernels(names: readonly string[] = trainingKerne
     replace(kernelName, own);
     registered.set(kernelName, { original: current, own });
   }
+  // A backend that starts later is guarded as its kernels are set up.
+  guardWasmHeap();
 }
 
 /** Puts tfjs's own kernels back, for comparison. */

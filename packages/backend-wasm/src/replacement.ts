@@ -1,5 +1,6 @@
-import type { KernelConfig, KernelFunc, TensorInfo } from '@tensorflow/tfjs-core';
+import type { KernelConfig, KernelFunc, KernelSetupFunc, TensorInfo } from '@tensorflow/tfjs-core';
 import { type TensorHeap, tensorHeap } from './heap.js';
+import { guardWasmHeap } from './heap-guard.js';
 
 /** What a kernel is called with. */
 export interface KernelCall<Inputs, Attributes> {
@@ -33,8 +34,12 @@ export function replacement<Inputs, Attributes>(
           return original.kernelFunc(args) as TensorInfo;
         },
       });
-    // tfjs's kernels bind to the backend in their setup function, which must go on being called.
-    return { ...original, kernelName, backendName: 'wasm', kernelFunc };
+    // tfjs calls the setup functions of kernels when their backend becomes current, and its own kernels bind to it there.
+    const setupFunc: KernelSetupFunc = backend => {
+      guardWasmHeap(backend);
+      original?.setupFunc?.(backend);
+    };
+    return { ...original, kernelName, backendName: 'wasm', kernelFunc, setupFunc };
   };
   return { kernelName, configure };
 }

@@ -44,6 +44,29 @@ describe('TensorHeap', () => {
     x.dispose();
   });
 
+  it('frees scratch memory once, also when a larger block cannot be had', () => {
+    const wasm = heap.backend.wasm as unknown as { _malloc(bytes: number): number; _free(offset: number): void };
+    const { _malloc, _free } = wasm;
+    const bytes = 3_000_000;
+    heap.scratch(bytes);
+    const freed: number[] = [];
+    wasm._free = offset => {
+      if (offset !== 0) freed.push(offset);
+      _free(offset);
+    };
+    try {
+      wasm._malloc = () => {
+        throw new Error('full');
+      };
+      expect(() => heap.scratch(bytes + 1)).toThrow('full');
+      wasm._malloc = _malloc;
+      expect(heap.scratch(bytes + 2)).not.toBe(0);
+    } finally {
+      Object.assign(wasm, { _malloc, _free });
+    }
+    expect(freed).toHaveLength(1);
+  });
+
   it('refuses another backend', async () => {
     await setBackend('cpu');
     expect(() => tensorHeap(backend())).toThrow(UnsupportedBackendError);

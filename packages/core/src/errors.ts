@@ -165,6 +165,20 @@ export class DeviceLostError extends FrugalError {
   }
 }
 
+/** What ran out of memory: the heap of wasm, the memory of this process, a GPU, or TensorFlow's allocator. */
+export type MemoryKind = 'wasm-heap' | 'host' | 'gpu' | 'tensorflow';
+
+/** A tensor could not be allocated. The tensors that were there are as they were. */
+export class OutOfMemoryError extends FrugalError {
+  readonly kind: MemoryKind;
+
+  constructor(kind: MemoryKind, complaint: Complaint, cause?: unknown) {
+    super('out-of-memory', complaint, cause);
+    this.name = 'OutOfMemoryError';
+    this.kind = kind;
+  }
+}
+
 /** Longest description of what was found; the rest of a message must stay readable. */
 const SHOWN_LENGTH = 200;
 

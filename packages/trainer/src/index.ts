@@ -2,7 +2,8 @@
  * `@frugaljs/trainer`: training runs and comparisons of optimizers, and the `frugal` command. Nothing that this entry
  * exports needs Node; what reads and writes files is part of the command.
  */
-export { DeviceLostError } from '@frugaljs/core';
+export { guardWasmHeap } from '@frugaljs/backend-wasm/heap-guard';
+export { DeviceLostError, type MemoryKind, OutOfMemoryError } from '@frugaljs/core';
 export { type BackendName, backendNames, registerGradients, selectBackend } from './backend.js';
 export { caveat } from './comparison/caveat.js';
 export { type CompareOptions, compare } from './comparison/compare.js';
@@ -16,9 +17,8 @@ export { LossSpikeDetector } from './durable/loss-spike.js';
 export type { RollbackOptions } from './durable/rollback.js';
 export type { Rollback, RunState } from './durable/run-state.js';
 export { type DurableOptions, type DurableResult, trainDurably } from './durable/train-durably.js';
-export { DivergedError, type MemoryKind, OutOfMemoryError } from './errors.js';
+export { DivergedError } from './errors.js';
 export { explainFailure } from './hardening/failure-kind.js';
-export { guardWasmHeap } from './hardening/wasm-heap.js';
 export { type BackendLimits, backendLimits, type PlannedBackend, plannedBackends } from './memory/backend-limits.js';
 export {
   type LlamaModel,

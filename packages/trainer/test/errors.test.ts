@@ -9,6 +9,8 @@ test('an error is one class, whichever package it is caught with', async () => {
   expect(trainer.DeviceLostError).toBe(core.DeviceLostError);
   expect(webgpu.UnsupportedBackendError).toBe(core.UnsupportedBackendError);
   expect(wasm.UnsupportedBackendError).toBe(core.UnsupportedBackendError);
+  expect(wasm.OutOfMemoryError).toBe(core.OutOfMemoryError);
+  expect(trainer.OutOfMemoryError).toBe(core.OutOfMemoryError);
 });
 
 test('errors of the trainer carry the one that they explain', () => {

@@ -1,7 +1,6 @@
 import { freemem } from 'node:os';
 import type { ComposedOptimizer } from '@frugaljs/composer';
-import { FrugalError } from '@frugaljs/core';
-import { OutOfMemoryError } from '../errors.js';
+import { FrugalError, OutOfMemoryError } from '@frugaljs/core';
 import { explainFailure } from '../hardening/failure-kind.js';
 import { plannedBackends } from '../memory/backend-limits.js';
 import { deviceTensorBytes } from '../memory/device-limits.js';

@@ -5,7 +5,6 @@ import { huggingFaceConfig, type LlamaConfig, LlamaForCausalLM, parameterCount }
 import { selectBackend } from '../backend.js';
 import type { JsonObject } from '../comparison/method.js';
 import { type DurableResult, trainDurably } from '../durable/train-durably.js';
-import { guardWasmHeap } from '../hardening/wasm-heap.js';
 import type { Progress } from '../terminal/progress.js';
 import type { Streams } from '../terminal/streams.js';
 import { announceRun } from './announce-run.js';
@@ -49,7 +48,6 @@ export async function trainAndReport(parts: RunParts, stdout: Streams['stdout'])
   const { request, optimizer, progress, store, interruption, jsonFile } = parts;
   const { batch, length, backend } = request;
   await selectBackend(backend);
-  guardWasmHeap();
   const opened = await openData({ ...request, log: line => progress.print(line) });
   const config = await modelOf(request, parts.saved, opened.tokenizer.vocabSize, length);
   const planned = { config, batch, length };

@@ -1,6 +1,6 @@
+import { guardWasmHeap } from '@frugaljs/backend-wasm/heap-guard';
 import { type KernelBackend, backend as tfjsBackend } from '@tensorflow/tfjs-core';
 import { deviceLost, explainFailure, outOfMemory } from './failure-kind.js';
-import { guardWasmHeap } from './wasm-heap.js';
 
 /** What a backend did not throw but should have. */
 export interface BackendWatch {

@@ -1,7 +1,6 @@
-import { DeviceLostError, FrugalError } from '@frugaljs/core';
+import { wasmHeapBytes } from '@frugaljs/backend-wasm/heap-guard';
+import { DeviceLostError, FrugalError, type MemoryKind, OutOfMemoryError } from '@frugaljs/core';
 import { getBackend } from '@tensorflow/tfjs-core';
-import { type MemoryKind, OutOfMemoryError } from '../errors.js';
-import { wasmHeapBytes } from './wasm-heap.js';
 
 /** A heap this large has no more than a large tensor's room left: what breaks in it broke for want of memory. */
 const NEARLY_FULL = 3.5 * 2 ** 30;
