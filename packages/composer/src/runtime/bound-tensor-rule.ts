@@ -1,23 +1,21 @@
 import { ShapeMismatchError, type Site, sameShape, slotShape, type TensorRule } from '@frugaljs/core';
 import { fill, type Tensor } from '@tensorflow/tfjs-core';
-import type { BoundRule, StepContext } from './bound-rule.js';
-import type { PlannedTensor } from './planned-tensor.js';
-import type { SavedState, StateReader } from './saved-state.js';
-import { type Carry, SlotState } from './slot-state.js';
+import { BoundLeaf } from './bound-leaf.js';
+import type { StepContext } from './bound-rule.js';
+import type { StateReader } from './saved-state.js';
+import type { Carry } from './slot-state.js';
 
 /** A tensor rule at work. */
-export class BoundTensorRule implements BoundRule {
-  readonly slots: SlotState;
-
+export class BoundTensorRule extends BoundLeaf {
   constructor(
     private readonly rule: TensorRule,
-    private site: Site,
+    site: Site,
   ) {
-    this.slots = new SlotState(rule.state(site.shape), site.shape);
+    super(rule.state(site.shape), site);
   }
 
   step(g: Tensor, { verdict }: StepContext): Tensor {
-    const { shape } = this.site;
+    const { shape } = this;
     const inputs: Record<string, Tensor | number> = { g };
     this.slots.addTo(inputs);
     const tensors: Record<string, Tensor> = { g };
@@ -32,41 +30,13 @@ export class BoundTensorRule implements BoundRule {
     return outputs['direction']!;
   }
 
-  prepare(): void {}
-
-  plan(): readonly PlannedTensor[] {
-    return this.slots.plan('');
-  }
-
-  move(site: Site): void {
-    this.site = site;
-  }
-
-  release(): void {}
-
-  withhold(ordinal: number): void {
-    this.slots.withhold(ordinal);
-  }
-
   /** Its scalars are numbers, so all coordinates share one step counter. */
-  transport(carry: Carry): void {
-    this.slots.transport(carry, null);
+  override transport(carry: Carry): void {
+    super.transport(carry, null);
   }
 
-  reset(): void {
-    this.slots.reset();
-  }
-
-  save(path: string, into: SavedState): void {
-    this.slots.save(path, into);
-  }
-
-  restore(path: string, from: StateReader): void {
-    this.slots.restore(path, from);
-  }
-
-  dispose(): void {
-    this.slots.reset();
+  override restore(path: string, from: StateReader): void {
+    super.restore(path, from, {});
   }
 
   /** A slot that a step hands back unchanged must not be disposed with its old value. */
@@ -81,7 +51,7 @@ export class BoundTensorRule implements BoundRule {
   }
 
   private requireShapes(outputs: Readonly<Record<string, Tensor>>): void {
-    const { shape } = this.site;
+    const { shape } = this;
     const expected = { direction: shape } as Record<string, readonly number[]>;
     for (const [name, spec] of Object.entries(this.slots.specs)) expected[name] = slotShape(spec.extent, shape);
     for (const [name, wanted] of Object.entries(expected)) {
