@@ -214,6 +214,11 @@ describe('options', () => {
     ['lr', () => frugal({ lr: 1 } as never), /Did you mean learningRate\?/],
     ['decay in a rule', () => adamW({ weightDecay: 0.1 } as never), /groups of compose.*weightDecay/],
     ['a function as schedule', () => compose({ learningRate: (() => 1) as never, groups: [] }), /Call a schedule/],
+    [
+      'a schedule that cannot be saved',
+      () => compose({ learningRate: { at: () => 1 } as never, groups: [{ use: adamW() }] }),
+      /learningRate: expected kind: .*found a schedule with kind undefined/,
+    ],
     ['residual of a factory', () => residual(signSgd as never), /residual\.rule: .*write signSgd\(\)/],
     ['residual of nothing', () => residual(undefined as never), /residual\.rule/],
     ['projector not called', () => frugal({ projector: rows as never }), /projector: .*write rows\(\)/],
@@ -261,6 +266,16 @@ describe('options', () => {
     expect(action).toThrow(FrugalError);
     expect(action).toThrow(message);
   });
+});
+
+test.each([Number.NaN, -1, Number.POSITIVE_INFINITY, undefined])('a schedule that gives %s changes nothing', rate => {
+  const problem = regression();
+  const at = (update: number): number => (update === 1 ? (rate as number) : 0.1);
+  const optimizer = compose({ learningRate: { kind: 'odd', options: {}, at }, groups: [{ use: adamW() }] });
+  const step = (): void => void optimizer.minimize(problem.loss, false, [...problem.variables]);
+  step();
+  expectUnchanged(optimizer, problem.variables, 'invalid-option', /schedule odd, update 1: expected a number/, step);
+  for (const thing of [optimizer, problem]) thing.dispose();
 });
 
 test('a variable in the place of its name is no match', () => {

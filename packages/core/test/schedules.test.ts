@@ -4,6 +4,7 @@ import {
   InvalidOptionError,
   joined,
   linear,
+  registerSchedule,
   type Schedule,
   scheduleFromJson,
   UnknownNameError,
@@ -289,4 +290,18 @@ describe('bad options are named', () => {
       `expected one of constant, linear, cosine, warmupCosine, warmupStableDecay, joined, found ${kind}.`,
     );
   });
+});
+
+test("a schedule of one's own is loaded once it is registered", () => {
+  const halving = ({ first }: { readonly first: number }) => ({
+    kind: 'halving',
+    options: { first },
+    at: (k: number) => first * 2 ** -k,
+  });
+  const json = JSON.parse(JSON.stringify(halving({ first: 8 })));
+  expect(() => scheduleFromJson(json)).toThrow(/schedule\.kind: .*found halving\. Register .*registerSchedule/);
+  expect(() => scheduleFromJson({ kind: 'warmup-cosine', options: {} })).toThrow(/Did you mean warmupCosine\?/);
+  registerSchedule('halving', options => halving(options as { first: number }));
+  expect([0, 1, 2].map(scheduleFromJson(json).at)).toEqual([8, 4, 2]);
+  expect(() => registerSchedule('cosine', () => scheduleFromJson(1))).toThrow(/not built in/);
 });

@@ -28,7 +28,7 @@ import type { ComposeOptions } from './options.js';
 import { namedShapes, type ReportedParameters } from './reported-parameters.js';
 import { disposeStates, fromNamedTensors, OWN, type SavedStates, toNamedTensors } from './saved-weights.js';
 import { TrainedParameters } from './trained-parameters.js';
-import { requireLearningRate, validateOptions } from './validate-options.js';
+import { rateAt, requireLearningRate, validateOptions } from './validate-options.js';
 
 /**
  * A composition at work: a `tf.Optimizer` for `minimize`, `applyGradients` and `LayersModel.compile`. State is keyed by
@@ -80,7 +80,7 @@ export class ComposedOptimizer extends Optimizer {
 
   /** The learning rate of the next update. Setting a number or a schedule takes effect with it. */
   get learningRate(): number {
-    return typeof this.rate === 'number' ? this.rate : this.rate.at(this.updates);
+    return typeof this.rate === 'number' ? this.rate : rateAt(this.rate, this.updates);
   }
 
   set learningRate(rate: number | Schedule) {

@@ -5,6 +5,7 @@ import {
   requireKnownKeys,
   requireNumber,
   requireOneOf,
+  type Schedule,
 } from '@frugaljs/core';
 import { callAdvice } from '../require-part.js';
 import { requireMatch } from './matching.js';
@@ -47,9 +48,36 @@ export function validateOptions(options: ComposeOptions): void {
   }
 }
 
+function requireDescribed({ kind, options }: Schedule): void {
+  if (typeof kind === 'string' && typeof options === 'object' && options !== null) return;
+  throw new InvalidOptionError({
+    parameter: 'compose.learningRate',
+    found: `a schedule with kind ${kind} and options ${options}`,
+    expected: 'kind: a name, options: JSON, which checkpoints hold, and at: update => rate',
+  });
+}
+
+/**
+ * The rate that a schedule gives for an update.
+ *
+ * @throws InvalidOptionError for NaN, Infinity and what is below 0, before it reaches a weight.
+ */
+export function rateAt(schedule: Schedule, update: number): number {
+  const rate = schedule.at(update);
+  if (typeof rate === 'number' && rate >= 0 && Number.isFinite(rate)) return rate;
+  throw new InvalidOptionError({
+    parameter: `schedule ${schedule.kind}, update ${update}`,
+    found: rate,
+    expected: 'a number in [0, Infinity)',
+  });
+}
+
 /** Checks a learning rate given as a number or a schedule. */
 export function requireLearningRate(learningRate: ComposeOptions['learningRate']): void {
-  if (typeof learningRate === 'object' && learningRate !== null && typeof learningRate.at === 'function') return;
+  if (typeof learningRate === 'object' && learningRate !== null && typeof learningRate.at === 'function') {
+    requireDescribed(learningRate);
+    return;
+  }
   if (typeof learningRate === 'number' && learningRate >= 0 && Number.isFinite(learningRate)) return;
   throw new InvalidOptionError({
     parameter: 'compose.learningRate',

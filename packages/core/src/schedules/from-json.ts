@@ -1,6 +1,6 @@
 import { InvalidOptionError, UnknownNameError } from '../errors.js';
 import type { Described } from '../json.js';
-import { requireKnownKeys } from '../options.js';
+import { didYouMean, requireKnownKeys } from '../options.js';
 import { constant } from './constant.js';
 import { type CosineOptions, cosine } from './cosine.js';
 import { type JoinedPart, joined } from './joined.js';
@@ -21,6 +21,24 @@ const FACTORIES: ReadonlyMap<string, Factory> = new Map<string, Factory>([
   ['joined', options => joined(partsFromJson(options['parts']))],
 ]);
 
+const registered = new Map<string, Factory>();
+
+/**
+ * Makes a schedule of your own loadable from JSON: the factory must give back, for the `options` of the schedule, the
+ * same schedule. Built-in kinds cannot be replaced.
+ */
+export function registerSchedule(kind: string, factory: Factory): void {
+  if (FACTORIES.has(kind)) {
+    throw new UnknownNameError({
+      parameter: 'register schedule',
+      found: kind,
+      expected: 'a kind that is not built in',
+      advice: 'Choose another kind for it.',
+    });
+  }
+  registered.set(kind, factory);
+}
+
 /**
  * Rebuilds a schedule from its description; a number is a constant.
  *
@@ -32,12 +50,16 @@ export function scheduleFromJson(json: number | Described): Schedule {
   if (!isObject(json) || !isObject(json.options)) {
     throw new InvalidOptionError({ parameter: 'schedule', found: json, expected: 'a number or { kind, options }' });
   }
-  const factory = FACTORIES.get(json.kind);
+  const factory = FACTORIES.get(json.kind) ?? registered.get(json.kind);
   if (factory === undefined) {
+    const known = [...FACTORIES.keys(), ...registered.keys()];
     throw new UnknownNameError({
       parameter: 'schedule.kind',
       found: json.kind,
-      expected: `one of ${[...FACTORIES.keys()].join(', ')}`,
+      expected: `one of ${known.join(', ')}`,
+      ...(didYouMean(json.kind, known) ?? {
+        advice: 'Register a schedule of your own with registerSchedule before loading it.',
+      }),
     });
   }
   return factory(json.options);

@@ -1,6 +1,6 @@
 export { constant } from './constant.js';
 export { type CosineOptions, cosine } from './cosine.js';
-export { scheduleFromJson } from './from-json.js';
+export { registerSchedule, scheduleFromJson } from './from-json.js';
 export { type JoinedPart, joined } from './joined.js';
 export { type LinearOptions, linear } from './linear.js';
 export type { Schedule } from './schedule.js';
