@@ -7,7 +7,7 @@ import { type Browser, chromium, type Page } from 'playwright-core';
 import { build, defaultClientConditions } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LawsPage } from './laws-page/page.js';
-import { SUITES } from './laws-page/suites.js';
+import { DEAR, SUITES } from './laws-page/suites.js';
 import { CHROMIUM_ARGUMENTS, chromiumOrReason } from './support/chromium.js';
 import { type StaticServer, serve } from './support/static-server.js';
 
@@ -15,6 +15,13 @@ import { type StaticServer, serve } from './support/static-server.js';
 // laws take more by themselves): the adapter may be one in software, which takes a millisecond for every operation.
 
 const executablePath = chromiumOrReason();
+
+// `packages/testing/test/webgpu.test.ts` tries the same laws on the WebGPU of Node, where that has a device.
+const isNodeEnough = await import('@frugaljs/backend-webgpu/node').then(
+  () => true,
+  () => false,
+);
+const suites = Object.keys(SUITES).filter(suite => !(isNodeEnough && DEAR.includes(suite)));
 
 describe.skipIf(executablePath === null)('laws on WebGPU in Chromium', () => {
   let folder: string;
@@ -47,7 +54,7 @@ describe.skipIf(executablePath === null)('laws on WebGPU in Chromium', () => {
     rmSync(folder, { recursive: true });
   });
 
-  it.for(Object.keys(SUITES))('%s', { timeout: 600_000 }, async (suite, context) => {
+  it.for(suites)('%s', { timeout: 600_000 }, async (suite, context) => {
     if (missing !== null) context.skip();
     const outcome = await page.evaluate(
       name => (globalThis as unknown as { laws: LawsPage }).laws.run(name, { numRuns: 1 }),

@@ -26,6 +26,12 @@ const SLOW: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'projector random': { unbiased: minutes, 'energy under noise (E.6)': minutes },
 };
 
+/**
+ * Suites of nothing but matrix products, which take more than ten seconds each in software. What they show of tfjs's
+ * operations they show in Node as well.
+ */
+export const DEAR: readonly string[] = ['projector svd', 'projector random', 'projector dct', 'rule muon'];
+
 /** Rules whose kernels reduce along rows, columns or everything. */
 const REDUCING = {
   normalizedSgd: () => normalizedSgd({ per: 'row' }),
