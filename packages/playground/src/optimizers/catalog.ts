@@ -102,7 +102,7 @@ export const PROJECTORS: readonly (readonly [name: string, title: string])[] = [
   ['randK', 'random entries'],
   ['blockwise', 'whole matrices'],
   ['svd', 'singular vectors'],
-  ['random', 'random directions'],
+  ['random', 'random basis'],
   ['dct', 'cosine basis'],
 ];
 
