@@ -1,16 +1,12 @@
-import { DisposedError, InvalidStateError, type Json, type KernelSet, kernelsFor, type Schedule } from '@frugaljs/core';
+import { DisposedError, type Json, type Schedule } from '@frugaljs/core';
 import {
   dispose,
-  getBackend,
   type NamedTensorMap,
   Optimizer,
   type Scalar,
   serialization,
-  Tensor,
   type Variable,
 } from '@tensorflow/tfjs-core';
-import type { PendingVerdict } from '../runtime/gate.js';
-import type { SavedState } from '../runtime/saved-state.js';
 import { GradientAccumulator } from './accumulator.js';
 import { compositionFromJson, compositionToJson } from './composition-json.js';
 import { DeviceHealth, judgesOnDevice } from './device-health.js';
@@ -26,9 +22,11 @@ import {
 import { type MemoryReport, memoryReport } from './memory-report.js';
 import type { ComposeOptions } from './options.js';
 import { namedShapes, type ReportedParameters } from './reported-parameters.js';
-import { disposeStates, fromNamedTensors, OWN, type SavedStates, toNamedTensors } from './saved-weights.js';
+import { StateExchange } from './state-exchange.js';
 import { TrainedParameters } from './trained-parameters.js';
+import { Updater } from './updater.js';
 import { rateAt, requireLearningRate, validateOptions } from './validate-options.js';
+import { WithheldRounds } from './withheld-rounds.js';
 
 /**
  * A composition at work: a `tf.Optimizer` for `minimize`, `applyGradients` and `LayersModel.compile`. State is keyed by
@@ -50,12 +48,9 @@ export class ComposedOptimizer extends Optimizer {
   private readonly accumulator: GradientAccumulator;
   private readonly health: DeviceHealth;
   private readonly parameters: TrainedParameters;
-  private pending: SavedStates | null = null;
-  /** On a device: what was judged last when the accumulated gradients were taken. */
-  private takenAt = 0;
-  /** The last rounds of an accumulation that the device left out one after the other. */
-  private badRounds: readonly number[] = [];
-  private handedOut: Tensor[] = [];
+  private readonly updater: Updater;
+  private readonly withheldRounds: WithheldRounds;
+  private readonly state: StateExchange;
   private disposed = false;
 
   constructor(options: ComposeOptions) {
@@ -64,9 +59,12 @@ export class ComposedOptimizer extends Optimizer {
     this.options = { ...options, groups: options.groups.map(group => ({ ...group })) };
     this.rate = options.learningRate;
     this.parameters = new TrainedParameters(this.options, this);
-    this.accumulator = new GradientAccumulator(options.accumulate ?? 1);
-    const { onNonFinite = 'throw' } = options;
+    const { accumulate = 1, onNonFinite = 'throw' } = options;
+    this.accumulator = new GradientAccumulator(accumulate);
     this.health = new DeviceHealth(onNonFinite, (ordinal, isRound) => this.withhold(ordinal, isRound));
+    this.updater = new Updater(this.options, this.parameters, this.health, this);
+    this.withheldRounds = new WithheldRounds(accumulate);
+    this.state = new StateExchange(this.parameters, this.accumulator);
     this.iterations_ = 0;
   }
 
@@ -111,7 +109,7 @@ export class ComposedOptimizer extends Optimizer {
       this.update(entries);
       return;
     }
-    const kernels = this.kernels();
+    const kernels = this.updater.kernels();
     if (judgesOnDevice(kernels)) {
       const { verdict } = this.health.examine(entries, {}, kernels, true);
       this.accumulator.add(entries, verdict?.proceed);
@@ -125,7 +123,7 @@ export class ComposedOptimizer extends Optimizer {
     }
     if (!this.accumulator.complete()) return;
     const means = this.accumulator.take();
-    this.takenAt = this.health.latest;
+    this.withheldRounds.take(this.health.latest);
     try {
       this.update(means);
     } finally {
@@ -169,7 +167,7 @@ export class ComposedOptimizer extends Optimizer {
 
   /** The expression, the kernel that runs it and the bytes of state, per variable. */
   explain(parameters: ReportedParameters = this.parameters.variables()): Explanation {
-    const kernels = this.kernels();
+    const kernels = this.updater.kernels();
     return explain(this.memoryReport(parameters), name => this.parameters.describe(name, kernels));
   }
 
@@ -198,49 +196,18 @@ export class ComposedOptimizer extends Optimizer {
   override async getWeights(): Promise<NamedTensor[]> {
     this.requireLive();
     await this.health.known();
-    this.disposeHandedOut();
-    const states = new Map<string, SavedState>();
-    const sums = this.accumulator.save();
-    states.set(
-      OWN,
-      new Map([
-        ['updates', this.updates],
-        ['skipped', this.skippedUpdates],
-        ['accumulated', this.accumulator.count],
-      ]),
-    );
-    this.parameters.save(states, (name, state) => {
-      if (sums.has(name)) state.set('accumulator', sums.get(name)!);
-    });
-    // Loaded state that still waits for its variables is saved as it came.
-    for (const [name, entries] of this.pending ?? []) {
-      if (!states.has(name)) states.set(name, entries);
-    }
-    return toNamedTensors(states, this.handedOut);
+    const { updates, skippedUpdates: skipped, accumulator } = this;
+    return this.state.handOut({ updates, skipped, accumulated: accumulator.count });
   }
 
   /** Takes over state from {@link getWeights}; for variables not seen yet, when they first appear. */
   override async setWeights(weights: NamedTensor[]): Promise<void> {
     this.requireLive();
     await this.health.known();
-    const states = await fromNamedTensors(weights);
-    const own = states.get(OWN) ?? new Map();
-    const counters = ['updates', 'skipped', 'accumulated'].map(name => own.get(name));
-    if (!counters.every((counter): counter is number => typeof counter === 'number')) {
-      disposeStates(states);
-      throw new InvalidStateError({
-        parameter: 'setWeights',
-        found: [...own.keys()].join(', ') || 'no counters',
-        expected: 'the counters updates, skipped and accumulated',
-        advice: 'Pass everything that getWeights returned.',
-      });
-    }
-    if (this.pending !== null) disposeStates(this.pending);
-    this.parameters.reset();
-    this.accumulator.reset();
-    [this.iterations_, this.skippedUpdates, this.accumulator.count] = counters as [number, number, number];
-    this.pending = states;
-    this.restorePending();
+    const { updates, skipped } = await this.state.takeIn(weights);
+    this.iterations_ = updates;
+    this.skippedUpdates = skipped;
+    this.state.restore();
   }
 
   /** Frees all state; the variables can then be trained by another optimizer. */
@@ -249,92 +216,32 @@ export class ComposedOptimizer extends Optimizer {
     this.parameters.dispose();
     this.accumulator.reset();
     this.health.dispose();
-    this.disposeHandedOut();
-    if (this.pending !== null) disposeStates(this.pending);
-    this.pending = null;
+    this.state.dispose();
     this.disposed = true;
   }
 
   private update(entries: readonly VariableGradient[]): void {
-    const { clip = {}, onNonFinite = 'throw' } = this.options;
-    const gradients = entries.filter(({ name }) => this.parameters.get(name) !== undefined);
-    const kernels = this.kernels();
-    if (judgesOnDevice(kernels)) {
-      const judgement = this.health.examine(gradients, clip, kernels);
-      try {
-        this.stepAll(gradients, judgement.factor ?? 1, judgement.verdict, kernels);
-      } finally {
-        judgement.factor?.dispose();
-        judgement.verdict?.proceed.dispose();
-      }
-      kernels?.finish?.();
-      this.health.poll();
-      return;
-    }
-    const { finite, factor } = examineGradients(gradients, clip, onNonFinite, kernels);
-    if (finite) this.stepAll(gradients, factor, null, kernels);
+    if (this.updater.update(entries)) this.incrementIterations();
     else this.skippedUpdates += 1;
   }
 
   /** Takes back what was counted when it was handed to the device, which left it out. */
   private withhold(ordinal: number, isRound: boolean): void {
-    const { onNonFinite, accumulate = 1 } = this.options;
     // An update of nothing but rounds left out is none besides them.
-    const isEmpty =
-      !isRound && accumulate > 1 && this.badRounds.at(-1) === ordinal - 1 && this.badRounds.length >= accumulate;
-    if (onNonFinite === 'skip' && !isEmpty) this.skippedUpdates += 1;
+    const isEmpty = !isRound && this.withheldRounds.makeUp(ordinal);
+    if (this.options.onNonFinite === 'skip' && !isEmpty) this.skippedUpdates += 1;
     if (isRound) {
-      this.badRounds =
-        this.badRounds.at(-1) === ordinal - 1 ? [...this.badRounds, ordinal].slice(-accumulate) : [ordinal];
-      if (ordinal > this.takenAt) this.accumulator.withdraw();
+      if (this.withheldRounds.add(ordinal)) this.accumulator.withdraw();
       return;
     }
     this.iterations_ -= 1;
     this.parameters.withhold(ordinal);
   }
 
-  private stepAll(
-    gradients: readonly VariableGradient[],
-    factor: number | Tensor,
-    verdict: PendingVerdict | null,
-    kernels: KernelSet | null,
-  ): void {
-    const context = { rate: this.learningRate, update: this.updates, factor, verdict, kernels };
-    const stepped = new Set<string>();
-    for (const { name, variable, gradient } of gradients) {
-      this.parameters.get(name)!.step(variable, gradient, context);
-      stepped.add(name);
-    }
-    for (const [name, parameter] of this.parameters.all()) {
-      if (!stepped.has(name)) parameter.bound.release(this.updates);
-    }
-    this.incrementIterations();
-  }
-
   /** Takes in variables that appear for the first time; returns the entries that are trained. */
   private adopt({ variables, entries }: ReadGradients): readonly VariableGradient[] {
-    if (this.parameters.adopt(variables)) this.restorePending();
+    if (this.parameters.adopt(variables)) this.state.restore();
     return entries.filter(({ name }) => this.parameters.get(name) !== undefined);
-  }
-
-  /** Hands loaded state to the variables met so far; the rest waits for variables still to come. */
-  private restorePending(): void {
-    const { pending } = this;
-    if (pending === null || this.parameters.variables().length === 0) return;
-    this.parameters.restore(pending, (variable, entries) => {
-      const sum = entries.get('accumulator');
-      if (sum instanceof Tensor) this.accumulator.restore(variable, sum);
-      entries.delete('accumulator');
-    });
-  }
-
-  private kernels(): KernelSet | null {
-    return this.options.kernels === 'reference' ? null : kernelsFor(getBackend());
-  }
-
-  private disposeHandedOut(): void {
-    for (const tensor of this.handedOut) tensor.dispose();
-    this.handedOut = [];
   }
 
   private requireLive(): void {
