@@ -10,12 +10,34 @@ export interface Scaled {
  * Steps that each coordinate of a moving coordinate subspace has taken since it came in. When state is transported, a
  * coordinate that enters starts from zero, and with the counter of those that stayed its first bias-corrected Adam step
  * would be up to 1/√10 · 10 ≈ 3.2 times too long (algorithms D2); so each has a counter of its own.
+ *
+ * Those that came in together stay of one age, so ages are kept per cohort: a step costs as much as there are cohorts.
  */
 export class CoordinateAges {
-  constructor(
+  private constructor(
     readonly axis: SplitAxis,
-    readonly counts: Int32Array,
+    /** The cohort of each coordinate. */
+    private readonly cohorts: Int32Array,
+    /** The age of each cohort. */
+    private readonly ages: Int32Array,
   ) {}
+
+  /** Coordinates of the given ages. */
+  static of(axis: SplitAxis, counts: Int32Array): CoordinateAges {
+    const cohorts = new Int32Array(counts.length);
+    const cohortOf = new Map<number, number>();
+    for (let i = 0; i < counts.length; i++) {
+      const age = counts[i]!;
+      if (!cohortOf.has(age)) cohortOf.set(age, cohortOf.size);
+      cohorts[i] = cohortOf.get(age)!;
+    }
+    return new CoordinateAges(axis, cohorts, Int32Array.from(cohortOf.keys()));
+  }
+
+  /** Coordinates of one age. */
+  static equal(axis: SplitAxis, count: number, age: number): CoordinateAges {
+    return new CoordinateAges(axis, new Int32Array(count), Int32Array.of(age));
+  }
 
   /** The axis that a coordinate projector selects along, from the shape before and after. */
   static axisOf(full: Shape, reduced: Shape, coordinates: number): SplitAxis {
@@ -26,48 +48,65 @@ export class CoordinateAges {
     return 'element';
   }
 
-  /** The ages after a move: those that stayed keep theirs, those that entered begin at 0. */
+  /** The age of each coordinate. */
+  counts(): Int32Array {
+    return this.cohorts.map(cohort => this.ages[cohort]!);
+  }
+
+  /** The age of the first coordinate, which is that of all when they are uniform; undefined if there are none. */
+  first(): number | undefined {
+    return this.cohorts.length === 0 ? undefined : this.ages[this.cohorts[0]!];
+  }
+
+  /** The ages after a move between ascending lists: those that stayed keep theirs, those that entered begin at 0. */
   move(from: Int32Array, to: Int32Array): CoordinateAges {
-    const known = new Map<number, number>();
-    from.forEach((index, i) => {
-      known.set(index, this.counts[i]!);
-    });
-    return new CoordinateAges(
-      this.axis,
-      to.map(index => known.get(index) ?? 0),
-    );
+    // Cohorts that have nobody left are dropped; those that entered are the last.
+    const entered = this.ages.length;
+    const moved = new Int32Array(to.length).fill(entered);
+    for (let i = 0, j = 0; i < from.length && j < to.length; ) {
+      if (from[i]! < to[j]!) i++;
+      else if (from[i]! > to[j]!) j++;
+      else moved[j++] = this.cohorts[i++]!;
+    }
+    const isKept = new Uint8Array(entered + 1);
+    for (let j = 0; j < moved.length; j++) isKept[moved[j]!] = 1;
+    const place = new Int32Array(entered + 1);
+    const ages: number[] = [];
+    for (let cohort = 0; cohort <= entered; cohort++) {
+      place[cohort] = ages.length;
+      if (isKept[cohort] === 1) ages.push(cohort === entered ? 0 : this.ages[cohort]!);
+    }
+    for (let j = 0; j < moved.length; j++) moved[j] = place[moved[j]!]!;
+    return new CoordinateAges(this.axis, moved, Int32Array.from(ages));
   }
 
   advance(): void {
-    for (let i = 0; i < this.counts.length; i++) this.counts[i]! += 1;
+    for (let cohort = 0; cohort < this.ages.length; cohort++) this.ages[cohort]! += 1;
   }
 
   /** Takes back a step after which there were `later` ones: those that have entered since did not take it. */
   withdraw(later: number): void {
-    for (let i = 0; i < this.counts.length; i++) if (this.counts[i]! > later) this.counts[i]! -= 1;
+    for (let cohort = 0; cohort < this.ages.length; cohort++) if (this.ages[cohort]! > later) this.ages[cohort]! -= 1;
   }
 
   /** True when all ages are equal, so that one number serves all. */
   uniform(): boolean {
-    return this.counts.every(count => count === this.counts[0]);
+    return this.ages.every(age => age === this.ages[0]);
   }
 
   /** The per-step scalars of a rule, one value per coordinate, shaped to broadcast over the reduced gradient. */
   scalars(rule: Scaled, shape: Shape): Record<string, Tensor> {
     if (rule.scalars === undefined) return {};
-    const byAge = new Map<number, Readonly<Record<string, number>>>();
-    for (const age of this.counts) if (!byAge.has(age)) byAge.set(age, rule.scalars(age + 1, shape));
-    const names = Object.keys(byAge.values().next().value ?? {});
-    const { axis, counts } = this;
-    const layout = axis === 'row' ? [counts.length, 1] : axis === 'column' ? [1, counts.length] : [...shape];
+    const byCohort = Array.from(this.ages, age => rule.scalars!(age + 1, shape));
+    const { axis, cohorts } = this;
+    const layout = axis === 'row' ? [cohorts.length, 1] : axis === 'column' ? [1, cohorts.length] : [...shape];
     return Object.fromEntries(
-      names.map(name => [
-        name,
-        tensor(
-          Float32Array.from(counts, age => byAge.get(age)![name]!),
-          layout,
-        ),
-      ]),
+      Object.keys(byCohort[0] ?? {}).map(name => {
+        const ofCohort = Float32Array.from(byCohort, scalars => scalars[name]!);
+        const values = new Float32Array(cohorts.length);
+        for (let i = 0; i < values.length; i++) values[i] = ofCohort[cohorts[i]!]!;
+        return [name, tensor(values, layout)];
+      }),
     );
   }
 }

@@ -84,7 +84,7 @@ export class SlotState {
     this.pending.splice(place, 1);
     this.t -= 1;
     this.ages?.withdraw(this.pending.length - place);
-    if (this.ages?.uniform()) this.becomeUniform(this.ages.counts[0] ?? this.t);
+    if (this.ages?.uniform()) this.becomeUniform(this.ages.first() ?? this.t);
   }
 
   /**
@@ -96,7 +96,7 @@ export class SlotState {
     this.replace(verdict === undefined ? outputs : this.gated(outputs, verdict.proceed));
     this.advance(verdict);
     this.ages?.advance();
-    if (this.ages?.uniform()) this.becomeUniform(this.ages.counts[0] ?? this.t);
+    if (this.ages?.uniform()) this.becomeUniform(this.ages.first() ?? this.t);
   }
 
   /** Carries the state to a new subspace. */
@@ -106,9 +106,9 @@ export class SlotState {
     // A number shared by a row, a column or all has no age of its own.
     const allPerElement = this.names.every(name => this.specs[name]!.extent === 'element');
     if (move === null || !allPerElement) return;
-    const ages = this.ages ?? new CoordinateAges(move.axis, new Int32Array(move.from.length).fill(this.t));
+    const ages = this.ages ?? CoordinateAges.equal(move.axis, move.from.length, this.t);
     this.ages = ages.move(move.from, move.to);
-    if (this.ages.uniform()) this.becomeUniform(this.ages.counts[0] ?? this.t);
+    if (this.ages.uniform()) this.becomeUniform(this.ages.first() ?? this.t);
   }
 
   plan(path: string): readonly PlannedTensor[] {
@@ -130,7 +130,7 @@ export class SlotState {
   save(path: string, into: SavedState): void {
     if (this.t === 0) return;
     into.set(joinPath(path, 't'), this.t);
-    if (this.ages !== null) into.set(joinPath(path, 'ages'), this.ages.counts.slice());
+    if (this.ages !== null) into.set(joinPath(path, 'ages'), this.ages.counts());
     for (const name of this.names) into.set(joinPath(path, name), this.tensors[name]!);
   }
 
@@ -139,7 +139,7 @@ export class SlotState {
     if (!from.has(joinPath(path, 't'))) return;
     const t = from.counter(joinPath(path, 't'));
     const agesPath = joinPath(path, 'ages');
-    const ages = from.has(agesPath) ? new CoordinateAges(axis, from.integers(agesPath, coordinates).slice()) : null;
+    const ages = from.has(agesPath) ? CoordinateAges.of(axis, from.integers(agesPath, coordinates)) : null;
     const restored = this.plan(path).map(planned => from.tensor(planned.path, planned.shape));
     this.names.forEach((name, i) => {
       this.tensors[name] = keep(restored[i]!.clone());
