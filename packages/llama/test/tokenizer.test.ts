@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { byteTokenizer, FormatError, jsonTokenizer, llama2cTokenizer, type Tokenizer } from '../src/index.js';
-import { openTokenizer, readContent } from '../src/node/index.js';
+import { openTokenizer, readContent, tokenizerFiles } from '../src/node/index.js';
 import { dataFile } from './data-folder.js';
 
 const text = fc.string({ unit: 'grapheme', maxLength: 80 });
@@ -154,6 +154,17 @@ describe('jsonTokenizer', () => {
     const environment = { FRUGAL_DATA: folder };
     await expect(openTokenizer('no-such', { cwd: folder, env: environment })).rejects.toThrow(/found "no-such"/);
     expect((await openTokenizer('bytes')).vocabSize).toBe(257);
+  });
+
+  it('is handed on as the files that transformers reads', async () => {
+    const files = await tokenizerFiles(folder);
+    expect(JSON.parse(files['tokenizer.json']!)).toHaveProperty('model');
+    const copy = await mkdtemp(join(tmpdir(), 'frugal-tokenizer-'));
+    for (const [name, text] of Object.entries(files)) await writeFile(join(copy, name), text);
+    expect((await openTokenizer(copy)).encode('ab')).toEqual([2]);
+    expect(await tokenizerFiles(copy)).toEqual(files);
+    await rm(copy, { recursive: true });
+    expect(await tokenizerFiles('bytes')).toEqual({});
   });
 
   it.each([

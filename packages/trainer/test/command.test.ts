@@ -179,6 +179,32 @@ test('--weights starts from what a checkpoint or transformers saved, with its mo
     expect(json('tuned.json').config).toEqual(json('base.json').config);
     expect(json('tuned.json').validationLoss).toBe(json('base.json').validationLoss);
   }
+
+  // A tokenizer that lies beside the weights is used, and handed on with every checkpoint.
+  const characters = [...new Set(readFileSync(at('lines.txt'), 'utf8'))].join('').replace(' ', 'Ġ').replace('\n', 'Ċ');
+  const tokenizer = JSON.stringify({
+    added_tokens: [{ id: characters.length, content: '<|endoftext|>', special: true }],
+    normalizer: null,
+    pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, use_regex: true },
+    post_processor: null,
+    decoder: { type: 'ByteLevel' },
+    model: { type: 'BPE', vocab: Object.fromEntries([...characters].map((each, id) => [each, id])), merges: [] },
+  });
+  writeFileSync(at('base/step-000006/tokenizer.json'), tokenizer);
+  const own = await run(
+    'train',
+    ...data,
+    ...still,
+    '--weights',
+    'base/step-000006',
+    '--json',
+    'own.json',
+    '--save',
+    'own',
+  );
+  expect(own.code, own.stderr).toBe(0);
+  expect(json('own.json').tokenizer).toBe('tokenizer.json');
+  expect(readFileSync(at('own/step-000001/tokenizer.json'), 'utf8')).toBe(tokenizer);
 });
 
 test('Ctrl-C ends a run after the step under way and says how far it came', async () => {

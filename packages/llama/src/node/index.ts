@@ -2,5 +2,5 @@ export { type CorpusEdition, type CorpusFile, type CorpusSource, corpusSources }
 export { cacheFolder, dataFolders, type FolderOptions, findData } from './data-folders.js';
 export { installedText } from './installed-text.js';
 export { type CorpusOptions, openCorpus } from './open-corpus.js';
-export { openTokenizer } from './open-tokenizer.js';
+export { openTokenizer, tokenizerFiles } from './open-tokenizer.js';
 export { readContent, readText } from './read-file.js';

@@ -30,6 +30,22 @@ export async function openTokenizer(name: string, options: FolderOptions = {}): 
   return jsonTokenizer(await readJson(file), existsSync(config) ? await readJson(config) : {});
 }
 
+/**
+ * The files of a tokenizer as transformers' `AutoTokenizer` reads them, by name: `tokenizer.json` and, where it lies
+ * beside it, `tokenizer_config.json`. None for `bytes` and llama2.c, which have no such files.
+ *
+ * @param name As for {@link openTokenizer}.
+ */
+export async function tokenizerFiles(name: string, options: FolderOptions = {}): Promise<Record<string, string>> {
+  const file = name === 'bytes' ? undefined : locate(name, options);
+  if (file === undefined || /\.bin(\.gz)?$/i.test(file)) return {};
+  const config = join(dirname(file), 'tokenizer_config.json');
+  return {
+    'tokenizer.json': await readText(file),
+    ...(existsSync(config) ? { 'tokenizer_config.json': await readText(config) } : {}),
+  };
+}
+
 function locate(name: string, options: FolderOptions): string | undefined {
   const path = resolve(options.cwd ?? process.cwd(), name);
   if (existsSync(path)) return statSync(path).isDirectory() ? findData('tokenizer.json', [path]) : path;

@@ -2,6 +2,7 @@ import type { SavedCheckpoint } from '@frugaljs/checkpoint';
 import { readWeights } from '@frugaljs/checkpoint/node';
 import type { ComposedOptimizer } from '@frugaljs/composer';
 import { huggingFaceConfig, type LlamaConfig, LlamaForCausalLM, parameterCount } from '@frugaljs/llama';
+import { tokenizerFiles } from '@frugaljs/llama/node';
 import { selectBackend } from '../backend.js';
 import type { JsonObject } from '../comparison/method.js';
 import { type DurableResult, trainDurably } from '../durable/train-durably.js';
@@ -122,6 +123,7 @@ async function trainModel(
       ...{ model, optimizer, data: dataset, steps, accumulate, signal: interruption.signal },
       ...(evalEvery === undefined ? {} : { evaluateEvery: evalEvery }),
       ...{ checkpoints: store.checkpoints, saves: store.saves, saveEvery, config: huggingFaceConfig(config) },
+      files: await tokenizerFiles(request.tokenizer),
       identity: { text: textFingerprint(dataset), tokenizer: tokenizer.kind, batch, length, accumulate, seed },
       settings: rememberedOptions(request),
       ...{ resume: saved, partial: request.resumePartial ?? false },

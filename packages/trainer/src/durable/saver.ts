@@ -8,6 +8,8 @@ export interface SaverOptions {
   readonly optimizer: SavableOptimizer;
   /** The model's `config.json`. */
   readonly config?: object;
+  /** More files for every checkpoint, such as the tokenizer's. */
+  readonly files?: Readonly<Record<string, string>>;
   /** Receives a line where something is not as it should be and the run goes on. */
   readonly onNotice: (line: string) => void;
 }
@@ -96,7 +98,7 @@ export class RunSaver {
   }
 
   #save(state: RunState, metric: number | null, whileBusy: 'skip' | 'wait', copy: boolean) {
-    const { checkpoints, model, optimizer, config } = this.#options;
+    const { checkpoints, model, optimizer, config, files } = this.#options;
     return checkpoints.save(
       {
         step: state.step,
@@ -105,6 +107,7 @@ export class RunSaver {
         trainer: runStateToJson(state),
         metric,
         ...(config === undefined ? {} : { config }),
+        ...(files === undefined ? {} : { files }),
       },
       { whileBusy, copy },
     );

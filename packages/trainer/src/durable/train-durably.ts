@@ -19,6 +19,8 @@ export interface DurableOptions<Batch> extends TrainingOptions<Batch> {
   readonly saveEvery?: number;
   /** The model's `config.json`. */
   readonly config?: object;
+  /** More files for every checkpoint, such as the tokenizer's. */
+  readonly files?: Readonly<Record<string, string>>;
   /** What must stay the same for the run to repeat: the text, the size of a batch, their seed. Compared on resuming. */
   readonly identity?: Json;
   /** Saved with the run, to be had again from its checkpoints. */
@@ -50,7 +52,7 @@ export interface DurableResult extends TrainingResult {
  * @throws CheckpointMismatchError, InvalidCheckpointError, CheckpointStorageError, DivergedError, and as {@link train}.
  */
 export async function trainDurably<Batch>(options: DurableOptions<Batch>): Promise<DurableResult> {
-  const { model, optimizer, checkpoints, accumulate = 1, steps, rollback = null, config } = options;
+  const { model, optimizer, checkpoints, accumulate = 1, steps, rollback = null, config, files } = options;
   const { identity = null, settings = null, resume = null, partial = false, onNotice = console.warn } = options;
   const { saves = 'on-the-way' } = options;
   const saveEvery = requireInteger('train.saveEvery', options.saveEvery ?? 100, 1);
@@ -68,7 +70,7 @@ export async function trainDurably<Batch>(options: DurableOptions<Batch>): Promi
       ? { step: 0, nextBatch: 0, losses: [], evaluations: [], rollbacks: [], identity, settings }
       : await restore(resume, partial);
   const saver = new RunSaver(
-    { checkpoints, model, optimizer, onNotice, ...(config && { config }) },
+    { checkpoints, model, optimizer, onNotice, ...(config && { config }), ...(files && { files }) },
     resume === null || partial ? null : { step: resume.step, name: resume.name },
   );
   if (rollback !== null && saves !== 'on-the-way') {
