@@ -18,19 +18,22 @@ export type ModuleLaws = Readonly<
  * `fit`), a rule (`step`) or a combine (`apply`). An export `laws` says what each claims; see {@link ModuleLaws}. Exports
  * that are something else are passed over.
  *
- * @throws TypeError when the module exports no factory.
+ * @throws TypeError when the module exports no factory, or for claims about what is none.
  */
 export async function checkModule(
   exports: Readonly<Record<string, unknown>>,
   options: RunOptions = {},
 ): Promise<Report[]> {
   const laws = (exports['laws'] ?? {}) as ModuleLaws;
+  const factories = Object.entries(exports).flatMap(([name, value]) => {
+    const kind = typeof value === 'function' ? kindOf(value as Factory) : null;
+    return kind === null ? [] : [{ name, kind, factory: value as Factory }];
+  });
+  requireFactories(Object.keys(laws), exports, new Set(factories.map(({ name }) => name)));
   const reports: Report[] = [];
-  for (const [name, value] of Object.entries(exports)) {
-    if (typeof value !== 'function') continue;
-    const factory = value as (options: object) => unknown;
+  for (const { name, kind, factory } of factories) {
     const claims = { name, ...laws[name], ...options };
-    switch (kindOf(factory)) {
+    switch (kind) {
       case 'projector':
         reports.push(
           await checkProjector(factory as () => Projector, claims as ProjectorLawOptions<{ density: number }>),
@@ -59,7 +62,33 @@ export async function checkFile(url: string | URL, options: RunOptions = {}): Pr
   return checkModule((await import(String(url))) as Record<string, unknown>, options);
 }
 
-function kindOf(factory: (options: object) => unknown): 'projector' | 'rule' | 'combine' | null {
+/** Claims about what is not checked would be taken for checked. */
+function requireFactories(
+  claimed: readonly string[],
+  exports: Readonly<Record<string, unknown>>,
+  checked: ReadonlySet<string>,
+): void {
+  const unchecked = claimed.filter(name => !checked.has(name));
+  if (unchecked.length === 0) return;
+  const found = unchecked.map(
+    name => `${name} (${Object.hasOwn(exports, name) ? whyNot(exports[name]) : 'no export'})`,
+  );
+  throw new TypeError(`laws: ${found.join(', ')}, expected names of exported factories: ${[...checked].join(', ')}`);
+}
+
+function whyNot(value: unknown): string {
+  if (typeof value !== 'function') return 'no function';
+  try {
+    (value as Factory)({});
+  } catch (error) {
+    return `called with {} it throws ${String(error)}`;
+  }
+  return 'called with {} it makes no projector, rule or combine';
+}
+
+type Factory = (options: object) => unknown;
+
+function kindOf(factory: Factory): 'projector' | 'rule' | 'combine' | null {
   let made: unknown;
   try {
     made = factory({});

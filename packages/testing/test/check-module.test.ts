@@ -33,6 +33,23 @@ describe('checkModule', () => {
     expect(reports[1]!.results.find(({ law }) => law === 'descent (E.1, E.2)')?.status).toBe('passed');
   });
 
+  it('refuses claims about what is not checked', async () => {
+    const { columns } = projectors;
+    const picky = ({ size }: { readonly size: number }) => {
+      if (size === undefined) throw new Error('no size');
+      return columns();
+    };
+    for (const [exports, message] of [
+      [{ columns, laws: { colums: {} } }, /laws: colums \(no export\), expected names of exported factories: columns/],
+      [{ columns, limit: 3, laws: { limit: {} } }, /limit \(no function\)/],
+      [{ columns, picky, laws: { picky: {} } }, /picky \(called with \{\} it throws Error: no size\)/],
+      [{ columns, laws: { columns: { randum: false } } }, /randum: expected one of .*Did you mean random\?/],
+      [{ sgd, laws: { sgd: { bond: 1 } } }, /checkRule\.bond: expected one of .*Did you mean bound\?/],
+    ] as const) {
+      await expect(checkModule(exports, { numRuns: 1 })).rejects.toThrow(message);
+    }
+  });
+
   it('says so when there is nothing to check', async () => {
     await expect(checkModule({ limit: 3 })).rejects.toThrow(/exports limit, expected a function/);
   });

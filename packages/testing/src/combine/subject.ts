@@ -2,6 +2,7 @@ import { type Combine, interpret, type Shape, slotShape, traceCombine } from '@f
 import { tensor } from '@tensorflow/tfjs-core';
 import fc, { type Arbitrary } from 'fast-check';
 import { type Parameters, shapes } from '../arbitraries/shapes.js';
+import { requireKnownClaims } from '../require-known-claims.js';
 import { requireMade } from '../require-made.js';
 import { free, valuesOf } from '../rule/rule-run.js';
 import type { RunOptions } from '../run-laws.js';
@@ -41,6 +42,7 @@ export function combineSubject<Options>(
   factory: CombineFactory<Options>,
   claims: CombineClaims<Options> = {},
 ): CombineSubject {
+  requireKnownClaims('checkCombine', claims, ['parameters', 'options', 'scale', 'mixesParts', 'odd']);
   const options = (claims.options ?? fc.constant({})) as Arbitrary<unknown>;
   const create = factory as (options: unknown) => Combine;
   const [drawn] = fc.sample(options, { seed: 1, numRuns: 1 });

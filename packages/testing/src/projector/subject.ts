@@ -15,6 +15,7 @@ import { densities } from '../arbitraries/densities.js';
 import { type MatrixOptions, type MatrixRecipe, matrixRecipes, matrixValues } from '../arbitraries/matrices.js';
 import { type Parameters, shapes } from '../arbitraries/shapes.js';
 import { BrokenLaw } from '../law.js';
+import { requireKnownClaims } from '../require-known-claims.js';
 import { requireMade } from '../require-made.js';
 import type { RunOptions } from '../run-laws.js';
 
@@ -72,12 +73,14 @@ export interface ProjectorSubject {
   readonly revision: number;
 }
 
+const CLAIMS = ['parameters', 'options', 'random', 'optimal', 'permutationEquivariant', 'matrices'];
 const MEMBERS = ['kind', 'options', 'traits', 'reducedShape', 'basis', 'fit', 'down', 'up'] as const;
 
 export function projectorSubject<Options>(
   factory: ProjectorFactory<Options>,
   claims: ProjectorClaims<Options> = {},
 ): ProjectorSubject {
+  requireKnownClaims('checkProjector', claims, CLAIMS);
   const options = (claims.options ?? fc.record({ density: densities() })) as Arbitrary<unknown>;
   const create = factory as ProjectorFactory<unknown>;
   const drawn = fc.sample(options, { seed: 1, numRuns: 20 });

@@ -2,6 +2,7 @@ import { FrugalError, type Rule, type Shape } from '@frugaljs/core';
 import fc, { type Arbitrary } from 'fast-check';
 import { type MatrixRecipe, matrixRecipes, matrixValues } from '../arbitraries/matrices.js';
 import { type Parameters, shapes } from '../arbitraries/shapes.js';
+import { requireKnownClaims } from '../require-known-claims.js';
 import { requireMade } from '../require-made.js';
 import type { RunOptions } from '../run-laws.js';
 import { type PlainRule, plainRule } from './rule-run.js';
@@ -66,7 +67,25 @@ export interface RuleSubject {
   readonly kind: string;
 }
 
+const CLAIMS = [
+  'parameters',
+  'options',
+  'scaleInvariant',
+  'bound',
+  'values',
+  'firstStep',
+  'recursion',
+  'norm',
+  'spectralNorm',
+  'rankOneExact',
+  'permutations',
+  'mixesEntries',
+  'odd',
+  'descent',
+];
+
 export function ruleSubject<Options>(factory: RuleFactory<Options>, claims: RuleClaims<Options> = {}): RuleSubject {
+  requireKnownClaims('checkRule', claims, CLAIMS);
   const options = (claims.options ?? fc.constant({})) as Arbitrary<unknown>;
   const create = (chosen: unknown): PlainRule => plainRule(factory(chosen as Options));
   const [drawn] = fc.sample(options, { seed: 1, numRuns: 1 });
