@@ -98,10 +98,10 @@ export class UnsupportedShapeError extends FrugalError {
   }
 }
 
-/** A trainable variable came without a gradient. */
+/** A trainable variable came without a gradient, or tfjs has none for an operation. */
 export class MissingGradientError extends FrugalError {
-  constructor(complaint: Complaint) {
-    super('missing-gradient', complaint);
+  constructor(complaint: Complaint, cause?: unknown) {
+    super('missing-gradient', complaint, cause);
     this.name = 'MissingGradientError';
   }
 }

@@ -11,6 +11,7 @@ import { GradientAccumulator } from './accumulator.js';
 import { compositionFromJson, compositionToJson } from './composition-json.js';
 import { DeviceHealth, judgesOnDevice } from './device-health.js';
 import { type Explanation, explain } from './explain.js';
+import { explainingGradients } from './gradient-functions.js';
 import { examineGradients } from './gradient-health.js';
 import {
   type Gradients,
@@ -134,7 +135,7 @@ export class ComposedOptimizer extends Optimizer {
   /** As in tfjs, but frees the gradients also when they are refused. */
   override minimize(f: () => Scalar, returnCost = false, varList?: Variable[]): Scalar | null {
     this.requireLive();
-    const { value, grads } = this.computeGradients(f, varList);
+    const { value, grads } = explainingGradients(() => this.computeGradients(f, varList));
     try {
       this.applyGradients(varList === undefined ? grads : varList.map(({ name }) => ({ name, tensor: grads[name]! })));
       if (returnCost) return value;
