@@ -52,7 +52,7 @@ describe.skipIf(chromium === null)('on WebGPU', () => {
     if (!(await page.locator('#backend-note').textContent())!.startsWith('Will train on WebGPU')) context.skip();
     await visit.start();
     const alert = page.getByRole('alert');
-    const lost = alert.filter({ hasText: /^The graphics device was lost.* Start again, or choose WebAssembly\.$/ });
+    const lost = alert.filter({ hasText: /^The graphics device was lost.* Start again, or .* WebAssembly\.$/ });
     await visit.reached(2);
     await visits.crashGraphics();
     await lost.waitFor();
@@ -68,5 +68,6 @@ describe.skipIf(chromium === null)('on WebGPU', () => {
     await visits.crashGraphics();
     await lost.waitFor();
     expect(await page.locator('#status').textContent()).toBe('Stopped by an error');
+    expect(visit.complaints).toEqual([]);
   });
 });

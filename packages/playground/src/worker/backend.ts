@@ -14,6 +14,12 @@ const SIMD_PROBE = new Uint8Array([
   0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 9, 1, 7, 0, 65, 0, 253, 15, 26, 11,
 ]);
 
+interface Device extends EventTarget {
+  readonly lost: Promise<{ readonly reason: string; readonly message: string }>;
+}
+
+const ADVICE = 'Start again, or choose a smaller model, batch or context, or WebAssembly.';
+
 interface AdapterLike {
   readonly info?: { readonly vendor?: string; readonly architecture?: string; readonly isFallbackAdapter?: boolean };
   readonly isFallbackAdapter?: boolean;
@@ -46,7 +52,8 @@ async function probeWebgpu(): Promise<Capabilities['webgpu']> {
 /**
  * Makes a backend of tfjs the current one.
  *
- * @param onLoss Called with a sentence if the graphics device goes away: what waits for it may wait forever.
+ * @param onLoss Called with a sentence if the graphics device goes away or can do no more: what waits for it may wait
+ *   forever.
  * @throws Error if it does not start here.
  */
 export async function startBackend(name: BackendName, onLoss: (message: string) => void): Promise<void> {
@@ -57,10 +64,17 @@ export async function startBackend(name: BackendName, onLoss: (message: string) 
   if (!started || getBackend() !== name) {
     throw new Error(`The backend ${name} did not start. Choose another one and start again.`);
   }
-  const { device } = backend() as { device?: { lost: Promise<{ reason: string; message: string }> } };
-  void device?.lost.then(({ reason, message }) => {
+  const { device } = backend() as { device?: Device };
+  if (device === undefined) return;
+  // Refused operations, most often for want of memory, leave results that mean nothing.
+  device.addEventListener('uncapturederror', event => {
+    event.preventDefault();
+    const { message } = (event as Event & { readonly error: Error }).error;
+    onLoss(`The graphics device refused an operation (${message.split('\n')[0]}). ${ADVICE}`);
+  });
+  void device.lost.then(({ reason, message }) => {
     const why = message || reason;
-    onLoss(`The graphics device was lost${why === '' ? '' : ` (${why})`}. Start again, or choose WebAssembly.`);
+    onLoss(`The graphics device was lost${why === '' ? '' : ` (${why})`}. ${ADVICE}`);
   });
 }
 

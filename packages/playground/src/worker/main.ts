@@ -75,6 +75,7 @@ const post = (message: FromWorker): void => postMessage(message);
 
 /** Gives up: on the present request, whatever its handler is waiting for, and on all later ones. */
 function lose(message: string): void {
+  if (lost) return;
   lost = true;
   post({ lost: message });
 }
@@ -84,6 +85,12 @@ async function fail(id: number, error: unknown): Promise<void> {
   if (training !== null && !(error instanceof FrugalError)) await new Promise(resolve => setTimeout(resolve, NEWS));
   if (!lost) post({ id, error: failureMessage(error) });
 }
+
+// tfjs lets go of promises whose failure somebody may be waiting for in vain.
+addEventListener('unhandledrejection', event => {
+  event.preventDefault();
+  setTimeout(() => lose(failureMessage(event.reason)), NEWS);
+});
 
 addEventListener('message', ({ data: { id, name, argument } }: MessageEvent<ToWorker>) => {
   const handle = handlers[name] as (argument: unknown, progress: (text: string) => void) => unknown;
