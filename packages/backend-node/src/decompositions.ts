@@ -1,5 +1,6 @@
+import { perBackend } from '@frugaljs/core';
 import type { NativeDecompositions, SingularFactors } from '@frugaljs/linalg';
-import { engine, type Tensor1D, type Tensor2D } from '@tensorflow/tfjs-core';
+import type { Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
 import { Eager } from './eager.js';
 import { nodeBackend } from './node-backend.js';
 
@@ -31,15 +32,7 @@ class TensorFlowDecompositions implements NativeDecompositions {
   }
 }
 
-const decompositions = new WeakMap<object, TensorFlowDecompositions>();
-
 /** The decompositions of the current backend, which must be that of tfjs-node or tfjs-node-gpu. */
-export function tensorFlowDecompositions(): NativeDecompositions {
-  const { backend } = engine();
-  let found = decompositions.get(backend);
-  if (found === undefined) {
-    found = new TensorFlowDecompositions(new Eager(nodeBackend(backend)));
-    decompositions.set(backend, found);
-  }
-  return found;
-}
+export const tensorFlowDecompositions: () => NativeDecompositions = perBackend(
+  backend => new TensorFlowDecompositions(new Eager(nodeBackend(backend))),
+);

@@ -1,5 +1,13 @@
-import { type Graph, type KernelInputs, type KernelSet, type Shape, type SplitTier, slotShape } from '@frugaljs/core';
-import { engine, type Tensor } from '@tensorflow/tfjs-core';
+import {
+  type Graph,
+  type KernelInputs,
+  type KernelSet,
+  perBackend,
+  type Shape,
+  type SplitTier,
+  slotShape,
+} from '@frugaljs/core';
+import type { Tensor } from '@tensorflow/tfjs-core';
 import { Execution } from './execution.js';
 import { GradientPasses } from './gradient-passes.js';
 import { type NodeBackend, nodeBackend } from './node-backend.js';
@@ -90,15 +98,7 @@ export class TensorFlowKernels implements KernelSet {
   }
 }
 
-const kernels = new WeakMap<object, TensorFlowKernels>();
-
 /** The kernels for the current backend, which must be that of tfjs-node or tfjs-node-gpu. */
-export function tensorFlowKernels(): TensorFlowKernels {
-  const { backend } = engine();
-  let found = kernels.get(backend);
-  if (found === undefined) {
-    found = new TensorFlowKernels(nodeBackend(backend));
-    kernels.set(backend, found);
-  }
-  return found;
-}
+export const tensorFlowKernels: () => TensorFlowKernels = perBackend(
+  backend => new TensorFlowKernels(nodeBackend(backend)),
+);

@@ -74,7 +74,7 @@ export interface Refresh {
 }
 
 /**
- * What happens to the state when the subspace moves (algorithms D2): `reset` starts again from zero with the step
+ * What happens to the state when the subspace moves: `reset` starts again from zero with the step
  * counter at 0 (FRUGAL); `keep` leaves it as it is (GaLore); `transport` carries it to the new coordinates.
  */
 export type OnRefresh = 'reset' | 'keep' | 'transport';

@@ -56,7 +56,7 @@ export function denseUpRows({ left, right }: DenseBasis): (x: Tensor, from: numb
 }
 
 /**
- * Carries state between two dense subspaces (algorithms D2): with C = P_new P_oldᵀ on each side that is projected,
+ * Carries state between two dense subspaces: with C = P_new P_oldᵀ on each side that is projected,
  * degree 1 is C_left X C_rightᵀ, and degree 2 squares the entries of both, which keeps non-negative state non-negative.
  */
 export function denseTransport(x: Tensor, from: DenseBasis, to: DenseBasis, degree: 1 | 2): Tensor {

@@ -4,7 +4,7 @@ import type { VariableGradient } from './gradients.js';
 
 /**
  * Sums gradients until there are enough for one update, then hands out their mean. Signs and norms are taken of the
- * mean, never of a single gradient (algorithms P8). A variable without a gradient in one round contributes zero to it.
+ * mean, never of a single gradient. A variable without a gradient in one round contributes zero to it.
  *
  * Where rounds are judged on the device, one that is not finite adds nothing there, and the mean is that of the others.
  */

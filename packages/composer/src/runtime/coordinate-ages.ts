@@ -9,7 +9,7 @@ export interface Scaled {
 /**
  * Steps that each coordinate of a moving coordinate subspace has taken since it came in. When state is transported, a
  * coordinate that enters starts from zero, and with the counter of those that stayed its first bias-corrected Adam step
- * would be up to 1/√10 · 10 ≈ 3.2 times too long (algorithms D2); so each has a counter of its own.
+ * would be up to 1/√10 · 10 ≈ 3.2 times too long; so each has a counter of its own.
  *
  * Those that came in together stay of one age, so ages are kept per cohort: a step costs as much as there are cohorts.
  */

@@ -8,7 +8,7 @@ const EXACT_RESIDUAL: Graph = (() => {
   return tracer.graph({ residual: g.sub(projected) }, { residual: 'element' });
 })();
 
-/** R = G - ΠG with entries |R_ij| ≤ tolerance · ‖G‖_∞ set to 0 (algorithms P4). NaN stays NaN. */
+/** R = G - ΠG with entries |R_ij| ≤ tolerance · ‖G‖_∞ set to 0. NaN stays NaN. */
 const TOLERANT_RESIDUAL: Graph = (() => {
   const tracer = new Tracer();
   const [g, projected] = [tracer.input('g', 'element'), tracer.input('projected', 'element')];

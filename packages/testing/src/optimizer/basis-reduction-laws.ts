@@ -11,7 +11,7 @@ function basis(n: number, r: number, seed: number): number[][] {
   return Array.from({ length: n }, (_, i) => columns.map(column => column[i]!));
 }
 
-/** Reductions that follow from how the subspace is described (algorithms D4), by number. */
+/** Reductions that follow from how the subspace is described, by their numbers in the README. */
 export const BASIS_REDUCTION_LAWS: readonly Law<Algebra>[] = [
   optimizerLaw({
     name: 'I5: momentum does not notice a rotation',

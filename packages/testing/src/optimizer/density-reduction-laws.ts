@@ -6,7 +6,7 @@ import { follow, gradientValues, requireSamePath, startValues, type Values } fro
 const coordinateNames = [...COORDINATE];
 const allNames = [...COORDINATE, ...DENSE];
 
-/** Reductions that follow from what is in the subspace (algorithms D4), by number, under the conditions stated there. */
+/** Reductions that follow from what is in the subspace, by their numbers in the README, each under its own conditions. */
 export const DENSITY_REDUCTION_LAWS: readonly Law<Algebra>[] = [
   optimizerLaw({
     name: 'I11: Algorithm 2 in plain numbers',

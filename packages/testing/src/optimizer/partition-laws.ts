@@ -4,7 +4,7 @@ import { type Algebra, COORDINATE, composed } from './algebra.js';
 import { reductionExamples } from './reduction-examples.js';
 import { follow, gradientValues, requireSamePath, startValues, type Values, withShapes } from './trajectory.js';
 
-/** Reductions about who steps on what (algorithms D4), by number. */
+/** Reductions about who steps on what, by their numbers in the README. */
 export const PARTITION_LAWS: readonly Law<Algebra>[] = [
   optimizerLaw({
     name: 'I10: blocks without a residual are BAdam',
