@@ -1,4 +1,4 @@
-import { requireInteger } from '@frugaljs/core';
+import { InvalidOptionError, requireInteger, requireKnownKeys, requireOneOf } from '@frugaljs/core';
 import { CheckpointStorageError, CheckpointVersionError, InvalidCheckpointError } from '../errors.js';
 import type { CheckpointStore } from '../store/store.js';
 import type { Manifest } from './manifest.js';
@@ -49,7 +49,10 @@ export class Checkpoints {
   #last: Promise<void> = Promise.resolve();
   #failure: { readonly error: unknown } | null = null;
 
-  constructor({ store, keepLast = 3, keepBest = 1, onWarning = console.warn }: CheckpointsOptions) {
+  constructor(options: CheckpointsOptions) {
+    requireKnownKeys('Checkpoints', options, ['store', 'keepLast', 'keepBest', 'onWarning']);
+    const { store, keepLast = 3, keepBest = 1, onWarning = console.warn } = options;
+    requireStore(store);
     this.store = store;
     this.#keepLast = requireInteger('checkpoints.keepLast', keepLast, 1);
     this.#keepBest = requireInteger('checkpoints.keepBest', keepBest, 0);
@@ -73,7 +76,10 @@ export class Checkpoints {
    * @throws What made an earlier write fail that nobody has heard of yet: CheckpointStorageError when the disk is full.
    * @throws InvalidOptionError or NotSerializableError for a state that cannot be saved.
    */
-  async save(state: TrainingState, { whileBusy = 'skip', copy = true }: SaveOptions = {}): Promise<Saving | null> {
+  async save(state: TrainingState, options: SaveOptions = {}): Promise<Saving | null> {
+    requireKnownKeys('save.options', options, ['whileBusy', 'copy']);
+    const { whileBusy = 'skip', copy = true } = options;
+    requireOneOf('save.options.whileBusy', whileBusy, ['skip', 'wait']);
     if (this.#saves > 0 && whileBusy === 'skip') return null;
     const release = await this.#enter();
     let snapshot: Snapshot;
@@ -99,7 +105,7 @@ export class Checkpoints {
    * @throws What made a write fail, once.
    */
   async settled(): Promise<void> {
-    while (this.#saves > 0) await this.#last;
+    await this.#idle();
     this.#throwFailure();
   }
 
@@ -119,13 +125,18 @@ export class Checkpoints {
     return found.sort((a, b) => b.manifest.sequence - a.manifest.sequence);
   }
 
-  /** The checkpoint saved last whose files are all as they were written; null if there is none. */
+  /**
+   * The checkpoint saved last whose files are all as they were written; null if there is none. One that is being written
+   * is waited for.
+   */
   async latest(): Promise<SavedCheckpoint | null> {
+    await this.#idle();
     return this.#firstIntact(await this.list());
   }
 
-  /** The intact checkpoint with the lowest metric; null if there is none with a metric. */
+  /** The intact checkpoint with the lowest metric; null if there is none with a metric. Waits as {@link latest} does. */
   async best(): Promise<SavedCheckpoint | null> {
+    await this.#idle();
     const rated = (await this.list()).filter(({ metric }) => metric !== null);
     return this.#firstIntact(rated.sort((a, b) => a.metric! - b.metric!));
   }
@@ -160,6 +171,10 @@ export class Checkpoints {
       this.#saves--;
       end();
     };
+  }
+
+  async #idle(): Promise<void> {
+    while (this.#saves > 0) await this.#last;
   }
 
   #throwFailure(): void {
@@ -224,4 +239,13 @@ export class Checkpoints {
     // Another process may remove a checkpoint while this one looks.
     if (isForeign) this.#warn(`${name} is passed over: ${error.message}`);
   }
+}
+
+function requireStore(store: CheckpointStore): void {
+  if (typeof store === 'object' && store !== null && typeof store.begin === 'function') return;
+  throw new InvalidOptionError({
+    parameter: 'Checkpoints.store',
+    found: store,
+    expected: 'a store: new FolderStore(path) of @frugaljs/checkpoint/node, IndexedDbStore or MemoryStore',
+  });
 }

@@ -1,4 +1,4 @@
-import type { Json } from '@frugaljs/core';
+import { type Json, requireKnownKeys } from '@frugaljs/core';
 import { dispose, type Tensor, tensor, type Variable } from '@tensorflow/tfjs-core';
 import { CheckpointMismatchError, type Difference, InvalidCheckpointError } from '../errors.js';
 import type { SafetensorsReader } from '../safetensors/reader.js';
@@ -52,6 +52,7 @@ const READ_AS_FLOAT = ['F32', 'F16', 'BF16', 'F64'];
 
 /** See `SavedCheckpoint.restore`; the files are verified by now. */
 export async function restoreInto(saved: SavedCheckpoint, target: RestoreTarget): Promise<RestoreReport> {
+  requireKnownKeys('restore', target, ['model', 'optimizer', 'partial', 'differences']);
   const { model, optimizer, partial = false } = target;
   const trainer = await saved.trainer();
   const weights = await saved.openModel();

@@ -1,6 +1,5 @@
-import type { Json } from '@frugaljs/core';
-import { InvalidOptionError, requireInteger } from '@frugaljs/core';
-import { getBackend, type Tensor } from '@tensorflow/tfjs-core';
+import { InvalidOptionError, type Json, requireInteger, requireKnownKeys } from '@frugaljs/core';
+import { getBackend, Tensor } from '@tensorflow/tfjs-core';
 import { toExactJson } from '../json/exact-json.js';
 import type { Dtype, TensorData } from '../safetensors/dtype.js';
 import type { TensorToWrite } from '../safetensors/tensor-info.js';
@@ -51,11 +50,13 @@ const DTYPES: Readonly<Record<string, Dtype>> = { float32: 'F32', int32: 'I32', 
  *   change until then.
  */
 export async function takeSnapshot(state: TrainingState, copy: boolean): Promise<Snapshot> {
+  requireKnownKeys('save', state, ['step', 'model', 'config', 'optimizer', 'trainer', 'metric', 'files']);
   const { step, model, config, optimizer, trainer, metric = null, files = {} } = state;
   requireInteger('save.step', step, 0);
   if (metric !== null && typeof metric !== 'number') {
     throw new InvalidOptionError({ parameter: 'save.metric', found: metric, expected: 'a number or null' });
   }
+  requireModel(model);
   requireExtraNames(files);
   const texts: Record<string, string | Uint8Array> = { ...files };
   if (config !== undefined) texts[FILES.config] = `${JSON.stringify(config as Json, null, 2)}\n`;
@@ -119,4 +120,15 @@ function requireExtraNames(files: Readonly<Record<string, unknown>>): void {
       expected: `a plain file name other than ${own.join(', ')}`,
     });
   }
+}
+
+function requireModel(model: TrainingState['model']): void {
+  const isRecord = typeof model === 'object' && model !== null && !Array.isArray(model) && !(model instanceof Tensor);
+  const wrong = isRecord ? Object.keys(model).find(name => !(model[name] instanceof Tensor)) : undefined;
+  if (isRecord && wrong === undefined) return;
+  throw new InvalidOptionError({
+    parameter: wrong === undefined ? 'save.model' : `save.model.${wrong}`,
+    found: wrong === undefined ? model : model[wrong],
+    expected: wrong === undefined ? 'tensors by name, such as model.parameters()' : 'a tensor or variable',
+  });
 }
