@@ -278,6 +278,22 @@ test.each([Number.NaN, -1, Number.POSITIVE_INFINITY, undefined])('a schedule tha
   for (const thing of [optimizer, problem]) thing.dispose();
 });
 
+test.each<[string, (g: tf.Tensor) => unknown, string, RegExp]>([
+  ['nothing', () => undefined, 'invalid-option', /applyGradients: expected tensors by the names/],
+  ['a Map', g => new Map([['given', g]]), 'invalid-option', /found an instance of Map/],
+  ['a tensor', g => g, 'invalid-option', /found an instance of Tensor/],
+  ['tensors without names', g => [g], 'invalid-option', /a list in which something has no name/],
+  ['numbers', () => ({ given: [[1, 1]] }), 'shape-mismatch', /gradient of "given": expected a float32 tensor/],
+  ['all that variableGrads returns', g => ({ value: g, grads: { given: g } }), 'unknown-name', /Pass the grads/],
+])('gradients that are %s change nothing', (_, spoil, code, message) => {
+  const given = tf.variable(tf.ones([1, 2]), true, 'given');
+  const g = tf.ones([1, 2]);
+  const optimizer = frugal();
+  expectUnchanged(optimizer, [given], code, message, () => optimizer.applyGradients(spoil(g) as never));
+  optimizer.dispose();
+  tf.dispose([given, g]);
+});
+
 test('a variable in the place of its name is no match', () => {
   const v = tf.variable(tf.ones([2]), true, 'matched.v');
   const action = () => compose({ learningRate: 1, groups: [{ match: v as never, use: adamW() }] });

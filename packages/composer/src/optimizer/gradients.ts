@@ -1,5 +1,12 @@
-import { DisposedError, MissingGradientError, ShapeMismatchError, sameShape, UnknownNameError } from '@frugaljs/core';
-import { engine, type Tensor, type Variable } from '@tensorflow/tfjs-core';
+import {
+  DisposedError,
+  InvalidOptionError,
+  MissingGradientError,
+  ShapeMismatchError,
+  sameShape,
+  UnknownNameError,
+} from '@frugaljs/core';
+import { engine, Tensor, type Variable } from '@tensorflow/tfjs-core';
 
 /** A tensor under the name of its variable, as tfjs passes them around. */
 export interface NamedTensor {
@@ -34,6 +41,7 @@ export function readGradients(
   onMissing: 'throw' | 'skip',
   isKnown: (name: string) => boolean,
 ): ReadGradients {
+  requireGradients(gradients);
   const pairs: readonly (readonly [string, Tensor | null | undefined])[] = Array.isArray(gradients)
     ? (gradients as readonly NamedTensor[]).map(({ name, tensor }) => [name, tensor] as const)
     : Object.entries(gradients as Readonly<Record<string, Tensor | null | undefined>>);
@@ -59,6 +67,20 @@ export function readGradients(
   return { variables, entries };
 }
 
+/** A Map has no entries that `Object.entries` finds: it would train nothing, in silence. */
+function requireGradients(gradients: unknown): void {
+  const named = (each: unknown): boolean => typeof (each as NamedTensor | null)?.name === 'string';
+  const isList = Array.isArray(gradients);
+  if (isList && gradients.every(named)) return;
+  const isRecord = typeof gradients === 'object' && gradients !== null && !(Symbol.iterator in gradients);
+  if (isRecord && !(gradients instanceof Tensor)) return;
+  throw new InvalidOptionError({
+    parameter: 'applyGradients',
+    found: isList ? 'a list in which something has no name' : gradients,
+    expected: 'tensors by the names of their variables, as in variableGrads(f).grads, or a list of { name, tensor }',
+  });
+}
+
 function findVariable(name: string, known: boolean): Variable {
   const variable = engine().registeredVariables[name];
   if (variable !== undefined) return variable;
@@ -74,11 +96,21 @@ function findVariable(name: string, known: boolean): Variable {
     parameter: `gradient of "${name}"`,
     found: 'a name that no live tf.Variable has',
     expected: `one of ${Object.keys(engine().registeredVariables).slice(0, 20).join(', ') || '(there are no variables)'}`,
-    advice: 'Gradients are matched to variables by name; a disposed variable no longer has one.',
+    advice:
+      name === 'grads' || name === 'value'
+        ? 'Pass the grads of what variableGrads returns.'
+        : 'Gradients are matched to variables by name; a disposed variable no longer has one.',
   });
 }
 
 function requireFit(name: string, variable: Variable, gradient: Tensor): void {
+  if (!(gradient instanceof Tensor)) {
+    throw new ShapeMismatchError({
+      parameter: `gradient of "${name}"`,
+      found: gradient,
+      expected: `a float32 tensor of shape [${variable.shape}]`,
+    });
+  }
   if (gradient.isDisposed) {
     throw new DisposedError({
       parameter: `gradient of "${name}"`,
