@@ -23,6 +23,7 @@ export interface NativeBinding {
   readonly TF_INT32: number;
   readonly TF_ATTR_TYPE: number;
   readonly TF_ATTR_INT: number;
+  readonly TF_ATTR_FLOAT: number;
   readonly TF_ATTR_BOOL: number;
   readonly TF_ATTR_SHAPE: number;
   readonly TF_ATTR_STRING: number;
@@ -53,6 +54,7 @@ const CONSTANTS = [
   'TF_INT32',
   'TF_ATTR_TYPE',
   'TF_ATTR_INT',
+  'TF_ATTR_FLOAT',
   'TF_ATTR_BOOL',
   'TF_ATTR_SHAPE',
   'TF_ATTR_STRING',

@@ -98,7 +98,9 @@ describe.skipIf(missing !== null)('fused updates of TensorFlow', () => {
   });
 
   test('rules without an operation of their own take few', () => {
-    expect(computing(traffic(signSgd(), [300, 257]))).toEqual(['ClipByValue', 'ResourceApplyGradientDescent']);
+    const [limit, ...others] = computing(traffic(signSgd(), [300, 257]));
+    expect(limit).toMatch(/^(ClipByValue|FakeQuantWithMinMaxArgs)$/);
+    expect(others).toEqual(['ResourceApplyGradientDescent']);
     expect(computing(traffic(lion(), [300, 257]))).toHaveLength(6);
     const inRows = computing(traffic(split(rows({ density: 0.3 })), [300, 257]));
     expect(inRows.filter(name => name === 'ResourceApplyAdam')).toHaveLength(1);

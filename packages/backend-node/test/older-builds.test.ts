@@ -16,7 +16,7 @@ function older(backend: NodeBackend): NodeBackend {
   const type = { name: 'T', type: native.TF_ATTR_TYPE, value: native.TF_FLOAT };
   const executeOp: NativeBinding['executeOp'] = (name, attributes, inputs, outputs) => {
     if (name === 'DisableCopyOnRead') throw new Error(`Op type not registered '${name}'`);
-    if (!['Sign', 'ClipByValue', 'Maximum', 'Minimum'].includes(name))
+    if (!['Sign', 'ClipByValue', 'FakeQuantWithMinMaxArgs', 'Maximum', 'Minimum'].includes(name))
       return native.executeOp(name, attributes, inputs, outputs);
     const zero = native.createTensor([], native.TF_FLOAT, Float32Array.of(0));
     const cleaned = inputs.map(x => {
