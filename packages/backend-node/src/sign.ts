@@ -15,14 +15,15 @@ const VECTORIZED = [2, 12] as const;
  * 4.22 downloads, decides entry by entry; there two other operations that have the same result take a third of its time.
  */
 export class Sign {
-  private readonly isOld: boolean;
+  /** Whether {@link of} takes two operations, because TensorFlow is old. */
+  readonly takesTwo: boolean;
   /** For the quantization to -SMALLEST, 0 and SMALLEST, which old builds do faster than they clip. */
   private readonly levels: readonly Attribute[];
   private limitsExactly: boolean | null = null;
 
   constructor(private readonly eager: Eager) {
     const { binding, isUsingGpuDevice } = eager.backend;
-    this.isOld = !isUsingGpuDevice && isBefore(binding.TF_Version, VECTORIZED);
+    this.takesTwo = !isUsingGpuDevice && isBefore(binding.TF_Version, VECTORIZED);
     const bound = (name: string, value: number): Attribute => ({ name, type: binding.TF_ATTR_FLOAT, value });
     this.levels = [
       ...[bound('min', -SMALLEST), bound('max', SMALLEST)],
@@ -32,7 +33,7 @@ export class Sign {
 
   of(x: number): Output {
     const { eager } = this;
-    if (!this.isOld || !this.isExact()) return eager.run('Sign', [x]);
+    if (!this.takesTwo || !this.isExact()) return eager.run('Sign', [x]);
     const limited = this.limited(x);
     const sign = eager.run('Mul', [limited.id, eager.scalar(1 / SMALLEST)]);
     eager.delete(limited.id);
@@ -54,7 +55,7 @@ export class Sign {
 
   private limited(x: number): Output {
     const { eager } = this;
-    if (this.isOld) return eager.run('FakeQuantWithMinMaxArgs', [x], this.levels);
+    if (this.takesTwo) return eager.run('FakeQuantWithMinMaxArgs', [x], this.levels);
     return eager.run('ClipByValue', [x, eager.scalar(-SMALLEST), eager.scalar(SMALLEST)]);
   }
 

@@ -47,7 +47,7 @@ export class Splits {
     const graphs = this.graphsOf(tiers);
     const numbers = sharedNumbers(graphs, tiers);
     const rest = tiers[tiers.length - 1]!;
-    const shared = numbers === null || (axis === 'row' && this.takesSign(rest.graph)) ? null : graphs.shared;
+    const shared = numbers === null || (axis === 'row' && this.savesSign(rest.graph)) ? null : graphs.shared;
     const graphOf = (tier: number): Graph => shared?.directions[tier] ?? tiers[tier]!.graph;
     const parts: Part[] = [];
     const listed: Places[] = [];
@@ -79,10 +79,11 @@ export class Splits {
   }
 
   /**
-   * Whether a graph adds a multiple of a sign, which takes less than computing the sign itself. Where rows are put over the
-   * rest, this is worth gathering the parameter's rows.
+   * Whether a graph adds a multiple of a sign where this takes one operation less than the sign itself. Where rows are put
+   * over the rest, that is worth gathering the parameter's rows.
    */
-  private takesSign(graph: Graph): boolean {
+  private savesSign(graph: Graph): boolean {
+    if (!this.tensorflow.sign.takesTwo) return false;
     return this.planOf(graph).steps.some(step => step.kind === 'accumulate' && step.sum.signOf !== null);
   }
 
