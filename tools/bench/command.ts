@@ -1,3 +1,4 @@
+import type { Print } from './print.js';
 import { stepCommand } from './step/step-command.js';
 import { trainCommand } from './train/train-command.js';
 import { USAGE } from './usage.js';
@@ -7,9 +8,6 @@ const COMMANDS: Readonly<Record<string, (args: readonly string[], print: Print) 
   step: stepCommand,
   train: trainCommand,
 };
-
-/** Writes a line of the report. */
-export type Print = (line: string) => void;
 
 /** Runs a benchmark and returns the exit code. */
 export async function command(args: readonly string[], print: Print): Promise<number> {

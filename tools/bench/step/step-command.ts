@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import {
@@ -9,11 +8,11 @@ import {
   startBackend,
   stopwatchFor,
 } from '../backends.js';
-import type { Print } from '../command.js';
+import type { Print } from '../print.js';
 import { roundRobin } from '../round-robin.js';
 import { digits, table } from '../table.js';
 import { clockOption, integerOption, namesOption, readOptions } from '../usage.js';
-import { UsageError } from '../usage-error.js';
+import { writeReport } from '../write-report.js';
 import { comparisons } from './comparisons.js';
 import type { Contender } from './contender.js';
 import { copyContender } from './copy-contender.js';
@@ -81,7 +80,7 @@ export async function stepCommand(args: readonly string[], print: Print): Promis
   print('');
   for (const note of notes) print(note);
   for (const { name, timeRatio } of compared) print(`${name}: ${digits(timeRatio)} of its time`);
-  if (options['json'] !== undefined) writeJson(options['json'], { settings, rows, comparisons: compared, notes });
+  if (options['json'] !== undefined) writeReport(options['json'], { settings, rows, comparisons: compared, notes });
 }
 
 function contendersOf(
@@ -113,11 +112,3 @@ const isRefresh = (method: MethodName): method is 'svd-refresh' | 'svd-refresh-c
 const isProduct = (method: MethodName): boolean => method.includes('svd');
 
 const isTfjs = (method: MethodName): method is TfjsMethod => (TFJS_METHODS as readonly string[]).includes(method);
-
-function writeJson(file: string, report: object): void {
-  try {
-    writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
-  } catch (error) {
-    throw new UsageError(`--json: ${(error as Error).message}`);
-  }
-}

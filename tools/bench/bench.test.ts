@@ -1,0 +1,49 @@
+import { expect, test } from 'vitest';
+import { command } from './command.js';
+
+/** Lines that a benchmark prints, and its exit code. */
+async function run(...args: string[]): Promise<{ readonly code: number; readonly lines: readonly string[] }> {
+  const lines: string[] = [];
+  const code = await command(args, line => lines.push(line));
+  return { code, lines };
+}
+
+/** The fields of the line of a method. */
+function fieldsOf(lines: readonly string[], method: string): readonly string[] {
+  const line = lines.find(each => each.split(/\s+/)[1] === method);
+  if (line === undefined) throw new Error(`no line for ${method} in:\n${lines.join('\n')}`);
+  return line.split(/\s{2,}/);
+}
+
+test('step: a line for each method, with its time', async () => {
+  const methods = ['copy', 'tf.train.adam', 'adamW', 'frugal-rows'];
+  const small = ['--matrices', '2', '--size', '16', '--rounds', '2'];
+  const { code, lines } = await run('step', '--backend', 'wasm', '--methods', methods.join(), ...small);
+  expect(code).toBe(0);
+  for (const method of methods) expect(Number(fieldsOf(lines, method)[2])).toBeGreaterThan(0);
+  expect(fieldsOf(lines, 'adamW').at(-1)).toMatch(/^fused WebAssembly SIMD/);
+});
+
+test('train: a line for each method, with its time', async () => {
+  const methods = ['gradients', 'tf.train.adam', 'frugal-columns'];
+  const { code, lines } = await run('train', '--methods', methods.join(), '--rounds', '1');
+  expect(code).toBe(0);
+  for (const method of methods) expect(Number(fieldsOf(lines, method)[2])).toBeGreaterThan(0);
+  // tf.train.adam makes temporaries of the size of the parameters, an update in place none.
+  const peak = (method: string): number => Number(fieldsOf(lines, method).at(-1));
+  expect(peak('frugal-columns')).toBeCloseTo(peak('gradients'), 1);
+  expect(peak('tf.train.adam')).toBeGreaterThan(peak('gradients'));
+});
+
+test('mistakes are told with the usage', async () => {
+  for (const [args, message] of [
+    [['run'], /unknown benchmark "run"; there are step and train/],
+    [['train', '--methods', 'adam'], /--methods: unknown adam; there are gradients/],
+    [['step', '--rounds', '0'], /--rounds: expected an integer of at least 1, found "0"/],
+  ] as const) {
+    const { code, lines } = await run(...args);
+    expect(code).toBe(1);
+    expect(lines.join('\n')).toMatch(message);
+    expect(lines.join('\n')).toContain('npm run bench -- train');
+  }
+});

@@ -1,0 +1,2 @@
+/** Writes a line of the report. */
+export type Print = (line: string) => void;
