@@ -15,9 +15,9 @@ import {
   times,
   worksByRows,
 } from './dense-epilogue.js';
-import type { UpdateNumbers } from './fused-update.js';
 import { sharedTensors } from './shared-tensors.js';
 import type { Clipping } from './step-graph.js';
+import type { UpdateNumbers } from './update-numbers.js';
 
 /** Before the names of the slots and scalars of the rule inside. */
 const RULE = 'rule/';

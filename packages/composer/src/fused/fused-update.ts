@@ -2,23 +2,12 @@ import type { KernelSet } from '@frugaljs/core';
 import { mul, type Tensor, tidy, type Variable } from '@tensorflow/tfjs-core';
 import type { BoundRule, StepContext } from '../runtime/bound-rule.js';
 import { BoundSubspace } from '../runtime/bound-subspace.js';
-import type { PendingVerdict } from '../runtime/gate.js';
 import { prepareGradient } from '../runtime/prepare-gradient.js';
 import type { DecayForm } from '../runtime/update-graphs.js';
 import { DensePlan } from './dense-plan.js';
 import { SplitPlan } from './split-plan.js';
 import type { Clipping } from './step-graph.js';
-
-/** The numbers of one update. */
-export interface UpdateNumbers {
-  readonly rate: number;
-  /** 1 - ηλ. */
-  readonly keep: number;
-  /** What the gradient is multiplied by to clip the global norm: a number, or one on the device. */
-  readonly factor: number | Tensor;
-  /** What will have become of the update; null when it happens. */
-  readonly verdict: PendingVerdict | null;
-}
+import type { UpdateNumbers } from './update-numbers.js';
 
 type Plan = SplitPlan | DensePlan;
 

@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { FACTOR, PROCEED } from '../runtime/gate.js';
-import type { UpdateNumbers } from './fused-update.js';
+import type { UpdateNumbers } from './update-numbers.js';
 
 /** The numbers of an update that are on the device, by the name of the input that takes them. */
 export function sharedTensors({ factor, verdict }: UpdateNumbers): Record<string, Tensor> {

@@ -5,10 +5,10 @@ import type { BoundRule } from '../runtime/bound-rule.js';
 import { BoundSubspace } from '../runtime/bound-subspace.js';
 import { FACTOR, PROCEED } from '../runtime/gate.js';
 import type { DecayForm } from '../runtime/update-graphs.js';
-import type { UpdateNumbers } from './fused-update.js';
 import { inlineCombine } from './inline-combine.js';
 import { sharedTensors } from './shared-tensors.js';
 import { type Clipping, StepGraph, type StepProgram } from './step-graph.js';
+import type { UpdateNumbers } from './update-numbers.js';
 
 /** A chain of coordinate splits, from the outside in, and the rule on what the last one leaves. */
 interface Chain {

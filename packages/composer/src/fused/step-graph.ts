@@ -3,7 +3,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import type { BoundExpression } from '../runtime/bound-expression.js';
 import { FACTOR, gatedOutputs } from '../runtime/gate.js';
 import { type DecayForm, UPDATE_GRAPHS } from '../runtime/update-graphs.js';
-import type { UpdateNumbers } from './fused-update.js';
+import type { UpdateNumbers } from './update-numbers.js';
 
 /** How large the tensors of a rule are: as large as the parameter, or as what its tier has of it. */
 export type Extent = 'full' | 'compact';
