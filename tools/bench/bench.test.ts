@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { command } from './command.js';
+import { digits, milliseconds } from './table.js';
 
 /** Lines that a benchmark prints, and its exit code. */
 async function run(...args: string[]): Promise<{ readonly code: number; readonly lines: readonly string[] }> {
@@ -33,6 +34,17 @@ test('train: a line for each method, with its time', async () => {
   const peak = (method: string): number => Number(fieldsOf(lines, method).at(-1));
   expect(peak('frugal-columns')).toBeCloseTo(peak('gradients'), 1);
   expect(peak('tf.train.adam')).toBeGreaterThan(peak('gradients'));
+});
+
+test('times and ratios keep three digits, however short they are', () => {
+  expect([0.00048, 0.0567, 0.5, 1.234, 131.26].map(milliseconds)).toEqual([
+    '0.000480',
+    '0.0567',
+    '0.500',
+    '1.23',
+    '131.26',
+  ]);
+  expect([null, 0, 0.999, 12.34, 585.2].map(digits)).toEqual(['-', '0', '0.999', '12.3', '585']);
 });
 
 test('mistakes are told with the usage', async () => {

@@ -25,6 +25,11 @@ export function digits(value: number | null): string {
   return value.toFixed(decimals);
 }
 
+/** Milliseconds with two decimals; of less than one, three significant digits. */
+export function milliseconds(value: number): string {
+  return value < 1 ? digits(value) : value.toFixed(2);
+}
+
 /** Bytes in MiB, or a dash. */
 export function mebibytes(bytes: number | null): string {
   return bytes === null ? '-' : (bytes / 2 ** 20).toFixed(2);

@@ -1,5 +1,5 @@
 import { summarize } from '../samples.js';
-import { type Column, digits, mebibytes, percent } from '../table.js';
+import { type Column, digits, mebibytes, milliseconds, percent } from '../table.js';
 import type { Contender } from './contender.js';
 
 /** What is reported of a method on a backend. */
@@ -64,9 +64,9 @@ export function rowsOf(contenders: readonly Contender[], samples: readonly (read
 export const COLUMNS: readonly Column<Row>[] = [
   { heading: 'backend', show: row => row.backend, text: true },
   { heading: 'method', show: row => row.method, text: true },
-  { heading: 'median ms', show: row => row.medianMs.toFixed(2) },
-  { heading: 'min', show: row => row.minMs.toFixed(2) },
-  { heading: 'max', show: row => row.maxMs.toFixed(2) },
+  { heading: 'median ms', show: row => milliseconds(row.medianMs) },
+  { heading: 'min', show: row => milliseconds(row.minMs) },
+  { heading: 'max', show: row => milliseconds(row.maxMs) },
   { heading: 'rounds', show: row => String(row.rounds) },
   { heading: '× adam', show: row => digits(row.ratioAdam) },
   { heading: '× sgd', show: row => digits(row.ratioSgd) },

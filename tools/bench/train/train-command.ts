@@ -5,7 +5,7 @@ import { BACKEND_NAMES, startBackend, stopwatchFor } from '../backends.js';
 import type { Print } from '../print.js';
 import { roundRobin } from '../round-robin.js';
 import { median, type Summary, summarize } from '../samples.js';
-import { type Column, digits, mebibytes, table } from '../table.js';
+import { type Column, digits, mebibytes, milliseconds, table } from '../table.js';
 import { clockOption, integerOption, namesOption, readOptions } from '../usage.js';
 import { writeReport } from '../write-report.js';
 import { TRAINING_METHODS, TrainingContender, type TrainingMethod } from './training-contender.js';
@@ -32,9 +32,9 @@ interface Row extends Summary {
 const COLUMNS: readonly Column<Row>[] = [
   { heading: 'backend', show: row => row.backend, text: true },
   { heading: 'method', show: row => row.method, text: true },
-  { heading: 'median ms', show: row => row.medianMs.toFixed(2) },
-  { heading: 'min', show: row => row.minMs.toFixed(2) },
-  { heading: 'max', show: row => row.maxMs.toFixed(2) },
+  { heading: 'median ms', show: row => milliseconds(row.medianMs) },
+  { heading: 'min', show: row => milliseconds(row.minMs) },
+  { heading: 'max', show: row => milliseconds(row.maxMs) },
   { heading: 'rounds', show: row => String(row.rounds) },
   { heading: 'update ms', show: row => digits(row.updateMs) },
   { heading: '× adam', show: row => digits(row.ratioAdam) },
