@@ -41,6 +41,13 @@ function run(script: string, ...args: string[]): unknown {
 }
 
 const small = { vocab_size: 97, hidden_size: 32, intermediate_size: 48, num_hidden_layers: 2, num_attention_heads: 4 };
+const LLAMA_3 = {
+  rope_type: 'llama3',
+  factor: 8,
+  low_freq_factor: 2,
+  high_freq_factor: 8,
+  original_max_position_embeddings: 64,
+};
 const MODELS: readonly Readonly<Record<string, unknown>>[] = [
   small,
   // Shared heads, a tied output layer, another rotary base.
@@ -54,6 +61,10 @@ const MODELS: readonly Readonly<Record<string, unknown>>[] = [
     bos_token_id: 1,
     eos_token_id: 2,
   },
+  // Llama 3's scaling: with wavelengths of 6.3, 16.7, 44 and 118 positions, the first stays, the second is blended, and
+  // the others are divided. Weights so large that a turn shows in the logits.
+  { ...small, num_key_value_heads: 1, initializer_range: 0.2, rope_theta: 50, rope_scaling: LLAMA_3 },
+  { ...small, initializer_range: 0.2, rope_theta: 50, rope_scaling: { rope_type: 'linear', factor: 2.5 } },
 ];
 const TOKENS = [
   [1, 5, 9, 33, 96, 0, 4, 4],
@@ -118,7 +129,9 @@ for i, sizes in enumerate(models):
         model = LlamaForCausalLM(LlamaConfig(**sizes)).eval()
         if 'float' in form: model = model.to(getattr(torch, form))
         model.save_pretrained(f'{folder}/{i}-{form}', **({'max_shard_size': '20KB'} if form == 'shards' else {}))
-        with torch.no_grad(): results[f'{i}-{form}'] = model.float()(torch.tensor(tokens)).logits.flatten().tolist()
+        # Loaded anew: a model that is converted also rounds its rotary frequencies.
+        model = LlamaForCausalLM.from_pretrained(f'{folder}/{i}-{form}', dtype=torch.float32)
+        with torch.no_grad(): results[f'{i}-{form}'] = model(torch.tensor(tokens)).logits.flatten().tolist()
 print(json.dumps(results))
 `,
       folder,
@@ -131,6 +144,13 @@ print(json.dumps(results))
       const model = new LlamaForCausalLM(config);
       model.loadWeights(await readWeights(`${folder}/${name}`));
       expect(difference(model.forward(TOKENS).dataSync(), logits), name).toBeLessThan(1e-5);
+      if (config.rope_scaling !== undefined) {
+        const { rope_scaling: _, ...unscaled } = config;
+        const other = new LlamaForCausalLM(unscaled, { namePrefix: 'unscaled.' });
+        other.loadWeights(model.parameters());
+        expect(difference(other.forward(TOKENS).dataSync(), logits), name).toBeGreaterThan(1e-2);
+        other.dispose();
+      }
       model.dispose();
     }
   });

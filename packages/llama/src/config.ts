@@ -1,4 +1,6 @@
+import { flag, positiveInteger, positiveNumber } from './config-values.js';
 import { ConfigError } from './errors.js';
+import { type RopeScaling, ropeSetting } from './rope-setting.js';
 
 /**
  * A LLaMA configuration with the keys of Hugging Face's `config.json`, complete and checked: what {@link llamaConfig}
@@ -18,10 +20,13 @@ export interface LlamaConfig {
   readonly max_position_embeddings: number;
   readonly rms_norm_eps: number;
   readonly rope_theta: number;
+  /** Missing: the rotary embedding is not scaled. */
+  readonly rope_scaling?: RopeScaling;
   readonly tie_word_embeddings: boolean;
   readonly initializer_range: number;
   readonly bos_token_id?: number;
-  readonly eos_token_id?: number;
+  /** Several in models that talk: their texts end with any of them. */
+  readonly eos_token_id?: number | readonly number[];
 }
 
 /**
@@ -60,10 +65,11 @@ const USED_KEYS = [
  * Required: `vocab_size`, `hidden_size`, `intermediate_size`, `num_hidden_layers`, `num_attention_heads`.
  * Defaults: `num_key_value_heads` = `num_attention_heads`, `head_dim` = `hidden_size / num_attention_heads`,
  * `max_position_embeddings` 2048, `rms_norm_eps` 1e-6, `rope_theta` 10000, `tie_word_embeddings` false,
- * `initializer_range` 0.02.
+ * `initializer_range` 0.02. The rotary embedding is read from `rope_scaling` or from `rope_parameters`, unscaled or of
+ * type `linear` or `llama3`.
  *
  * @throws ConfigError naming the key, what was found and what was expected; also for a key that looks like a
- *   misspelling, and for features this model does not have (biases, scaled rotary embeddings, other activations).
+ *   misspelling, and for features this model does not have (biases, other rotary scalings, other activations).
  */
 export function llamaConfig(input: LlamaConfigInput): LlamaConfig {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
@@ -82,6 +88,7 @@ export function llamaConfig(input: LlamaConfigInput): LlamaConfig {
       expected: `a divisor of num_attention_heads = ${heads}`,
     });
   }
+  const { theta, scaling } = ropeSetting(input);
   const config: LlamaConfig = {
     model_type: 'llama',
     vocab_size: positiveInteger(input, 'vocab_size'),
@@ -100,11 +107,11 @@ export function llamaConfig(input: LlamaConfigInput): LlamaConfig {
       2048,
     ),
     rms_norm_eps: positiveNumber(input, 'rms_norm_eps', 1e-6),
-    rope_theta: ropeTheta(input),
+    rope_theta: theta,
+    ...(scaling === null ? {} : { rope_scaling: scaling }),
     tie_word_embeddings: flag(input, 'tie_word_embeddings', false),
     initializer_range: positiveNumber(input, 'initializer_range', 0.02),
-    ...tokenId(input, 'bos_token_id'),
-    ...tokenId(input, 'eos_token_id'),
+    ...tokenIds(input),
   };
   return Object.freeze(config);
 }
@@ -136,14 +143,6 @@ function headSize(input: LlamaConfigInput, hiddenSize: number, heads: number): n
   return size;
 }
 
-function ropeTheta(input: LlamaConfigInput): number {
-  const nested = input['rope_parameters'];
-  if (input['rope_theta'] === undefined && typeof nested === 'object' && nested !== null) {
-    return positiveNumber(nested as LlamaConfigInput, 'rope_theta', 10000);
-  }
-  return positiveNumber(input, 'rope_theta', 10000);
-}
-
 function rejectUnsupported(input: LlamaConfigInput): void {
   const only: [key: string, allowed: readonly unknown[]][] = [
     ['model_type', ['llama']],
@@ -155,15 +154,6 @@ function rejectUnsupported(input: LlamaConfigInput): void {
     const found = input[key];
     if (found !== undefined && found !== null && !allowed.includes(found)) {
       throw new ConfigError({ parameter: key, found, expected: allowed.map(a => JSON.stringify(a)).join(' or ') });
-    }
-  }
-  for (const key of ['rope_scaling', 'rope_parameters']) {
-    const found = input[key];
-    if (typeof found !== 'object' || found === null) continue;
-    const fields = found as Record<string, unknown>;
-    const type = fields['rope_type'] ?? fields['type'] ?? 'default';
-    if (type !== 'default') {
-      throw new ConfigError({ parameter: key, found: type, expected: 'the default, unscaled rotary embedding' });
     }
   }
 }
@@ -193,30 +183,15 @@ function editDistance(a: string, b: string): number {
   return row[b.length]!;
 }
 
-function positiveInteger(input: LlamaConfigInput, key: string, otherwise?: number): number {
-  const found = input[key] ?? otherwise;
-  if (typeof found !== 'number' || !Number.isSafeInteger(found) || found < 1) {
-    throw new ConfigError({ parameter: key, found, expected: 'a positive integer' });
-  }
-  return found;
-}
+type TokenIds = Pick<LlamaConfig, 'bos_token_id' | 'eos_token_id'>;
 
-function positiveNumber(input: LlamaConfigInput, key: string, otherwise: number): number {
-  const found = input[key] ?? otherwise;
-  if (typeof found !== 'number' || !Number.isFinite(found) || found <= 0) {
-    throw new ConfigError({ parameter: key, found, expected: 'a positive finite number' });
-  }
-  return found;
-}
-
-function flag(input: LlamaConfigInput, key: string, otherwise: boolean): boolean {
-  const found = input[key] ?? otherwise;
-  if (typeof found !== 'boolean') throw new ConfigError({ parameter: key, found, expected: 'true or false' });
-  return found;
-}
-
-function tokenId<K extends 'bos_token_id' | 'eos_token_id'>(input: LlamaConfigInput, key: K): { [P in K]?: number } {
-  const found = input[key];
-  // Some files list several end tokens, or -1 for none; the model itself uses neither.
-  return (typeof found === 'number' && found >= 0 ? { [key]: found } : {}) as { [P in K]?: number };
+/** The model uses neither; they are kept for whoever reads its `config.json`. Some files say -1 or [] for none. */
+function tokenIds(input: LlamaConfigInput): TokenIds {
+  const isId = (id: unknown): id is number => Number.isSafeInteger(id) && (id as number) >= 0;
+  const { bos_token_id: bos, eos_token_id: eos } = input;
+  const isList = Array.isArray(eos) && eos.length > 0 && eos.every(isId);
+  return {
+    ...(isId(bos) && { bos_token_id: bos }),
+    ...(isList ? { eos_token_id: Object.freeze([...eos]) } : isId(eos) && { eos_token_id: eos }),
+  };
 }

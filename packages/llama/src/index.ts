@@ -19,6 +19,7 @@ export { readLlama2c } from './llama2c.js';
 export { LlamaForCausalLM, type LlamaOptions } from './model.js';
 export { type ParameterKind, type ParameterSpec, parameterCount, parameterSpecs } from './parameters.js';
 export { defaultPreset, type PresetName, preset, presetNames } from './presets.js';
+export type { LinearRopeScaling, Llama3RopeScaling, RopeScaling } from './rope-setting.js';
 export type { SamplingOptions } from './sampling.js';
 export { byteTokenizer } from './tokenizer/bytes.js';
 export { llama2cTokenizer } from './tokenizer/llama2c.js';

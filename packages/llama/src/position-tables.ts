@@ -2,6 +2,7 @@ import { dispose, keep, type Tensor2D, tensor2d } from '@tensorflow/tfjs-core';
 import type { LlamaConfig } from './config.js';
 import { causalMask } from './ops/attention.js';
 import { type RotaryTables, rotaryTables } from './ops/rotary.js';
+import { rotaryFrequencies } from './rotary-frequencies.js';
 
 /** The constants of a forward pass that depend on the sequence length alone. */
 export interface LengthTables {
@@ -13,17 +14,20 @@ export interface LengthTables {
 
 /** Builds {@link LengthTables} once per sequence length and keeps them until `dispose`. */
 export class PositionTables {
-  readonly #config: LlamaConfig;
+  readonly #headDim: number;
+  readonly #frequencies: Float64Array;
   readonly #byLength: Map<number, LengthTables> = new Map();
 
   constructor(config: LlamaConfig) {
-    this.#config = config;
+    const { head_dim: headDim, rope_theta: theta, rope_scaling: scaling = null } = config;
+    this.#headDim = headDim;
+    this.#frequencies = rotaryFrequencies(headDim, theta, scaling);
   }
 
   get(length: number): LengthTables {
     let tables = this.#byLength.get(length);
     if (tables === undefined) {
-      const scale = 1 / Math.sqrt(this.#config.head_dim);
+      const scale = 1 / Math.sqrt(this.#headDim);
       tables = {
         query: this.#rotary(length, scale),
         key: this.#rotary(length, 1),
@@ -42,11 +46,10 @@ export class PositionTables {
   }
 
   #rotary(length: number, scale: number): RotaryTables {
-    const { head_dim: size, rope_theta: theta } = this.#config;
-    const { cosines, sines } = rotaryTables(length, size, theta, scale);
+    const { cosines, sines } = rotaryTables(length, this.#frequencies, scale);
     return {
-      cosines: keep(tensor2d(cosines, [length, size])),
-      sines: keep(tensor2d(sines, [length, size])),
+      cosines: keep(tensor2d(cosines, [length, this.#headDim])),
+      sines: keep(tensor2d(sines, [length, this.#headDim])),
     };
   }
 }

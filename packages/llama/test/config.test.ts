@@ -18,6 +18,16 @@ const sizes = {
   num_attention_heads: 4,
 };
 
+const llama3 = {
+  rope_type: 'llama3',
+  factor: 8,
+  low_freq_factor: 1,
+  high_freq_factor: 4,
+  original_max_position_embeddings: 8192,
+};
+
+const linear = { rope_type: 'linear', factor: 2.5 };
+
 function problem(change: Record<string, unknown>): ConfigError {
   try {
     llamaConfig({ ...sizes, ...change });
@@ -66,8 +76,42 @@ describe('llamaConfig', () => {
       use_cache: true,
     });
     expect(config).toMatchObject({ head_dim: 16, num_key_value_heads: 2, rope_theta: 500000, bos_token_id: 1 });
-    expect(config).not.toHaveProperty('eos_token_id');
+    expect(config.eos_token_id).toEqual([2, 3]);
     expect(llamaConfig(huggingFaceConfig(config))).toEqual(config);
+  });
+
+  it.each([
+    ['not at all', {}, undefined, 10000],
+    ['by null and by nothing', { rope_scaling: null, rope_parameters: {} }, undefined, 10000],
+    ['by rope_scaling', { rope_theta: 5e5, rope_scaling: llama3 }, llama3, 5e5],
+    ['under the old name of the type', { rope_scaling: { type: 'linear', factor: 2.5 } }, linear, 10000],
+    ['under both names', { rope_scaling: { ...llama3, type: 'llama3' } }, llama3, 10000],
+    ['by rope_parameters', { rope_parameters: { ...llama3, rope_theta: 5e5 } }, llama3, 5e5],
+    [
+      'by both places',
+      { rope_theta: 5, rope_scaling: linear, rope_parameters: { ...linear, rope_theta: 5 } },
+      linear,
+      5,
+    ],
+    ['with the base in both', { rope_theta: 7, rope_parameters: { rope_theta: 5e5 } }, undefined, 5e5],
+    ['with the base null', { rope_theta: 7, rope_parameters: { rope_theta: null } }, undefined, 7],
+  ])('reads the rotary embedding given %s', (_, change, scaling, theta) => {
+    const config = llamaConfig({ ...sizes, ...change });
+    expect(config.rope_scaling).toEqual(scaling);
+    expect(config.rope_theta).toBe(theta);
+    expect(llamaConfig(JSON.parse(JSON.stringify(huggingFaceConfig(config))))).toEqual(config);
+  });
+
+  it('takes the positions of the model for those of pre-training where they are not given', () => {
+    const { original_max_position_embeddings: _, ...rest } = llama3;
+    const { rope_scaling: scaling } = llamaConfig({ ...sizes, max_position_embeddings: 77, rope_scaling: rest });
+    expect(scaling).toEqual({ ...llama3, original_max_position_embeddings: 77 });
+  });
+
+  it.each([-1, null, [], [2, -1], '2', 1.5])('takes %j for no token', id => {
+    const config = llamaConfig({ ...sizes, bos_token_id: id, eos_token_id: id });
+    expect(config).not.toHaveProperty('bos_token_id');
+    expect(config).not.toHaveProperty('eos_token_id');
   });
 
   it('reads the name GaLore and ReLoRA give the longest sequence', () => {
@@ -86,7 +130,24 @@ describe('llamaConfig', () => {
     [{ rms_norm_eps: -1 }, 'rms_norm_eps', '-1'],
     [{ initializer_range: Number.NaN }, 'initializer_range', 'NaN'],
     [{ rope_theta: null, rope_parameters: { rope_type: 'yarn' } }, 'rope_parameters', '"yarn"'],
-    [{ rope_scaling: { type: 'linear', factor: 2 } }, 'rope_scaling', '"linear"'],
+    [{ rope_scaling: { type: 'dynamic', factor: 2 } }, 'rope_scaling', '"dynamic"'],
+    [{ rope_scaling: { rope_type: 'longrope', type: 'default' } }, 'rope_scaling', '"longrope"'],
+    [{ rope_scaling: 'linear' }, 'rope_scaling', '"linear"'],
+    [{ rope_scaling: { factor: 2 } }, 'rope_scaling.rope_type', 'nothing'],
+    [{ rope_scaling: { type: 'linear' } }, 'rope_scaling.factor', 'nothing'],
+    [{ rope_scaling: { type: 'linear', factor: 0.5 } }, 'rope_scaling.factor', '0.5'],
+    [{ rope_scaling: { ...llama3, low_freq_factor: '1' } }, 'rope_scaling.low_freq_factor', '"1"'],
+    [{ rope_scaling: { ...llama3, high_freq_factor: 1 } }, 'rope_scaling.high_freq_factor', '1'],
+    [
+      { rope_parameters: { ...llama3, original_max_position_embeddings: 0 } },
+      'rope_parameters.original_max_position_embeddings',
+      '0',
+    ],
+    [{ rope_parameters: { rope_theta: -1 } }, 'rope_parameters.rope_theta', '-1'],
+    [{ rope_parameters: { full_attention: { rope_theta: 5 } } }, 'rope_parameters.full_attention', '{"rope_theta":5}'],
+    [{ rope_parameters: { ...llama3, partial_rotary_factor: 0.5 } }, 'rope_parameters.partial_rotary_factor', '0.5'],
+    [{ partial_rotary_factor: 0.5 }, 'partial_rotary_factor', '0.5'],
+    [{ rope_scaling: llama3, rope_parameters: { rope_theta: 777 } }, 'rope_scaling', '{"rope_type":"llama3"'],
     [{ tie_word_embeddings: 1 }, 'tie_word_embeddings', '1'],
     [{ attention_bias: true }, 'attention_bias', 'true'],
     [{ hidden_act: 'gelu' }, 'hidden_act', '"gelu"'],

@@ -29,6 +29,7 @@ import { rmsNorm } from '../src/ops/rms-norm.js';
 import { rotaryTables, rotate } from '../src/ops/rotary.js';
 import { swiglu } from '../src/ops/swiglu.js';
 import { randomKey, randomNormals } from '../src/random.js';
+import { rotaryFrequencies } from '../src/rotary-frequencies.js';
 import { plainAttention, plainCrossEntropy, plainEmbed, plainRmsNorm, plainRotate, plainSwiglu } from './plain-ops.js';
 
 interface Case {
@@ -87,7 +88,7 @@ const cases: readonly Case[] = [
     name: 'rotary embedding, scaled',
     inputs: [[2, 3, LENGTH, HEAD_DIM]],
     fused: x => {
-      const { cosines, sines } = rotaryTables(LENGTH, HEAD_DIM, 100, 0.5);
+      const { cosines, sines } = rotaryTables(LENGTH, rotaryFrequencies(HEAD_DIM, 100, null), 0.5);
       return rotate(x as Tensor4D, { cosines: table(cosines), sines: table(sines) });
     },
     plain: x => {

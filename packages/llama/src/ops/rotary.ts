@@ -15,17 +15,19 @@ export interface RotaryValues {
 
 /**
  * Tables for the rotary position embedding (Su et al. 2021) in the half-rotation convention of Hugging Face: channel
- * `i < headDim/2` is paired with `i + headDim/2` and turned at position `p` by `p · theta^(-2i/headDim)`. The sines of
- * the first half carry the minus sign.
+ * `i < headDim/2` is paired with `i + headDim/2` and turned at position `p` by `p · frequencies[i]`. The sines of the
+ * first half carry the minus sign.
  *
+ * @param frequencies Radians per position, `headDim/2` of them.
  * @param scale Multiplies both tables. Attention's `1/√headDim` goes here, so that scaling the queries costs nothing.
  */
-export function rotaryTables(length: number, headDim: number, theta: number, scale: number): RotaryValues {
-  const half = headDim / 2;
+export function rotaryTables(length: number, frequencies: ArrayLike<number>, scale: number): RotaryValues {
+  const half = frequencies.length;
+  const headDim = 2 * half;
   const cosines = new Float32Array(length * headDim);
   const sines = new Float32Array(length * headDim);
   for (let i = 0; i < half; i++) {
-    const frequency = theta ** ((-2 * i) / headDim);
+    const frequency = frequencies[i]!;
     for (let position = 0; position < length; position++) {
       const at = position * headDim + i;
       const cosine = scale * Math.cos(position * frequency);
