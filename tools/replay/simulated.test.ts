@@ -42,7 +42,7 @@ describe.each(PORTABLE_BACKENDS)('on %s', backend => {
   beforeAll(() => startBackend(backend));
 
   // Where a result hangs on rounding noise, such as the sign of a residual that is zero but for float32, no two programs
-  // agree (algorithms P4) and nothing is compared. With side `full` Adam and Lion are noise-driven after every refresh,
+  // agree and nothing is compared. With side `full` Adam and Lion are noise-driven after every refresh,
   // and so is a sign residual of singular vectors of full rank.
   test.each(CLASSES)('$name: every draw of arguments agrees with a float64 simulation', async ({ problems, run }) => {
     let [clear, drawn] = [0, 0];

@@ -10,7 +10,7 @@ import { type ComposedOptimizer, compose, drop, type Group, galore, residual, su
 import './fixtures.js';
 import { deviation, follow, gradientsAt, type Stream, startOf, type Values } from './trajectory.js';
 
-// Reductions of the algebra (algorithms D4) beyond the laws of optimizers in laws.test.ts: more sides of svd, recipes, the
+// Reductions of the algebra beyond the laws of optimizers in laws.test.ts: more sides of svd, recipes, the
 // limits of what is exact.
 
 beforeAll(async () => {
@@ -40,7 +40,7 @@ function plain(use: Rule, more: Partial<Group> = {}): ComposedOptimizer {
   return compose({ learningRate: RATE, groups: [{ use, ...more }] });
 }
 
-describe('I1: with density 1 the hybrid is the state-full rule', () => {
+describe('with density 1 the hybrid is the state-full rule', () => {
   test('identity', () => {
     fc.assert(
       fc.property(streams(), decays, gaps, (stream, weightDecay, every) => {
@@ -58,13 +58,13 @@ describe('I1: with density 1 the hybrid is the state-full rule', () => {
     );
   });
 
-  test('I1′: Adam in a rotated basis of full rank is not Adam', () => {
+  test('Adam in a rotated basis of full rank is not Adam', () => {
     const stream: Stream = { shapes: { w: [6, 5] }, seed: 3, steps: 25 };
     const rotated = subspace({ projector: rotation(5, 7), rule: adamW(), refresh: NEVER });
     expect(deviation(follow(stream, plain(rotated)), follow(stream, plain(adamW())))).toBeGreaterThan(0.01);
   });
 
-  test('I1′: keeping moments while the coordinates change is neither a reset nor a transport', () => {
+  test('keeping moments while the coordinates change is neither a reset nor a transport', () => {
     const stream: Stream = { shapes: { w: [8, 5] }, seed: 3, steps: 25 };
     const paths = (['keep', 'reset', 'transport'] as const).map(onRefresh =>
       follow(
@@ -80,7 +80,7 @@ describe('I1: with density 1 the hybrid is the state-full rule', () => {
       expect(deviation(paths[i]!, paths[j]!)).toBeGreaterThan(0.01);
   });
 
-  test('P4: with tolerance 0 the sign of a rounding residual takes full steps, with the default it takes none', () => {
+  test('with tolerance 0 the sign of a rounding residual takes full steps, with the default it takes none', () => {
     const stream: Stream = { shapes: { w: [16, 8] }, seed: 5, steps: 1 };
     // Gradients inside the subspace of a dense projector that is not complete.
     const q = orthonormal(8, 11);
@@ -101,7 +101,7 @@ describe('I1: with density 1 the hybrid is the state-full rule', () => {
   });
 });
 
-describe('I2: with density 0 the hybrid is the state-free rule at the scaled rate', () => {
+describe('with density 0 the hybrid is the state-free rule at the scaled rate', () => {
   test.each(SIDES)('svd %s', side => {
     fc.assert(
       fc.property(
@@ -128,7 +128,7 @@ describe('I2: with density 0 the hybrid is the state-free rule at the scaled rat
   });
 });
 
-describe('I4: SGD on both sides is SGD for every side of svd', () => {
+describe('SGD on both sides is SGD for every side of svd', () => {
   test.each(SIDES)('svd %s', side => {
     fc.assert(
       fc.property(streams(), densities, gaps, (stream, density, every) => {
@@ -146,7 +146,7 @@ describe('I4: SGD on both sides is SGD for every side of svd', () => {
   });
 });
 
-test('I6: FRUGAL with SVD, kept state and no residual is GaLore with scale s_p', () => {
+test('FRUGAL with SVD, kept state and no residual is GaLore with scale s_p', () => {
   fc.assert(
     fc.property(streams(), fc.constantFrom(0.25, 1), gaps, (stream, scale, every) => {
       const named = { ...stream, shapes: { a: stream.shapes['a']! } };
@@ -165,7 +165,7 @@ test('I6: FRUGAL with SVD, kept state and no residual is GaLore with scale s_p',
   );
 });
 
-test('I9: AdaLayer divided by √N is Adam on blocks of one element, also for vectors', () => {
+test('AdaLayer divided by √N is Adam on blocks of one element, also for vectors', () => {
   fc.assert(
     fc.property(fc.nat(1e6), fc.constantFrom('mean', 'sqrtNumel'), decays, (seed, normalization, weightDecay) => {
       const single: Stream = { shapes: { w: [1, 1], v: [1] }, seed, steps: 12 };
@@ -178,7 +178,7 @@ test('I9: AdaLayer divided by √N is Adam on blocks of one element, also for ve
   );
 });
 
-test('I10: block-wise without a residual is BAdam: blocks take turns, start afresh and rest without decay', () => {
+test('block-wise without a residual is BAdam: blocks take turns, start afresh and rest without decay', () => {
   fc.assert(
     fc.property(
       fc.nat(1e6),
@@ -218,7 +218,7 @@ test('I10: block-wise without a residual is BAdam: blocks take turns, start afre
   );
 });
 
-describe('I11: Algorithm 2, SGDM on a coordinate set and SGD on the rest', () => {
+describe('FRUGAL Algorithm 2, SGDM on a coordinate set and SGD on the rest', () => {
   const algorithm2 = (density: number, every: number): ComposedOptimizer =>
     plain(
       subspace({
@@ -241,7 +241,7 @@ describe('I11: Algorithm 2, SGDM on a coordinate set and SGD on the rest', () =>
   });
 });
 
-test('I12: training LoRA by Adam with a frozen orthonormal A is GaLore with a fixed projector', () => {
+test('training LoRA by Adam with a frozen orthonormal A is GaLore with a fixed projector', () => {
   fc.assert(
     fc.property(streams(), fc.nat(1e6), fc.constantFrom(0.5, 2), (stream, seed, s) => {
       const [m, n] = stream.shapes['a']! as [number, number];

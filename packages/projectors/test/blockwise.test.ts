@@ -18,7 +18,7 @@ function activeAt(options: BlockwiseOptions, sites: readonly Site[], epoch: numb
   return sites.flatMap((site, i) => (projector.reducedShape(site, epoch) === null ? [] : [i]));
 }
 
-/** The reference schedules with a running pointer, as the official code moves it (algorithms C6). */
+/** The schedules with a running pointer, as FRUGAL's public code moves it at every refresh. */
 function* simulate(order: BlockOrder, count: number, active: number): Generator<number[]> {
   const half = Math.floor(count / 2);
   let pointer = order === 'descending' ? count - 1 : 0;

@@ -58,7 +58,11 @@ export function adamRecursion({ beta1, beta2, epsilon: e, epsilonPlacement }: Ad
   };
 }
 
-/** The bound of algorithms A2. */
+/**
+ * The largest |m̂|/√v̂ of Adam at step t: m and v are weighted sums of the gradients and of their squares, so by
+ * Cauchy–Schwarz m² ≤ v (1-β₁)²/(1-β₂) Σ qⁱ over i < t, q = β₁²/β₂, and some gradients attain it (Kingma and Ba, Section
+ * 2.1, give its limits).
+ */
 export function adamBound(t: number, { beta1, beta2 }: Adam): number {
   const q = beta1 ** 2 / beta2;
   return (

@@ -19,7 +19,7 @@ import { STATE_FULL_CLAIMS } from '../../state-full/test/claims.js';
 const few = { numRuns: 2, backends: ['webgpu'], timeout: 300_000 };
 const fewest = { ...few, numRuns: 1 };
 const manyProducts = 'no graphics card: hundreds of draws of many products each take minutes in software';
-const inSoftware = { unbiased: manyProducts, 'energy under noise (E.6)': manyProducts };
+const inSoftware = { unbiased: manyProducts, 'energy under noise': manyProducts };
 
 const missing = await import('@frugaljs/backend-webgpu/node').then(
   () => null,

@@ -64,7 +64,7 @@ export const COMBINE_LAWS: readonly Law<CombineSubject>[] = [
     },
   }),
   law({
-    name: 'a complete subspace is the rule (I1)',
+    name: 'a complete subspace is the rule',
     formula: 'residual = 0 ⟹ direction = up(d)',
     why: 'With density 1 a hybrid must be its state-full rule.',
     needs: ['state as declared'],
@@ -85,7 +85,7 @@ export const COMBINE_LAWS: readonly Law<CombineSubject>[] = [
     },
   }),
   law({
-    name: 'an empty subspace is the residual’s rule (I2)',
+    name: 'an empty subspace is the rule of the residual',
     formula: 'up(d) = 0 ⟹ direction = scale · (direction of the residual’s rule)',
     why: 'With density 0 a hybrid must be its state-free rule, at the scaled rate.',
     needs: ['state as declared'],
@@ -102,10 +102,10 @@ export const COMBINE_LAWS: readonly Law<CombineSubject>[] = [
     },
   }),
   law({
-    name: 'parts do not mix (I14)',
+    name: 'parts do not mix',
     formula: 'where only the subspace has entries, direction = up(d)',
     why: 'The residual must not reach into the coordinates of the subspace, or they are stepped on twice.',
-    needs: ['a complete subspace is the rule (I1)'],
+    needs: ['a complete subspace is the rule'],
     lifted: ({ claims }) => (claims.mixesParts ? 'lifted by the claim mixesParts' : null),
     example: combineExamples,
     check: async (subject: CombineSubject, { shape, options, seed }) => {
@@ -141,10 +141,10 @@ export const COMBINE_LAWS: readonly Law<CombineSubject>[] = [
     },
   }),
   law({
-    name: 'rounding noise takes no step (P4)',
+    name: 'rounding noise takes no step',
     formula: 'G in a dense subspace ⟹ direction ≈ up(d), although G - ΠG is rounding noise and not 0',
     why: 'The sign of noise is a full step: without a tolerance, a residual of 1e-7 moves most weights by the learning rate.',
-    needs: ['a complete subspace is the rule (I1)'],
+    needs: ['a complete subspace is the rule'],
     lifted: ({ sample }) =>
       sample.rule === null || sample.rule.type === 'subspace' ? 'no plain rule on the residual' : null,
     example: combineExamples,

@@ -62,7 +62,7 @@ export interface Algebra {
     sgdm(options?: { readonly momentum?: number; readonly convention?: 'pytorch' | 'ema' }): Rule;
     sgd(): Rule;
     signSgd(): Rule;
-    /** Adam with one second moment per block. Optional: without it the law of such rules (I9) is left out. */
+    /** Adam with one second moment per block. Optional: without it and `adamMini` the law of such rules is left out. */
     adaLayer?(options?: Moments & { readonly per?: 'tensor' | 'row' | 'column' }): Rule;
     /** Likewise. */
     adamMini?(options?: Moments & { readonly block?: 'tensor' | 'row' | 'column' | 'element' }): Rule;

@@ -11,10 +11,10 @@ function basis(n: number, r: number, seed: number): number[][] {
   return Array.from({ length: n }, (_, i) => columns.map(column => column[i]!));
 }
 
-/** Reductions that follow from how the subspace is described, by their numbers in the README. */
+/** Reductions that follow from how the subspace is described. */
 export const BASIS_REDUCTION_LAWS: readonly Law<Algebra>[] = [
   optimizerLaw({
-    name: 'I5: momentum does not notice a rotation',
+    name: 'momentum does not notice a rotation',
     formula: 'SGDM in an orthonormal basis of full rank, also a moving one with transport, is SGDM',
     why: 'State must be carried to the new basis with the right change of basis.',
     example: reductionExamples,
@@ -38,7 +38,7 @@ export const BASIS_REDUCTION_LAWS: readonly Law<Algebra>[] = [
     },
   }),
   optimizerLaw({
-    name: 'I7: a permutation matrix is a choice of coordinates',
+    name: 'a permutation matrix is a choice of coordinates',
     formula: 'dense basis of unit vectors on the right = columns, on the left = rows, with the same indices',
     why: 'The side of a dense projector and the axis of a coordinate projector must mean the same.',
     example: reductionExamples,
@@ -69,7 +69,7 @@ export const BASIS_REDUCTION_LAWS: readonly Law<Algebra>[] = [
     },
   }),
   optimizerLaw({
-    name: 'I8: order and sign of basis vectors do not matter',
+    name: 'order and sign of basis vectors do not matter',
     formula: 'AdamW in the basis P D Q with signs D and a permutation Q takes the steps of AdamW in P',
     why: 'Singular vectors are known only up to sign; a run must not depend on it.',
     example: reductionExamples,
@@ -90,7 +90,7 @@ export const BASIS_REDUCTION_LAWS: readonly Law<Algebra>[] = [
     },
   }),
   optimizerLaw({
-    name: 'I9: blocks of one entry are Adam',
+    name: 'blocks of one entry are Adam',
     formula:
       'a second moment shared by one entry (AdaLayer per tensor on 1 × 1, per row on m × 1, per column on 1 × n, Adam-mini likewise and per element) is AdamW',
     why: 'The mean must be taken over the block that is named; over another axis, layers of one output show it first.',
@@ -121,7 +121,7 @@ export const BASIS_REDUCTION_LAWS: readonly Law<Algebra>[] = [
     },
   }),
   optimizerLaw({
-    name: 'I12: LoRA with a frozen basis is GaLore',
+    name: 'LoRA with a frozen basis is GaLore',
     formula: 'W = W₀ + s B Aᵀ with orthonormal A, training B by SGD, is SGD in the subspace of A with the rate s²η',
     why: 'down and up must be the same matrix, transposed.',
     example: reductionExamples,
@@ -146,7 +146,7 @@ export const BASIS_REDUCTION_LAWS: readonly Law<Algebra>[] = [
     },
   }),
   optimizerLaw({
-    name: 'I13: permuting rows permutes the update',
+    name: 'permuting rows permutes the update',
     formula: 'rows of W, G and of the index list permuted alike ⟹ the update is permuted, bit for bit',
     why: 'The order of neurons is arbitrary; state attached to the wrong coordinate shows here.',
     example: reductionExamples,

@@ -6,12 +6,12 @@ import { follow, gradientValues, requireSamePath, startValues, type Values } fro
 const coordinateNames = [...COORDINATE];
 const allNames = [...COORDINATE, ...DENSE];
 
-/** Reductions that follow from what is in the subspace, by their numbers in the README, each under its own conditions. */
+/** Reductions that follow from what is in the subspace, each under its own conditions. */
 export const DENSITY_REDUCTION_LAWS: readonly Law<Algebra>[] = [
   optimizerLaw({
-    name: 'I11: Algorithm 2 in plain numbers',
+    name: 'FRUGAL Algorithm 2 in plain numbers',
     formula: 'mⱼ ← βmⱼ + (1-β)gⱼ for j ∈ J, else 0; xⱼ ← xⱼ - α mⱼ for j ∈ J, else xⱼ - α gⱼ',
-    why: 'A coordinate that comes back starts from zero momentum; one that stays keeps it (the corrected Algorithm 2).',
+    why: 'A coordinate that comes back starts from zero momentum; one that stays keeps it (Algorithm 2 of FRUGAL, arXiv 2411.07837, as its authors corrected it).',
     example: reductionExamples,
     check: async (algebra: Algebra, { stream, every, seed }) => {
       const { one, m, n } = only({ ...stream, steps: 9 });
@@ -40,7 +40,7 @@ export const DENSITY_REDUCTION_LAWS: readonly Law<Algebra>[] = [
     },
   }),
   optimizerLaw({
-    name: 'I1: density 1 is the state-full rule',
+    name: 'density 1 is the state-full rule',
     formula:
       'coordinate projector with ρ = 1, T = ∞ or transport: subspace(P, AdamW, residual(sign)) = AdamW, bit for bit',
     why: 'What is left over must be exactly 0, and state must follow its coordinates.',
@@ -72,7 +72,7 @@ export const DENSITY_REDUCTION_LAWS: readonly Law<Algebra>[] = [
     },
   }),
   optimizerLaw({
-    name: 'I1b: a reset is a restart',
+    name: 'a reset is a restart',
     formula: 'ρ = 1, T finite, reset: the rule made anew every T steps, counter included',
     why: 'State kept over a reset belongs to other coordinates; a counter kept over it has the wrong bias correction.',
     example: reductionExamples,
@@ -101,7 +101,7 @@ export const DENSITY_REDUCTION_LAWS: readonly Law<Algebra>[] = [
     },
   }),
   optimizerLaw({
-    name: 'I2: density 0 is the state-free rule',
+    name: 'density 0 is the state-free rule',
     formula: 'ρ = 0: subspace(P, AdamW, residual(rule, scale)) = rule at the rate η · scale · lrScale; decay with η',
     why: 'An empty subspace must cost nothing and change nothing; scales must not reach the decay.',
     example: reductionExamples,
@@ -123,7 +123,7 @@ export const DENSITY_REDUCTION_LAWS: readonly Law<Algebra>[] = [
     },
   }),
   optimizerLaw({
-    name: 'I3: sign on both sides is signSGD',
+    name: 'sign on both sides is signSGD',
     formula:
       'coordinate projector, any ρ and T: sign inside (signSGD, Lion with β₁ = 0, first Adam steps) and outside = signSGD',
     why: 'Every coordinate must be stepped on exactly once, at the same rate on both sides.',
@@ -150,7 +150,7 @@ export const DENSITY_REDUCTION_LAWS: readonly Law<Algebra>[] = [
     },
   }),
   optimizerLaw({
-    name: 'I4: SGD on both sides is SGD',
+    name: 'SGD on both sides is SGD',
     formula: 'any orthonormal projector, any ρ and T: ΠG + (G - ΠG) = G',
     why: 'The two parts must share the gradient out without overlap or gap.',
     example: reductionExamples,

@@ -34,10 +34,15 @@ const examples = (projectors: readonly ProjectorName[]): fc.Arbitrary<Example> =
     objective: objectiveRecipes(),
   });
 
-/** Laws of descent of whole optimizers (algorithms E.3, E.4, E.5), on smooth functions with a known L. */
+/**
+ * Laws of descent of whole optimizers, on smooth functions with a known L. Why they hold: see the laws of energy of
+ * projectors for the first two. For the third, z = x - ακm with κ = β/(1-β) makes the step z⁺ = z - αg̃ in every coordinate,
+ * so f(z) goes down like that of SGD but for α²L²‖z - x‖² = α²L²(ακ)²‖m_J‖², where m_J averages the noise to
+ * ((1-β)/(1+β))σ_J² (Liu, Gao and Yin, arXiv 2007.07989).
+ */
 export const OPTIMIZER_ENERGY_LAWS: readonly Law<Algebra>[] = [
   optimizerLaw({
-    name: 'rate of SGDM/SGD (E.3)',
+    name: 'rate of SGDM/SGD',
     formula:
       'mean ‖∇f‖² ≤ (f⁰ - f*)/(αK) · (1/(1 - αL/2) + 2β/(1-β)) for every projector, α < 2/L, reset and transport',
     why: 'The whole optimizer, refreshes included, must keep what the energy argument promises.',
@@ -52,7 +57,7 @@ export const OPTIMIZER_ENERGY_LAWS: readonly Law<Algebra>[] = [
     },
   }),
   optimizerLaw({
-    name: 'SGDM with a sign residual (E.4)',
+    name: 'SGDM with a sign residual',
     formula: 'β = 0: f⁺ ≤ f - Σⱼ min(α(1 - αL/2)gⱼ², α|gⱼ| - Lα²/2), whichever coordinates are inside',
     why: 'With coordinate projectors the sign of the residual descends; it must act on the residual only.',
     effort: 2,
@@ -75,7 +80,7 @@ export const OPTIMIZER_ENERGY_LAWS: readonly Law<Algebra>[] = [
     },
   }),
   optimizerLaw({
-    name: 'stochastic rate, fixed subspace (E.5)',
+    name: 'stochastic rate, fixed subspace',
     formula: '(1/K)ΣE‖∇f‖² ≤ 4(f⁰-f*)/(αK) + 2Lασ² + 4L²α²κ²((1-β)/(1+β))σ_J² for αL ≤ 1/4, αLκ ≤ 1/(2√2)',
     why: 'Momentum must average noise and not add to it.',
     effort: 0.4,

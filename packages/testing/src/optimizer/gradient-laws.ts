@@ -64,7 +64,7 @@ export const GRADIENT_LAWS: readonly Law<Algebra>[] = [
     },
   }),
   optimizerLaw({
-    name: 'step bound (E.7)',
+    name: 'step bound',
     formula: 'coordinate projector, Adam inside, sign outside: ‖ΔW‖∞ ≤ η max(bound(t), s)',
     why: 'The learning rate must bound every weight’s movement, whatever the gradients.',
     example: scheduleExamples,

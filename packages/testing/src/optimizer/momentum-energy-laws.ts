@@ -33,12 +33,12 @@ const examples = (): Arbitrary<Example> =>
   });
 
 /**
- * The energy of whole optimizers with momentum (algorithms E.3, E.4). An optimizer does not show its momentum, but on the
- * chosen rows the step is α m, so it can be read off the parameter.
+ * The energy of whole optimizers with momentum, by the argument in the laws of energy of projectors. An optimizer does not
+ * show its momentum, but on the chosen rows the step is α m, so it can be read off the parameter.
  */
 export const MOMENTUM_ENERGY_LAWS: readonly Law<Algebra>[] = [
   optimizerLaw({
-    name: 'energy with momentum on rows (E.3, E.4)',
+    name: 'energy with momentum on rows',
     formula:
       'f⁺ + c‖m‖² ≤ f + c‖m⁻‖² - α(1 - αL/2)‖m‖² - c‖m - m̃‖² - D, α ≤ 2/L; outside D = α(1 - αL/2)‖g_F‖² for SGD, α‖g_F‖₁ - (Lα²/2) nnz(g_F) for sign',
     why: 'Momentum that survives a reset, or follows other rows than its own, adds energy; a sign inside does as well.',

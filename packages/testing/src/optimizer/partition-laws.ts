@@ -4,10 +4,10 @@ import { type Algebra, COORDINATE, composed } from './algebra.js';
 import { reductionExamples } from './reduction-examples.js';
 import { follow, gradientValues, requireSamePath, startValues, type Values, withShapes } from './trajectory.js';
 
-/** Reductions about who steps on what, by their numbers in the README. */
+/** Reductions about who steps on what. */
 export const PARTITION_LAWS: readonly Law<Algebra>[] = [
   optimizerLaw({
-    name: 'I10: blocks without a residual are BAdam',
+    name: 'blocks without a residual are BAdam',
     formula: 'blockwise, drop, reset: an optimizer for the active block alone, made anew at every switch',
     why: 'Inactive blocks must rest, keep no state and start afresh.',
     example: reductionExamples,
@@ -41,7 +41,7 @@ export const PARTITION_LAWS: readonly Law<Algebra>[] = [
     },
   }),
   optimizerLaw({
-    name: 'I14: every entry is stepped on exactly once',
+    name: 'every entry is stepped on exactly once',
     formula: 'supports of the state-full and the state-free step are disjoint and cover everything, in every epoch',
     why: 'Overlap doubles a step, a gap leaves weights untrained.',
     example: reductionExamples,

@@ -8,10 +8,10 @@ import { follow, gradientValues, requireSamePath, startValues, type Values, with
 /** Published algorithms, written down a second time without tensors. */
 export const PLAIN_NUMBER_LAWS: readonly Law<Algebra>[] = [
   optimizerLaw({
-    name: 'Algorithm 4 in plain numbers',
+    name: 'FRUGAL Algorithm 4 in plain numbers',
     formula:
       'AdamW on the chosen rows and sign on the others, reset every T: m = v = t = 0 at every refresh; decay before',
-    why: 'It is the algorithm of the paper’s code, written down a second time without tensors.',
+    why: 'It is what the code of the FRUGAL paper (arXiv 2411.07837) does, written down a second time without tensors.',
     example: scheduleExamples,
     check: async (algebra: Algebra, { stream, every, weightDecay, seed }) => {
       const shape = stream.shapes['a'] as [number, number];
@@ -50,9 +50,9 @@ export const PLAIN_NUMBER_LAWS: readonly Law<Algebra>[] = [
     },
   }),
   optimizerLaw({
-    name: 'I6: GaLore in plain numbers',
+    name: 'GaLore in plain numbers',
     formula: 'dense basis, no residual, keep: m, v and t stay in place while the basis moves; W ← W - ηα P N',
-    why: 'With onRefresh keep nothing may be reset or carried over.',
+    why: 'With onRefresh keep nothing may be reset or carried over (Zhao et al., GaLore, arXiv 2403.03507, Algorithm 2).',
     example: scheduleExamples,
     check: async (algebra: Algebra, { stream, every, seed }) => {
       const shape = stream.shapes['a'] as [number, number];

@@ -9,10 +9,14 @@ import type { RuleSubject } from './subject.js';
 
 const STEPS = 20;
 
-/** Laws of how a rule lowers a smooth function (algorithms E.1 and E.2). */
+/**
+ * Laws of how a rule lowers a smooth function: f(x - αd) ≤ f(x) - α‹g, d› + (Lα²/2)‖d‖² with d = g and with d = sign g.
+ *
+ * @see Bernstein et al., signSGD, arXiv 1802.04434, Theorem 1, whose proof begins like this with an L per coordinate.
+ */
 export const RULE_DESCENT_LAWS: readonly Law<RuleSubject>[] = [
   law({
-    name: 'descent (E.1, E.2)',
+    name: 'descent',
     formula:
       'SGD: f(x - αg) ≤ f(x) - α(1 - αL/2)‖g‖²; signSGD: f(x - α sign g) ≤ f(x) - α‖g‖₁ + (Lα²/2) nnz(g); and the rates that follow',
     why: 'A direction that is scaled or has a wrong sign somewhere lowers the loss by less than it must.',

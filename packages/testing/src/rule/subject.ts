@@ -25,7 +25,7 @@ export interface RuleClaims<Options> {
   readonly options?: Arbitrary<Options>;
   /** d does not change when every gradient is multiplied by c > 0. */
   readonly scaleInvariant?: (options: Options) => boolean;
-  /** Largest |dᵢ| at step t (algorithms A2, E.7). */
+  /** Largest |dᵢ| at step t, whatever the gradients were. */
   readonly bound?: (t: number, options: Options) => number;
   /** The only values that entries of d take, such as -1, 0 and 1. */
   readonly values?: readonly number[];
@@ -48,7 +48,7 @@ export interface RuleClaims<Options> {
   readonly mixesEntries?: boolean;
   /** d(-G) = -d(G). Default true. */
   readonly odd?: boolean;
-  /** Obeys the descent inequality of SGD (E.1) or of signSGD (E.2). */
+  /** Obeys the descent inequality of SGD, `gradient`, or of signSGD, `sign`. */
   readonly descent?: 'gradient' | 'sign';
 }
 

@@ -136,7 +136,7 @@ export const RULE_VALUE_LAWS: readonly Law<RuleSubject>[] = [
     },
   }),
   law({
-    name: 'step bound (A2, E.7)',
+    name: 'step bound',
     formula: '|dᵢ| ≤ bound(t), whatever the gradients',
     why: 'The learning rate then bounds how far a weight can move; a wrong bias correction breaks the bound.',
     needs: ['deterministic'],

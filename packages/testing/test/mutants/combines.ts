@@ -14,27 +14,28 @@ function broken(
   return { fault, law, check: () => checkCombine(() => ({ ...right, apply }), { ...claims, bail: true }) };
 }
 
-const I2 = 'an empty subspace is the residual’s rule (I2)';
+const EMPTY = 'an empty subspace is the rule of the residual';
 const scale = (): number => 1;
 
 export const COMBINE_MUTANTS: readonly Mutant[] = [
-  broken('residual subtracted', I2, ({ lifted, residualDirection }) => ({ direction: lifted.sub(residualDirection) }), {
-    scale,
-  }),
-  broken('residual dropped', I2, ({ lifted }) => ({ direction: lifted }), { scale }),
-  broken('scale on both parts', 'a complete subspace is the rule (I1)', ({ lifted, residualDirection }) => ({
+  broken(
+    'residual subtracted',
+    EMPTY,
+    ({ lifted, residualDirection }) => ({ direction: lifted.sub(residualDirection) }),
+    {
+      scale,
+    },
+  ),
+  broken('residual dropped', EMPTY, ({ lifted }) => ({ direction: lifted }), { scale }),
+  broken('scale on both parts', 'a complete subspace is the rule', ({ lifted, residualDirection }) => ({
     direction: lifted.add(residualDirection).mul(0.5),
   })),
-  broken(
-    'sign of the whole gradient instead of the residual',
-    'a complete subspace is the rule (I1)',
-    ({ lifted, g }) => ({
-      direction: lifted.add(g.sign()),
-    }),
-  ),
+  broken('sign of the whole gradient instead of the residual', 'a complete subspace is the rule', ({ lifted, g }) => ({
+    direction: lifted.add(g.sign()),
+  })),
   broken(
     'residual spread over everything',
-    'parts do not mix (I14)',
+    'parts do not mix',
     ({ lifted, residual: rest, residualDirection }) => ({
       direction: lifted.add(residualDirection).add(rest.max().mul(0.01)),
     }),
@@ -42,7 +43,7 @@ export const COMBINE_MUTANTS: readonly Mutant[] = [
   ),
   broken(
     'the sign of a rounding residual',
-    'rounding noise takes no step (P4)',
+    'rounding noise takes no step',
     ({ lifted, residualDirection }) => ({
       direction: lifted.add(residualDirection),
     }),

@@ -28,21 +28,21 @@ export const OPTIMIZER_MUTANTS: readonly Mutant[] = [
     'refresh at 0, T, 2T …',
     withRefresh(every => every + 1),
   ),
-  broken('state kept on reset', 'Algorithm 4 in plain numbers', {
+  broken('state kept on reset', 'FRUGAL Algorithm 4 in plain numbers', {
     subspace: options =>
       right.subspace({
         ...options,
         onRefresh: options.onRefresh === 'reset' ? 'keep' : (options.onRefresh ?? 'reset'),
       }),
   }),
-  broken('momentum of inactive coordinates kept', 'I11: Algorithm 2 in plain numbers', {
+  broken('momentum of inactive coordinates kept', 'FRUGAL Algorithm 2 in plain numbers', {
     subspace: options =>
       right.subspace({
         ...options,
         onRefresh: options.onRefresh === 'transport' ? 'keep' : (options.onRefresh ?? 'reset'),
       }),
   }),
-  broken('state reset instead of kept', 'I6: GaLore in plain numbers', {
+  broken('state reset instead of kept', 'GaLore in plain numbers', {
     subspace: options =>
       right.subspace({
         ...options,
@@ -63,14 +63,14 @@ export const OPTIMIZER_MUTANTS: readonly Mutant[] = [
         })),
       }),
   }),
-  broken('scale of the residual forgotten', 'Algorithm 4 in plain numbers', {
+  broken('scale of the residual forgotten', 'FRUGAL Algorithm 4 in plain numbers', {
     residual: (rule, options) => right.residual(rule, { ...options, scale: 1 }),
   }),
-  broken('residual dropped', 'Algorithm 4 in plain numbers', { residual: () => right.drop() }),
-  broken('AdaLayer that forgets its momentum', 'I9: blocks of one entry are Adam', {
+  broken('residual dropped', 'FRUGAL Algorithm 4 in plain numbers', { residual: () => right.drop() }),
+  broken('AdaLayer that forgets its momentum', 'blocks of one entry are Adam', {
     rules: { ...right.rules, adaLayer: options => right.rules.adaLayer!({ ...options, beta1: 0 }) },
   }),
-  broken('Adam-mini with the blocks of the other axis', 'I9: blocks of one entry are Adam', {
+  broken('Adam-mini with the blocks of the other axis', 'blocks of one entry are Adam', {
     rules: {
       ...right.rules,
       adamMini: options =>
