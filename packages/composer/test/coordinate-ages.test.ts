@@ -73,7 +73,7 @@ describe('ages of coordinates', () => {
           expect(ages.first()).toBe(expected[0]);
           expect(ages.uniform()).toBe(new Set(expected).size === 1);
           expect(Array.from(CoordinateAges.of('element', ages.counts()).counts())).toEqual(expected);
-          const scalars = ages.scalars(rule, [2, 2]);
+          const scalars = ages.scalars(rule, [2, 2], 'coordinate');
           expect(Object.keys(scalars)).toEqual(['one', 'two']);
           expect(scalars['one']!.shape).toEqual([2, 2]);
           expect(Array.from(scalars['one']!.dataSync())).toEqual(expected.map(each => Math.fround(1 / (each + 1))));

@@ -230,6 +230,31 @@ describe.each(['wasm', 'cpu'])('fused kernels agree with the reference on %s', b
     );
   });
 
+  test.each(['rows', 'columns', 'randK'])('state that moves with %s, where coordinates differ in age', name => {
+    const transported = (density: number, inside: Rule, outside: Rule): Rule =>
+      subspace({
+        projector: PROJECTORS[name]!(density),
+        rule: inside,
+        combine: residual(outside),
+        refresh: { every: 2 },
+        onRefresh: 'transport',
+      });
+    const values = fc.record({ isNested: fc.boolean(), density: fc.constantFrom(0.3, 0.6), clip: clips });
+    fc.assert(
+      fc.property(cases(2, 7), values, settings, (stream, { isNested, density, clip }, group) => {
+        const outside = isNested ? transported(density, rmsprop(), sgd()) : signSgd();
+        const use = transported(density, adamW(), outside);
+        const { worst, kernels } = compare(stream, { learningRate: 0.03, clip, groups: [{ use, ...group }] });
+        expect(worst).toBeLessThan(2e-6);
+        // What is in both splits steps in the one and, with a residual of 0, in the other.
+        const mayOverlap = isNested && density > 0.5;
+        const expected = mayOverlap ? /one pass|^reference: nested splits that overlap/ : /^fused.*one pass/;
+        for (const kernel of kernels) expect(kernel).toMatch(expected);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
   test('300 steps without drift', () => {
     const use = subspace({
       projector: rows({ density: 0.4 }),

@@ -51,9 +51,12 @@ export class FusedUpdate {
       : `${kernels.description}: ${this.plan.describe()}`;
   }
 
-  /** Subspaces change what there is to plan only when they are chosen anew, be it at a refresh or by restored state. */
+  /**
+   * Subspaces change what there is to plan when they are chosen anew, be it at a refresh or by restored state, and when
+   * coordinates become of one age because a step was taken back.
+   */
   private planFor(kernels: KernelSet, isGated: boolean): Plan | string {
-    const key = `${this.scale} ${isGated} ${choicesOf(this.bound)}`;
+    const key = `${this.scale} ${isGated} ${stateOf(this.bound)}`;
     if (key !== this.plannedFor) {
       const clipping: Clipping = { clipValue: this.clipValue, scale: this.scale, isGated };
       const split = SplitPlan.of(this.bound, kernels, clipping, this.form);
@@ -64,10 +67,10 @@ export class FusedUpdate {
   }
 }
 
-function choicesOf(bound: BoundRule): string {
+function stateOf(bound: BoundRule): string {
   let key = 'planned';
   for (let rule: BoundRule | null = bound; rule instanceof BoundSubspace; rule = rule.residual) {
-    key += ` ${rule.choices}`;
+    key += ` ${rule.choices}${rule.choice.innerExpression()?.slots.hasAges() ? ' by age' : ''}`;
   }
   return key;
 }

@@ -5,6 +5,7 @@ import type { BoundRule } from '../runtime/bound-rule.js';
 import { BoundSubspace } from '../runtime/bound-subspace.js';
 import { FACTOR, PROCEED } from '../runtime/gate.js';
 import type { DecayForm } from '../runtime/update-graphs.js';
+import { areDisjoint } from './disjoint.js';
 import { inlineCombine } from './inline-combine.js';
 import { sharedTensors } from './shared-tensors.js';
 import { type Clipping, StepGraph, type StepProgram } from './step-graph.js';
@@ -31,6 +32,7 @@ export class SplitPlan {
     const splitting = chain.levels.filter(level => level.choice.membership() === 'split');
     const axis = axisOf(splitting);
     if (axis === 'mixed') return 'nested splits along different axes';
+    if (splitting.length > 1 && !areDisjoint(splitting)) return 'nested splits that overlap';
     const program = (member: BoundSubspace | null): StepProgram => {
       const step = new StepGraph(clipping);
       return step.finish(directionAt(step, chain, 0, member, step.g), form);
@@ -51,16 +53,16 @@ export class SplitPlan {
     const owned = (tensor: Tensor): boolean => kernels.isSole(tensor);
     if (this.axis === null) {
       const { program } = this.tiers[0]!;
-      const slots = { ...program.slots('full', owned), ...program.slots('compact', owned) };
-      const overwrite = Object.fromEntries(['w', ...Object.keys(slots)].map(name => [name, name]));
+      const slots = { ...program.tensors('full', owned), ...program.tensors('compact', owned) };
+      const overwrite = Object.fromEntries(Object.keys(program.graph.outputs).map(name => [name, name]));
       kernels.run(program.graph, { w, g, ...shared, ...slots }, program.scalars(numbers), w.shape, overwrite);
     } else {
       const tiers = this.tiers.map(({ level, program }): SplitTier => {
         return {
           indices: level?.choice.coordinates() ?? null,
           graph: program.graph,
-          compact: program.slots('compact', owned),
-          full: program.slots('full', owned),
+          compact: program.tensors('compact', owned),
+          full: program.tensors('full', owned),
           scalars: program.scalars(numbers),
           shared,
         };
@@ -124,7 +126,6 @@ function chainOf(bound: BoundRule): Chain | string {
     if (rule.choice.membership() !== 'inactive') {
       const inner = rule.choice.innerExpression();
       if (inner === null) return 'a subspace inside a subspace';
-      if (inner.slots.hasAges()) return 'coordinates of different ages';
     }
     levels.push(rule);
     rule = rule.choice.membership() === 'complete' ? null : rule.residual;

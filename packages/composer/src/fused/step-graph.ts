@@ -22,6 +22,8 @@ interface Part {
   readonly prefix: string;
   readonly rule: BoundExpression;
   readonly size: Extent;
+  /** Its coordinates differ in age: the per-step numbers are inputs of one number per entry. */
+  readonly byAge: boolean;
 }
 
 /**
@@ -50,8 +52,10 @@ export class StepGraph {
   /** The direction of an expression rule for a gradient; its slots become inputs and outputs. */
   direction(rule: BoundExpression, g: Operand, size: Extent): Operand {
     const prefix = `${this.parts.length}/`;
-    this.parts.push({ prefix, rule, size });
-    const outputs = inlineGraph(this.tracer, rule.graph, { g, parameter: this.w }, prefix);
+    const byAge = rule.slots.hasAges();
+    this.parts.push({ prefix, rule, size, byAge });
+    const graph = byAge ? rule.graphByEntry : rule.graph;
+    const outputs = inlineGraph(this.tracer, graph, { g, parameter: this.w }, prefix);
     for (const name of Object.keys(rule.slots.specs)) this.outputs[prefix + name] = outputs[name]!;
     return outputs['direction']!;
   }
@@ -80,12 +84,15 @@ export class StepProgram {
     private readonly parts: readonly Part[],
   ) {}
 
-  /** The slots of this size by input name, ready to be written. */
-  slots(size: Extent, owned: (tensor: Tensor) => boolean): Record<string, Tensor> {
+  /** The slots of this size by input name, ready to be written, and numbers that go with their entries. */
+  tensors(size: Extent, owned: (tensor: Tensor) => boolean): Record<string, Tensor> {
     const tensors: Record<string, Tensor> = {};
     for (const part of this.parts) {
       if (part.size !== size) continue;
       for (const [name, tensor] of Object.entries(part.rule.slots.writable(owned)))
+        tensors[part.prefix + name] = tensor;
+      if (!part.byAge) continue;
+      for (const [name, tensor] of Object.entries(part.rule.slots.scalarsByEntry(part.rule.rule)))
         tensors[part.prefix + name] = tensor;
     }
     return tensors;

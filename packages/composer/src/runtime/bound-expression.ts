@@ -7,6 +7,7 @@ import type { StepContext } from './bound-rule.js';
 export class BoundExpression extends BoundLeaf {
   readonly graph: Graph;
   private graphByAge: Graph | null = null;
+  private entryGraph: Graph | null = null;
 
   constructor(
     readonly rule: ExpressionRule,
@@ -24,6 +25,12 @@ export class BoundExpression extends BoundLeaf {
     const outputs = scalars === null ? this.stepByAge(inputs) : interpret(this.graph, inputs, scalars, this.shape);
     this.slots.commit(outputs, verdict);
     return outputs['direction']!;
+  }
+
+  /** The same graph with inputs of one number per entry in place of the per-step ones. */
+  get graphByEntry(): Graph {
+    this.entryGraph ??= traceRule(this.rule, this.shape, 'element');
+    return this.entryGraph;
   }
 
   /** The same step with per-coordinate numbers in place of the per-step ones. */

@@ -94,19 +94,36 @@ export class CoordinateAges {
     return this.ages.every(age => age === this.ages[0]);
   }
 
-  /** The per-step scalars of a rule, one value per coordinate, shaped to broadcast over the reduced gradient. */
-  scalars(rule: Scaled, shape: Shape): Record<string, Tensor> {
+  /**
+   * The per-step scalars of a rule.
+   *
+   * @param per One value per coordinate, shaped to broadcast over the reduced gradient, or one per entry of it.
+   */
+  scalars(rule: Scaled, shape: Shape, per: 'coordinate' | 'entry'): Record<string, Tensor> {
     if (rule.scalars === undefined) return {};
     const byCohort = Array.from(this.ages, age => rule.scalars!(age + 1, shape));
     const { axis, cohorts } = this;
-    const layout = axis === 'row' ? [cohorts.length, 1] : axis === 'column' ? [1, cohorts.length] : [...shape];
+    const perEntry = per === 'entry' || axis === 'element';
+    const layout = perEntry ? [...shape] : axis === 'row' ? [cohorts.length, 1] : [1, cohorts.length];
     return Object.fromEntries(
       Object.keys(byCohort[0] ?? {}).map(name => {
         const ofCohort = Float32Array.from(byCohort, scalars => scalars[name]!);
         const values = new Float32Array(cohorts.length);
         for (let i = 0; i < values.length; i++) values[i] = ofCohort[cohorts[i]!]!;
-        return [name, tensor(values, layout)];
+        return [name, tensor(perEntry ? this.entries(values, shape) : values, layout)];
       }),
     );
+  }
+
+  /** The value of its coordinate for each entry of the reduced gradient. */
+  private entries(values: Float32Array, shape: Shape): Float32Array {
+    if (this.axis === 'element') return values;
+    const [rows, columns] = matrixView(shape);
+    const entries = new Float32Array(rows * columns);
+    for (let row = 0; row < rows; row++) {
+      if (this.axis === 'row') entries.fill(values[row]!, row * columns, (row + 1) * columns);
+      else entries.set(values, row * columns);
+    }
+    return entries;
   }
 }

@@ -47,7 +47,12 @@ export class SlotState {
 
   /** The numbers of the coming step, one per coordinate along `axis`, when coordinates differ in age. */
   scalarsByAge(rule: Scaled): { readonly axis: Extent; readonly tensors: Record<string, Tensor> } {
-    return { axis: this.ages!.axis, tensors: this.ages!.scalars(rule, this.shape) };
+    return { axis: this.ages!.axis, tensors: this.ages!.scalars(rule, this.shape, 'coordinate') };
+  }
+
+  /** The same numbers, one for each entry. */
+  scalarsByEntry(rule: Scaled): Record<string, Tensor> {
+    return this.ages!.scalars(rule, this.shape, 'entry');
   }
 
   /** True when coordinates have taken different numbers of steps. */
@@ -75,6 +80,8 @@ export class SlotState {
   advance(verdict?: PendingVerdict | null): void {
     this.t += 1;
     if (verdict) this.remember(verdict);
+    this.ages?.advance();
+    if (this.ages?.uniform()) this.becomeUniform(this.ages.first() ?? this.t);
   }
 
   /** Takes back the count of a step that the device left out, unless the state has begun anew since. */
@@ -95,8 +102,6 @@ export class SlotState {
   commit(outputs: Readonly<Record<string, Tensor>>, verdict?: PendingVerdict): void {
     this.replace(verdict === undefined ? outputs : this.gated(outputs, verdict.proceed));
     this.advance(verdict);
-    this.ages?.advance();
-    if (this.ages?.uniform()) this.becomeUniform(this.ages.first() ?? this.t);
   }
 
   /** Carries the state to a new subspace. */

@@ -1,6 +1,6 @@
 import type { Basis, Shape, SplitAxis } from '@frugaljs/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { disposeBasis } from './basis-tensors.js';
+import { coordinatesOf, disposeBasis } from './basis-tensors.js';
 import { BoundExpression } from './bound-expression.js';
 import type { BoundRule } from './bound-rule.js';
 import { CoordinateAges } from './coordinate-ages.js';
@@ -19,6 +19,8 @@ export interface Inside {
 
 /** What a subspace has of a parameter until it changes. */
 export class SubspaceChoice {
+  private onHost: Int32Array | null = null;
+
   /**
    * @param inside Null while nothing of the parameter is in the subspace.
    * @param isOfCoordinates It is spanned by coordinates.
@@ -58,6 +60,12 @@ export class SubspaceChoice {
   /** The int32 indices of a split. */
   coordinates(): Tensor {
     return this.basis()['indices']!;
+  }
+
+  /** The same on the host. Ask at the step that chose them: later they may be on the device alone. */
+  coordinatesOnHost(): Int32Array {
+    this.onHost ??= this.inside!.indices ?? coordinatesOf(this.basis())!;
+    return this.onHost;
   }
 
   /** The axis along which a split selects. */
