@@ -97,9 +97,10 @@ export async function startBackend(name: BackendName): Promise<void> {
   if (name === 'webgpu') device = (await import('@frugaljs/backend-webgpu')).tensorDevice(engine().backend);
 }
 
-/** True when the current backend stands for a graphics processor but computes on the ordinary one. */
-export function isSoftware(name: BackendName): boolean {
-  return name === 'webgpu' && webGpu().isSoftware;
+/** Why products of large matrices are slow on the current backend; null where they are not. */
+export function slownessOfProducts(name: BackendName): string | null {
+  if (name === 'cpu') return 'multiplies matrices in JavaScript';
+  return name === 'webgpu' && webGpu().isSoftware ? 'computes in software' : null;
 }
 
 /** A stopwatch that also waits for what a backend still has to do, before the work and after it. */

@@ -25,6 +25,20 @@ test('step: a line for each method, with its time', async () => {
   expect(fieldsOf(lines, 'adamW').at(-1)).toMatch(/^fused WebAssembly SIMD/);
 });
 
+test('step: on cpu without products of large matrices, unless they are asked for', async () => {
+  const small = ['--backend', 'cpu', '--matrices', '1', '--size', '16', '--rounds', '1'];
+  const all = await run('step', ...small);
+  expect(all.code).toBe(0);
+  expect(fieldsOf(all.lines, 'nested-rows').at(-1)).toMatch(/^fused WebAssembly SIMD/);
+  expect(() => fieldsOf(all.lines, 'frugal-svd')).toThrow('no line');
+  expect(all.lines).toContain(
+    'cpu multiplies matrices in JavaScript: without frugal-svd, svd-products, svd-refresh, svd-refresh-cold; ' +
+      'ask for them with --methods',
+  );
+  const asked = await run('step', ...small, '--methods', 'frugal-svd');
+  expect(Number(fieldsOf(asked.lines, 'frugal-svd')[2])).toBeGreaterThan(0);
+});
+
 test('train: a line for each method, with its time', async () => {
   const methods = ['gradients', 'tf.train.adam', 'frugal-columns'];
   const { code, lines } = await run('train', '--methods', methods.join(), '--rounds', '1');

@@ -7,7 +7,7 @@ export const USAGE: string = `npm run bench -- step  [options]   one optimizer s
 npm run bench -- train [options]   whole training steps of a small LLaMA
 
   --backend A,B     of ${BACKEND_NAMES.join(', ')} (default wasm,cpu; train: wasm)
-  --methods A,B     only these (default all)
+  --methods A,B     only these (default all; step: without svd where a backend multiplies matrices slowly)
   --rounds N        each method takes one step per round (default 15; slow methods fewer, but at least 3)
   --clock NAME      wall (default), or cpu: time on a processor, for machines that others use at the same time
   --json FILE       writes the rows to a file, too

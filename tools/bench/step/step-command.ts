@@ -4,7 +4,7 @@ import {
   BACKEND_NAMES,
   type BackendName,
   DEFAULT_BACKENDS,
-  isSoftware,
+  slownessOfProducts,
   startBackend,
   stopwatchFor,
 } from '../backends.js';
@@ -50,16 +50,21 @@ export async function stepCommand(args: readonly string[], print: Print): Promis
   print(`${settings.processor}, ${cpus().length} cores, load ${loadavg()[0]!.toFixed(1)}`);
   print('');
 
-  const problem = methods.some(isRefresh) ? await realProblem(text) : null;
+  let problem: RefreshProblem | null = null;
   const rows: Row[] = [];
   const notes: string[] = [];
   for (const [i, backend] of backends.entries()) {
     await startBackend(backend);
     const workload = new Workload(matrices, size);
-    const left = options['methods'] === undefined && isSoftware(backend) ? methods.filter(isProduct) : [];
-    if (left.length > 0)
-      notes.push(`${backend} computes in software: without ${left.join(', ')}; ask for them with --methods`);
+    const slowness = options['methods'] === undefined ? slownessOfProducts(backend) : null;
+    const left = slowness === null ? [] : methods.filter(isProduct);
+    if (slowness !== null)
+      notes.push(`${backend} ${slowness}: without ${left.join(', ')}; ask for them with --methods`);
     const chosen = methods.filter(method => !left.includes(method));
+    if (chosen.some(isRefresh) && problem === null) {
+      problem = await realProblem(text);
+      await startBackend(backend);
+    }
     const contenders = contendersOf(backend, chosen, workload, stopwatchFor(backend, clock), problem);
     // The other program takes part in the rounds of the first backend.
     if (i === 0 && torch !== null) contenders.push(...torch.contenders());
@@ -108,7 +113,7 @@ async function realProblem(text: string): Promise<RefreshProblem> {
 const isRefresh = (method: MethodName): method is 'svd-refresh' | 'svd-refresh-cold' =>
   method.startsWith('svd-refresh');
 
-/** Products of large matrices take a software adapter minutes. */
+/** Made of products of large matrices. */
 const isProduct = (method: MethodName): boolean => method.includes('svd');
 
 const isTfjs = (method: MethodName): method is TfjsMethod => (TFJS_METHODS as readonly string[]).includes(method);
