@@ -1,5 +1,7 @@
+import { existsSync, statSync } from 'node:fs';
 import { mkdir, open } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { CheckpointStorageError } from '../errors.js';
 
 /**
  * Waits until the entries of a folder (what was created in it, renamed or removed) are on the disk. Windows does not let
@@ -15,13 +17,28 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** Creates a folder and what is missing above it, durably. */
+/**
+ * Creates a folder and what is missing above it, durably. One after the other: where a file system takes no folders, as
+ * under /proc, Node's recursive `mkdir` never ends.
+ *
+ * @throws What `mkdir` throws; CheckpointStorageError where the folder above exists and takes none.
+ */
 export async function makeFolder(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true });
-  if (first === undefined) return;
-  const top = dirname(resolve(first));
-  for (let folder = dirname(resolve(path)); ; folder = dirname(folder)) {
-    await syncFolder(folder);
-    if (folder === top || folder === dirname(folder)) return;
+  const folder = resolve(path);
+  const above = dirname(folder);
+  if (existsSync(folder) && statSync(folder).isDirectory()) return;
+  if (!existsSync(folder) && above !== folder) await makeFolder(above);
+  try {
+    await mkdir(folder);
+  } catch (error) {
+    if (existsSync(folder) && statSync(folder).isDirectory()) return;
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    throw new CheckpointStorageError('not-writable', {
+      parameter: folder,
+      found: `${above}, which takes no folders (ENOENT)`,
+      expected: 'a folder that can be written',
+      advice: 'Save elsewhere.',
+    });
   }
+  await syncFolder(above);
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { gunzip } from '../data/gunzip.js';
@@ -32,7 +33,7 @@ export function checkIntegrity(content: Uint8Array, file: CorpusFile, where: str
  *
  * @param target Where to keep it.
  * @param timeout Milliseconds for the whole transfer.
- * @throws DataError if it cannot be fetched, IntegrityError if it is another file; nothing is stored in either case.
+ * @throws DataError if it cannot be fetched or stored, IntegrityError if it is another file; nothing is stored in either case.
  */
 export async function download(
   file: CorpusFile & { readonly url: string },
@@ -41,11 +42,29 @@ export async function download(
 ): Promise<Uint8Array> {
   const content = await gunzip(await fetchBytes(file.url, timeout), file.url);
   checkIntegrity(content, file, file.url);
-  await mkdir(dirname(target), { recursive: true });
   const partial = `${target}.${process.pid}.part`;
-  await writeFile(partial, content);
-  await rename(partial, target);
+  try {
+    await makeFolder(dirname(target));
+    await writeFile(partial, content);
+    await rename(partial, target);
+  } catch (error) {
+    throw new DataError({
+      parameter: target,
+      found: (error as Error).message,
+      expected: 'a folder to keep downloads in',
+      advice: 'Name one that can be written in FRUGAL_CACHE.',
+    });
+  }
   return content;
+}
+
+/** Node's recursive `mkdir` never ends where a file system takes no folders, as under /proc. */
+async function makeFolder(path: string): Promise<void> {
+  if (existsSync(path)) return;
+  if (dirname(path) !== path) await makeFolder(dirname(path));
+  await mkdir(path).catch((error: unknown) => {
+    if (!existsSync(path)) throw error;
+  });
 }
 
 async function fetchBytes(url: string, timeout: number): Promise<Uint8Array> {

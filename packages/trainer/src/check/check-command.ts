@@ -37,7 +37,7 @@ async function check(file: string, { backend, seed, runs, json }: CheckFlags, { 
     import('./load-module.js'),
     import('../cli/output-file.js'),
   ]);
-  const jsonFile = json === undefined ? null : requireWritable('json', json);
+  const jsonFile = json === undefined ? null : await requireWritable('json', json);
   await selectBackend(backend);
   const exports = await loadModule(file);
   const options = { ...(seed === undefined ? {} : { seed }), ...(runs === undefined ? {} : { numRuns: runs }) };
@@ -52,6 +52,6 @@ async function check(file: string, { backend, seed, runs, json }: CheckFlags, { 
     });
   });
   stdout.write(`${reports.map(formatReport).join('\n\n')}\n`);
-  if (jsonFile !== null) writeJson(jsonFile, reports);
+  if (jsonFile !== null) await writeJson(jsonFile, reports);
   return reports.every(({ passed }) => passed) ? EXIT.ok : EXIT.failure;
 }

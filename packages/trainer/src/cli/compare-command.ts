@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { COMPARISON_DEFAULTS } from '../comparison/defaults.js';
 import type { Streams } from '../terminal/streams.js';
@@ -63,7 +62,7 @@ async function run(flags: CompareFlags, streams: Streams): Promise<number> {
     { runComparison },
     { comparisonTable },
     { caveat },
-    { requireWritable, writeJson },
+    { requireAllWritable, writeJson, writeOutput },
     { EXIT },
     { formatDuration },
     { wrap },
@@ -76,16 +75,16 @@ async function run(flags: CompareFlags, streams: Streams): Promise<number> {
     import('../terminal/units.js'),
     import('../terminal/wrap.js'),
   ]);
-  const reportFile = flags.report === false ? null : requireWritable('report', flags.report);
-  const jsonFile = flags.json === undefined ? null : requireWritable('json', flags.json);
+  const report = flags.report === false ? undefined : flags.report;
+  const { report: reportFile, json: jsonFile } = await requireAllWritable({ report, json: flags.json });
   const comparison = await runComparison(flags, streams.stderr, began);
   if (comparison === null || comparison.runs.length === 0) return EXIT.interrupted;
 
   streams.stdout.write(`\n${comparisonTable(comparison)}\n\n${wrap(caveat(comparison.settings), LINE)}\n`);
-  if (jsonFile !== null) writeJson(jsonFile, comparison);
+  if (jsonFile !== null) await writeJson(jsonFile, comparison);
   if (reportFile !== null) {
     const { comparisonReport } = await import('../report/report.js');
-    writeFileSync(reportFile, comparisonReport(comparison));
+    await writeOutput('report', reportFile, comparisonReport(comparison));
     streams.stdout.write(`Loss curves: ${flags.report}\n`);
   }
   streams.stdout.write(`${formatDuration((performance.now() - began) / 1000)} in all.\n`);

@@ -1,18 +1,68 @@
-import { accessSync, constants, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { access } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { makeFolder } from '@frugaljs/checkpoint/node/durable-folder';
 import { InvalidOptionError } from '@frugaljs/core';
 
 /**
- * Makes sure that a file can be written, before the work that will fill it. Creates the folder.
+ * Makes sure that a file can be written, before the work that will fill it: what it holds stays, and one that is not
+ * there yet is not left behind. Creates the folder.
  *
  * @throws InvalidOptionError naming the option.
  */
-export function requireWritable(option: string, path: string): string {
+export async function requireWritable(option: string, path: string): Promise<string> {
   const file = resolve(path);
+  await writing(option, path, async () => {
+    if (path.trim() === '') throw new Error('an empty name');
+    await makeFolder(dirname(file));
+    if (!existsSync(file)) {
+      closeSync(openSync(file, 'wx'));
+      unlinkSync(file);
+    } else if (statSync(file).isDirectory()) {
+      throw new Error('it is a folder');
+    } else if (statSync(file).isFile()) {
+      closeSync(openSync(file, constants.O_WRONLY));
+    } else {
+      // Whoever reads a pipe would take it for its end if it was opened and closed.
+      await access(file, constants.W_OK);
+    }
+  });
+  return file;
+}
+
+/**
+ * As {@link requireWritable}, for several options; null for those that are not given.
+ *
+ * @throws InvalidOptionError also if two of them are the same file.
+ */
+export async function requireAllWritable<Option extends string>(
+  paths: Readonly<Record<Option, string | undefined>>,
+): Promise<Record<Option, string | null>> {
+  const files = new Map<Option, string | null>();
+  for (const [option, path] of Object.entries(paths) as [Option, string | undefined][]) {
+    const file = path === undefined ? null : await requireWritable(option, path);
+    const other = [...files].find(([, known]) => file !== null && known === file);
+    if (other !== undefined) {
+      throw new InvalidOptionError({ parameter: option, found: path, expected: `another file than --${other[0]}` });
+    }
+    files.set(option, file);
+  }
+  return Object.fromEntries(files) as Record<Option, string | null>;
+}
+
+/** Writes a text to the file of an option, which may have become impossible since it was looked at. */
+export async function writeOutput(option: string, file: string, text: string): Promise<void> {
+  await writing(option, file, async () => writeFileSync(file, text));
+}
+
+/** Writes a value as JSON with a line break at the end. */
+export async function writeJson(file: string, value: unknown): Promise<void> {
+  await writeOutput('json', file, `${JSON.stringify(value, null, 2)}\n`);
+}
+
+async function writing(option: string, path: string, operate: () => Promise<void>): Promise<void> {
   try {
-    mkdirSync(dirname(file), { recursive: true });
-    if (existsSync(file) && statSync(file).isDirectory()) throw new Error('it is a folder');
-    accessSync(existsSync(file) ? file : dirname(file), constants.W_OK);
+    await operate();
   } catch (error) {
     throw new InvalidOptionError({
       parameter: option,
@@ -20,10 +70,4 @@ export function requireWritable(option: string, path: string): string {
       expected: 'a file that can be written',
     });
   }
-  return file;
-}
-
-/** Writes a value as JSON with a line break at the end. */
-export function writeJson(file: string, value: unknown): void {
-  writeFileSync(file, `${JSON.stringify(value, null, 2)}\n`);
 }

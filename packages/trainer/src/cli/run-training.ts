@@ -6,7 +6,7 @@ import { EventLog } from './event-log.js';
 import { withOwnTokenizer } from './initial-weights.js';
 import { watchInterrupts } from './interruption.js';
 import { openCheckpoints } from './open-checkpoints.js';
-import { requireWritable } from './output-file.js';
+import { requireAllWritable } from './output-file.js';
 import { recipeOptions } from './recipe-options.js';
 import { optimizerFor } from './run-optimizer.js';
 import { RunStore } from './run-store.js';
@@ -32,8 +32,7 @@ export async function runTraining(
   const name = recipeName(request.optimizer);
   const options = recipeOptions(name, request);
   const optimizer = optimizerFor(name, options, request);
-  const jsonFile = request.json === undefined ? null : requireWritable('json', request.json);
-  const logFile = request.log === undefined ? null : requireWritable('log', request.log);
+  const { json: jsonFile, log: logFile } = await requireAllWritable({ json: request.json, log: request.log });
   const store = new RunStore(request, folder, notice);
   await store.prepare();
   const log = new EventLog(logFile, saved !== null);

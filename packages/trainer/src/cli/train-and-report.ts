@@ -74,7 +74,7 @@ export async function trainAndReport(parts: RunParts, stdout: Streams['stdout'])
     for (const [i, sample] of samples.entries()) {
       stdout.write(`\n── sample ${i + 1} of ${samples.length} ──\n${sample}\n`);
     }
-    if (jsonFile !== null) writeJson(jsonFile, { ...settings, ...summary(result), samples });
+    if (jsonFile !== null) await writeJson(jsonFile, { ...settings, ...summary(result), samples });
     return result.interrupted ? interruption.exitCode() : EXIT.ok;
   } catch (error) {
     throw explained(error, planned, optimizer, backend);

@@ -37,7 +37,7 @@ export function memoryCommand(streams: Streams): Command {
           import('./plan.js'),
           import('../cli/output-file.js'),
         ]);
-      const jsonFile = flags.json === undefined ? null : requireWritable('json', flags.json);
+      const jsonFile = flags.json === undefined ? null : await requireWritable('json', flags.json);
       const { batch, length, density, budget, backend, maxTensor } = flags;
       const config = await openPlannedConfig(flags.config, length, flags.vocab);
       const model = { config, batch, length };
@@ -51,6 +51,6 @@ export function memoryCommand(streams: Streams): Command {
       const proposal = plan({ ...model, ...room, ...(projectors === undefined ? {} : { projectors }) });
       const rows = plannedRows(model, density, limits);
       streams.stdout.write(`${memoryText({ name: flags.config, model, limits, rows, plan: proposal, backend })}\n`);
-      if (jsonFile !== null) writeJson(jsonFile, { ...model, backend, limits, methods: rows, plan: proposal });
+      if (jsonFile !== null) await writeJson(jsonFile, { ...model, backend, limits, methods: rows, plan: proposal });
     });
 }
