@@ -1,3 +1,5 @@
+import { Console } from 'node:console';
+import { Writable } from 'node:stream';
 import { type Json, matrixView, sizeOf } from '@frugaljs/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
@@ -76,6 +78,31 @@ test('listRecipes filters by pattern and recipe rejects unknown names', () => {
   expect(() => recipe('adam', {})).toThrow(/adam.*|one of frugal/);
   expect(() => recipe('frugal', { densty: 0.5 })).toThrow(/frugal\.densty/);
   expect(() => recipe('constructor')).toThrow(/recipe: expected one of/);
+});
+
+test('a memory report prints as a table of its rows', () => {
+  const optimizer = recipe('adamW');
+  const report = optimizer.memoryReport([
+    { name: 'w', shape: [2, 3] },
+    { name: 'temperature', shape: [] },
+  ]);
+  const printed: string[] = [];
+  const stream = new Writable({
+    write: (chunk, _, done) => {
+      printed.push(String(chunk));
+      done();
+    },
+  });
+  new Console(stream).table(report);
+  const [, headings, , ...rows] = printed.join('').trim().split('\n');
+  const cells = (line: string): string[] => line.split('│').map(cell => cell.trim());
+  expect(cells(headings!).slice(1, -1)).toEqual(['(index)', ...Object.keys(report[0]!)]);
+  expect(rows.slice(0, -1).map(row => cells(row).slice(2, 4))).toEqual([
+    ["'w'", "'2×3'"],
+    ["'temperature'", "'scalar'"],
+  ]);
+  expect(JSON.parse(JSON.stringify(report))).toEqual([...report]);
+  expect(report.totalStateBytes).toBe(8 * 7);
 });
 
 test('a memory report of a block-wise method follows the blocks', () => {

@@ -7,6 +7,7 @@ import type { ComposeOptions, NamedShape } from './options.js';
 /** What one parameter costs, in bytes. */
 export interface MemoryRow {
   readonly parameter: string;
+  /** Such as 128×64, or `scalar`. */
   readonly shape: string;
   readonly rule: string;
   readonly parameterBytes: number;
@@ -20,7 +21,10 @@ export interface MemoryRow {
   readonly stateBytes: number;
 }
 
-/** Rows in the order of the parameters, and the sum of their state. */
+/**
+ * Rows in the order of the parameters, and the sum of their state. `console.table` and `JSON.stringify` show the rows
+ * alone.
+ */
 export type MemoryReport = readonly MemoryRow[] & { readonly totalStateBytes: number };
 
 /**
@@ -39,7 +43,7 @@ export function memoryReport(options: ComposeOptions, parameters: readonly Named
     const accumulatorBytes = !frozen && (options.accumulate ?? 1) > 1 ? 4 * sizeOf(shape) : 0;
     return {
       parameter: name,
-      shape: shape.join('×'),
+      shape: shape.length === 0 ? 'scalar' : shape.join('×'),
       rule: frozen ? '(frozen)' : sentences[group]!,
       parameterBytes: 4 * sizeOf(shape),
       slotBytes: bytes('slot'),
@@ -48,5 +52,7 @@ export function memoryReport(options: ComposeOptions, parameters: readonly Named
       stateBytes: bytes('slot') + bytes('basis') + accumulatorBytes,
     };
   });
-  return Object.assign(rows, { totalStateBytes: rows.reduce((sum, row) => sum + row.stateBytes, 0) });
+  const totalStateBytes = rows.reduce((sum, row) => sum + row.stateBytes, 0);
+  // Enumerable, it would be one more row of `console.table`, and a column for its value.
+  return Object.defineProperty(rows, 'totalStateBytes', { value: totalStateBytes }) as typeof rows & MemoryReport;
 }
