@@ -54,28 +54,50 @@ describeOnDevice('kernels', () => {
     },
   );
 
-  test('dispatches are cut where the device allows few workgroups, bindings where it allows few bytes', async () => {
+  test('dispatches are cut where the device allows few workgroups', async () => {
     const device = tensorDevice(tf.engine().backend);
-    const small = new DeviceKernels(device, { groups: 3, bindingBytes: 8192 });
+    const small = new DeviceKernels(device, { groups: 3 });
     expect(await compare(new DeviceKernels(device, { groups: 40 }), [700, 33])).toBeLessThan(1e-5);
     const tracer = new Tracer();
     const [w, g] = [tracer.input('w', 'element'), tracer.input('g', 'element')];
     const next = w.sub(g.mul(tracer.input('factor', 'tensor')));
     const graph = tracer.graph({ w: next }, { w: 'element' });
-    for (const size of [1, 2048, 2049, 10_000]) {
+    for (const size of [1, 767, 768, 769, 2048, 2049, 3072, 3076, 10_000]) {
       const [a, b, factor] = [normal([size], 1), normal([size], 2), tf.scalar(0.5)];
       const expected = await tf.tidy(() => tf.sub(a, tf.mul(b, 0.5))).data();
       small.run(graph, { w: a, g: b, factor }, {}, [size], { w: 'w' });
       expect(worstError(await a.data(), expected)).toBeLessThan(1e-6);
       tf.dispose([a, b, factor]);
     }
-    const large = normal([3000], 1);
-    const mean = tracer.graph({ w: w.sub(g.mean()) }, { w: 'element' });
-    expect(() => small.run(mean, { w: large, g: large }, {}, [3000], {})).toThrow(
-      /shape \[1,3000\]: expected at most 8192 bytes/,
-    );
-    large.dispose();
   });
+
+  test('what the device cannot bind is an error with the numbers, before any command is made of it', async () => {
+    const small = new DeviceKernels(tensorDevice(tf.engine().backend), { bindingBytes: 8192 });
+    const tracer = new Tracer();
+    const [w, g] = [tracer.input('w', 'element'), tracer.input('g', 'element')];
+    const next = tracer.graph({ w: w.sub(g) }, { w: 'element' });
+    const message = /shape \[3000\]: expected at most 8192 bytes.*found 12000 bytes/;
+    const [fits, large] = [normal([2048], 1), normal([3000], 1)];
+    expect(() => small.run(next, { w: large, g: large }, {}, [3000], {})).toThrow(message);
+    small.run(next, { w: fits, g: fits }, {}, [2048], { w: 'w' });
+    expect(Array.from(await fits.data())).toEqual(new Array(2048).fill(0));
+    const judge = small.judge();
+    for (const onNonFinite of ['ignore', 'withhold', 'halt'] as const) {
+      const gradients = [fits, large].map((gradient, id) => ({ id, gradient }));
+      expect(() => judge.judge(gradients, { onNonFinite })).toThrow(message);
+    }
+    expect((await judge.report()).latest).toEqual([]);
+    judge.dispose();
+    tf.dispose([fits, large]);
+  });
+
+  test.each([[[20_000, 3]], [[3, 20_000]], [[40_001, 1]]])(
+    'reductions of %j need little memory besides',
+    async shape => {
+      const kernels = new DeviceKernels(tensorDevice(tf.engine().backend), { bindingBytes: 2 ** 21 });
+      expect(await compare(kernels, shape)).toBeLessThan(1e-5);
+    },
+  );
 
   test('more buffers than a kernel can bind are refused with the numbers', () => {
     const kernels = new DeviceKernels(tensorDevice(tf.engine().backend), { buffers: 5 });

@@ -2,12 +2,6 @@ import { UnsupportedBackendError } from '@frugaljs/core/errors';
 import type { Field, Shader } from '../wgsl/shader.js';
 import type { TensorDevice } from './tensor-device.js';
 
-/** A part of a buffer, in bytes. */
-export interface Window {
-  readonly offset: number;
-  readonly size: number;
-}
-
 interface Compiled {
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
@@ -56,14 +50,12 @@ export class Dispatcher {
    * Adds a dispatch.
    *
    * @param numberFor The value of a uniform.
-   * @param windows Parts of the buffers; all of one where there is none.
    */
   dispatch(
     shader: Shader,
     buffers: readonly GPUBuffer[],
     numberFor: (field: Field) => number,
     grid: readonly [number, number, number],
-    windows: readonly (Window | undefined)[] = [],
   ): void {
     const { pipeline, layout } = this.compile(shader);
     const bytes = Math.ceil(shader.fields.length / 4) * 16;
@@ -72,7 +64,7 @@ export class Dispatcher {
       layout,
       entries: [
         { binding: 0, resource: { buffer: this.uniforms, size: bytes } },
-        ...buffers.map((buffer, i) => ({ binding: i + 1, resource: { buffer, ...windows[i] } })),
+        ...buffers.map((buffer, i) => ({ binding: i + 1, resource: { buffer } })),
       ],
     });
     this.device.record(pipeline, group, offset, grid);

@@ -1,4 +1,4 @@
-import { DeviceLostError, UnsupportedBackendError } from '@frugaljs/core/errors';
+import { DeviceLostError, OutOfMemoryError, UnsupportedBackendError } from '@frugaljs/core/errors';
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { engine, type KernelBackend, type Tensor } from '@tensorflow/tfjs-core';
 import { type Internals, probedInternals } from './tfjs-internals.js';
@@ -28,6 +28,7 @@ export class TensorDevice {
   private readonly internals: Internals;
   private lost: GPUDeviceLostInfo | null = null;
   private rejected: string | null = null;
+  private refused: GPUError | null = null;
   private readonly written = new WeakSet<object>();
 
   constructor(backend: WebGPUBackend) {
@@ -35,6 +36,10 @@ export class TensorDevice {
     this.device = this.internals.device;
     void this.device.lost.then(info => {
       this.lost = info;
+    });
+    // Commands with an invalid buffer, such as one there was no memory for, are dropped: nobody else would notice.
+    this.device.addEventListener('uncapturederror', ({ error }) => {
+      this.refused ??= error;
     });
   }
 
@@ -144,17 +149,22 @@ export class TensorDevice {
 
   /** Makes something of which the device says only later whether it is valid; if not, {@link requireLive} will tell. */
   checked<T>(make: (device: GPUDevice) => T): T {
-    this.device.pushErrorScope('validation');
+    const kinds = ['validation', 'internal'] as const;
+    for (const kind of kinds) this.device.pushErrorScope(kind);
     const made = make(this.device);
-    void this.device.popErrorScope().then(error => {
-      if (error !== null) this.rejected = error.message;
-    });
+    for (const _ of kinds) {
+      void this.device.popErrorScope().then(error => {
+        if (error !== null) this.rejected = error.message;
+      });
+    }
     return made;
   }
 
   /**
    * @throws DeviceLostError when the device is gone.
-   * @throws UnsupportedBackendError when the device does not take a kernel of this package.
+   * @throws UnsupportedBackendError when the device does not take a kernel of this package, and once when it has refused
+   *   some other operation.
+   * @throws OutOfMemoryError once when the device had no memory for something.
    */
   requireLive(): void {
     if (this.rejected !== null) {
@@ -165,7 +175,10 @@ export class TensorDevice {
         advice: 'Compose with kernels: "reference", and report this with the name of the adapter.',
       });
     }
-    if (this.lost === null) return;
+    if (this.lost === null) {
+      this.raiseRefusal();
+      return;
+    }
     throw new DeviceLostError({
       parameter: 'webgpu',
       found: `a lost device (${this.lost.reason}${this.lost.message === '' ? '' : `: ${this.lost.message}`})`,
@@ -173,5 +186,20 @@ export class TensorDevice {
       advice:
         'Its tensors are gone. Call tf.removeBackend("webgpu"), register it again with registerWebGpu(), and go on from the last checkpoint.',
     });
+  }
+
+  private raiseRefusal(): void {
+    const { refused } = this;
+    if (refused === null) return;
+    this.refused = null;
+    const complaint = {
+      parameter: 'webgpu',
+      found: `an operation that the device refused: ${refused.message.split('\n')[0]}`,
+      expected: 'operations and memory that it has room for',
+      advice:
+        'What was computed since then means nothing: go on from the last checkpoint, with a smaller model, batch or context.',
+    };
+    if (refused instanceof GPUOutOfMemoryError) throw new OutOfMemoryError('gpu', complaint, refused);
+    throw new UnsupportedBackendError(complaint);
   }
 }

@@ -29,8 +29,6 @@ export class RunBuffers {
 export class PassBuffers {
   /** Tensors by their slot in {@link RunBuffers}; -1 is the scratch memory. */
   readonly slots: number[] = [];
-  /** For each slot whether it holds one number for all entries. */
-  readonly isShared: boolean[] = [];
   private readonly accessors = new Map<number, string>();
 
   constructor(
@@ -57,7 +55,6 @@ export class PassBuffers {
       accessor = this.writer.buffer(access, isShared || slot === -1 ? FLOAT[1] : FLOAT[this.width]);
       this.accessors.set(slot, accessor);
       this.slots.push(slot);
-      this.isShared.push(isShared);
     }
     return accessor;
   }

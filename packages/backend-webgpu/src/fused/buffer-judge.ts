@@ -2,6 +2,7 @@ import type { GradientJudge, JudgeLimits, Judgement, JudgeReport, NumberedGradie
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Dispatcher } from '../device/dispatcher.js';
 import type { Field, Shader } from '../wgsl/shader.js';
+import { type DeviceLimits, limitsOf, requireBindable } from './device-limits.js';
 import {
   collectShader,
   ENTRIES_PER_THREAD,
@@ -37,7 +38,10 @@ export class BufferJudge implements GradientJudge {
   private reported = 0;
   private reportedWithheld = 0;
 
-  constructor(private readonly dispatcher: Dispatcher) {
+  constructor(
+    private readonly dispatcher: Dispatcher,
+    private readonly limits: DeviceLimits = limitsOf(dispatcher.device),
+  ) {
     const { device } = dispatcher.device;
     this.findings = new ScratchBuffer(device, 'findings about gradients', () => dispatcher.device.submit());
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
@@ -47,6 +51,9 @@ export class BufferJudge implements GradientJudge {
   judge(gradients: readonly NumberedGradient[], limits: JudgeLimits): Judgement {
     const { device } = this.dispatcher;
     const { globalNorm, onNonFinite } = limits;
+    device.requireLive();
+    // Before anything changes: commands with a buffer that is too large are lost, and all that come with them.
+    for (const { gradient } of gradients) requireBindable(this.limits, [device.buffer(gradient)], gradient.shape);
     if (globalNorm === undefined && onNonFinite === 'ignore') return { factor: null, proceed: null };
     // One workgroup's worth of findings per gradient, one for all of them, and room for those that are put together.
     const kept = gradients.length * JUDGE_THREADS;

@@ -67,7 +67,7 @@ export class DeviceKernels implements KernelSet {
   }
 
   judge(): GradientJudge {
-    return new BufferJudge(this.dispatcher);
+    return new BufferJudge(this.dispatcher, this.limits);
   }
 
   finish(): void {

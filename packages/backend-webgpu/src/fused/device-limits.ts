@@ -33,6 +33,6 @@ export function requireBindable(limits: DeviceLimits, buffers: readonly GPUBuffe
     parameter: `a parameter of shape [${shape}]`,
     found: `${largest} bytes`,
     expected: `at most ${limits.bindingBytes} bytes, which is what the device binds (maxStorageBufferBindingSize)`,
-    advice: 'Cut the parameter in two, or train it by a rule without reductions and subspaces.',
+    advice: 'Cut the parameter in two. Operations of tfjs cannot bind it either, and do nothing without a word.',
   });
 }

@@ -3,6 +3,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import type { TensorDevice } from '../device/tensor-device.js';
 import type { Field } from '../wgsl/shader.js';
 import { floatBits } from './buffer-judge.js';
+import { sharesOf } from './column-reductions.js';
 import type { CutDispatches } from './cut-dispatches.js';
 import { requireBindable } from './device-limits.js';
 import { entriesOf } from './passes.js';
@@ -50,7 +51,8 @@ export class GraphRuns {
       rows,
       columns,
       size: rows * columns,
-      lanes: lanesOf(rows),
+      lanes: lanesOf(rows, columns),
+      shares: sharesOf(rows, columns),
       parts: partsOf(rows, columns),
       infinity: INFINITY_BITS,
       count: 0,
@@ -71,13 +73,9 @@ export class GraphRuns {
     const isWide = plan.wide !== null && (rows * columns) % WIDE === 0;
     for (const pass of isWide ? [plan.wide!] : plan.passes) {
       const bound = pass.slots.map(slot => (slot === -1 ? scratch! : buffers[slot]!));
-      numbers['count'] = entriesOf(pass.extent, shape);
-      if (plan.isFlat) {
-        this.dispatches.entries(pass, bound, numbers, numberFor, isWide ? WIDE : 1);
-      } else {
-        requireBindable(this.dispatches.limits, bound, [rows, columns]);
-        this.dispatches.alongX(pass.shader, bound, pass.groups(rows, columns), numbers, numberFor);
-      }
+      requireBindable(this.dispatches.limits, bound, shape);
+      numbers['count'] = entriesOf(pass.extent, shape) / (isWide ? WIDE : 1);
+      this.dispatches.alongX(pass.shader, bound, pass.groups(rows, columns), numbers, numberFor);
     }
     for (const name of plan.outputs) if (overwrite[name] !== undefined) this.device.wasWritten(results[name]!);
     return results;

@@ -184,7 +184,7 @@ ${summedFindings(findings, '0u', `${JUDGE_THREADS}u`, '1u', `${from} + i`, first
   let isLarge = (bitcast<u32>(sums.x) & 0x7fffffffu) >= ${INFINITY_BITS};
   let one = select(1.0, ${SMALL}, isLarge);
   let scale = ${norm} * one / (sqrt(select(sums.x, sums.y, isLarge)) + 1e-6 * one);
-  ${factor}[0] = select(scale, 1.0, scale > 1.0);
+  ${factor}[0] = smaller1(scale, 1.0);
   ${proceed}[0] = select(0.0, 1.0, goes);`;
   return writer.finish([1, 1], body);
 })();

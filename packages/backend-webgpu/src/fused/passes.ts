@@ -11,8 +11,6 @@ export interface Pass {
   readonly shader: Shader;
   /** Slots of the bound tensors; -1 for the scratch memory. */
   readonly slots: readonly number[];
-  /** For each slot whether it holds one number for all entries. */
-  readonly isShared: readonly boolean[];
   /** What there is one thread (or one term of a sum) for. */
   readonly extent: Extent;
   /** Workgroups needed for a matrix; a pass over entries may be cut into dispatches along x. */
@@ -55,10 +53,9 @@ export function writePass({ graph, buffers, filled }: PassContext, extent: Exten
 ${isMatrix ? positionLines(writer, extent) : ''}`;
   return {
     slots: pass.slots,
-    isShared: pass.isShared,
     shader: writer.finish([THREADS, 1], [start, text(body), ...stores].join('\n'), width),
     extent,
-    groups: (rows, columns) => [Math.ceil(entriesOf(extent, [rows, columns]) / THREADS), 1],
+    groups: (rows, columns) => [Math.ceil(entriesOf(extent, [rows, columns]) / width / THREADS), 1],
   };
 }
 

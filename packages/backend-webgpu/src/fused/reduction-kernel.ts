@@ -6,6 +6,9 @@ import { PassBuffers, sourcesAt, text } from './bindings.js';
 import { type Pass, type PassContext, THREADS } from './passes.js';
 import type { ReduceNode } from './stages.js';
 
+/** Results of threads that share out a row or a column, about so many at most: as scratch memory, 8 MiB. */
+export const PARTIAL_RESULTS: number = 2 ** 21;
+
 /** What a thread goes through: `for (var variable = from; variable < to; variable += step) { position … }`. */
 export interface Loop {
   readonly variable: string;
@@ -84,7 +87,6 @@ export class ReductionKernel {
   finish(lines: readonly string[], groups: Pass['groups'], threads: number = THREADS): Pass {
     return {
       slots: this.buffers.slots,
-      isShared: this.buffers.isShared,
       extent: 'element',
       shader: this.writer.finish([threads, 1], lines.join('\n')),
       groups,

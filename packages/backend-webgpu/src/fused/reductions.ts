@@ -27,9 +27,9 @@ export function reductionPasses(context: PassContext, stage: readonly ReduceNode
 export function scratchOf({ node }: ReduceNode, rows: number, columns: number): number {
   switch (node.extent) {
     case 'row':
-      return rowScratch(rows);
+      return rowScratch(rows, columns);
     case 'column':
-      return columnScratch(columns);
+      return columnScratch(rows, columns);
     default:
       return tensorScratch(rows, columns);
   }

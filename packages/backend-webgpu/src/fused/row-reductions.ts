@@ -1,15 +1,16 @@
 import { type Pass, type PassContext, THREADS } from './passes.js';
-import { ReductionKernel, result } from './reduction-kernel.js';
+import { PARTIAL_RESULTS, ReductionKernel, result } from './reduction-kernel.js';
 import type { ReduceNode } from './stages.js';
 
-/** Threads that share out a row: few where there are many rows. */
-export function lanesOf(rows: number): number {
-  return rows < 512 ? 256 : 32;
+/** Threads that share out a row: few where there are many rows, and no more than there are entries. */
+export function lanesOf(rows: number, columns: number): number {
+  const most = Math.min(rows < 512 ? 256 : 32, Math.floor(PARTIAL_RESULTS / rows), columns);
+  return Math.max(1, most);
 }
 
 /** Numbers of scratch memory for one reduction: a result per row, and behind them the partial ones. */
-export function rowScratch(rows: number): number {
-  return rows * (1 + lanesOf(rows));
+export function rowScratch(rows: number, columns: number): number {
+  return rows * (1 + lanesOf(rows, columns));
 }
 
 /** Reduces each row, first by several threads, then by one that puts their results together. */
@@ -34,7 +35,7 @@ function rowParts(context: PassContext, reductions: readonly ReduceNode[]): Pass
     }),
     ...reductions.map(found => `  ${kernel.kept(found, `${rows} + thread`)} = ${result(found)};`),
   ];
-  return kernel.finish(lines, height => [Math.ceil((height * lanesOf(height)) / THREADS), 1]);
+  return kernel.finish(lines, (height, width) => [Math.ceil((height * lanesOf(height, width)) / THREADS), 1]);
 }
 
 function rowTotals(context: PassContext, reductions: readonly ReduceNode[]): Pass {

@@ -18,9 +18,10 @@ export interface RunPlan {
   readonly outputs: readonly string[];
   readonly passes: readonly Pass[];
   readonly reductions: readonly ReduceNode[];
-  /** One pass over entries that does not look at rows and columns, so that it can be cut anywhere. */
-  readonly isFlat: boolean;
-  /** The same with four entries per thread, for tensors of a multiple of four entries; null when it is not flat. */
+  /**
+   * One pass with four entries per thread, for tensors of a multiple of four entries; null where there are several or
+   * where one looks at rows and columns.
+   */
   readonly wide: Pass | null;
 }
 
@@ -46,7 +47,7 @@ export function planRun(graph: Graph, filled: ReadonlySet<string>, same: readonl
     graph.nodes.every(({ extent }) => extent === 'host' || extent === 'element' || extent === 'tensor') &&
     Object.values(graph.outputs).every(({ extent }) => extent === 'element');
   const wide = isFlat ? writePass(context, 'element', WIDE) : null;
-  return { inputs, outputs, passes, reductions: stages.flat(), isFlat, wide };
+  return { inputs, outputs, passes, reductions: stages.flat(), wide };
 }
 
 /** Inputs that are tensors, in the order of the graph. */

@@ -44,7 +44,8 @@ export function wgslBinary(op: BinaryOperation, x: string, y: string, width: Wid
   if (op === 'minimum') return `smaller${width}(${x}, ${y})`;
   const comparison = COMPARISONS[op];
   if (comparison === undefined) return `${x} ${OPERATORS[op]!} ${y}`;
-  return `select(${FLOAT[width]}(0.0), ${FLOAT[width]}(1.0), ${x} ${comparison} ${y})`;
+  const isTrue = `(${x} ${comparison} ${y}) & areNumbers${width}(${x}, ${y})`;
+  return `select(${FLOAT[width]}(0.0), ${FLOAT[width]}(1.0), ${isTrue})`;
 }
 
 const COMBINING: Readonly<Record<Reduction, BinaryOperation>> = {

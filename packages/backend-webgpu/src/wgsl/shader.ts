@@ -38,6 +38,7 @@ function functions(width: Width): string {
   const [zero, one] = [`${f}(0.0)`, `${f}(1.0)`];
   return `fn isNaN${width}(x: ${f}) -> ${b} { return (bitcast<${u}>(x) & ${u}(0x7fffffffu)) > ${u}(0x7f800000u); }
 fn isTrue${width}(x: ${f}) -> ${b} { return (bitcast<${u}>(x) & ${u}(0x7fffffffu)) != ${u}(0u); }
+fn areNumbers${width}(x: ${f}, y: ${f}) -> ${b} { return !(isNaN${width}(x) | isNaN${width}(y)); }
 fn quietNaN${width}(x: ${f}) -> ${f} { return bitcast<${f}>(bitcast<${u}>(x) | ${u}(0x7fc00000u)); }
 fn expOf${width}(x: ${f}) -> ${f} { return select(exp(x), x, isNaN${width}(x)); }
 fn logOf${width}(x: ${f}) -> ${f} { return select(log(x), quietNaN${width}(x), (x < ${zero}) | isNaN${width}(x)); }
