@@ -194,6 +194,13 @@ describe('a name', () => {
     expect(existsSync(join(root, 'cache/story/text.txt'))).toBe(false);
   });
 
+  it('that cannot be kept is replaced by installed text, in a line that says what to do', async () => {
+    const env = { FRUGAL_DATA: join(root, 'data'), FRUGAL_CACHE: join(await put('file', ''), 'cache') };
+    const corpus = await openCorpus('story', options({ sources: served('/story.txt'), env }));
+    expect(corpus.name).toBe('installed-text');
+    expect(lines).toEqual([expect.stringMatching(/expected a folder to keep downloads in.* in FRUGAL_CACHE\./)]);
+  });
+
   it('whose kept file was damaged is refused', async () => {
     await put('cache/story/text.txt', `${STORY} `);
     const opened = openCorpus('story', options({ sources: served('/story.txt') }));

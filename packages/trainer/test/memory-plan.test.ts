@@ -272,7 +272,7 @@ describe('the command', () => {
   });
 
   test.each([
-    [['--config', 'llama_2b'], 1, /config: expected a JSON file, or one of llama_nano/],
+    [['--config', 'llama_2b'], 1, /config: expected a JSON file, the folder of a model, or one of llama_nano/],
     [['--config', '60m', '--budget', '8G'], 1, /budget: expected a size such as 8GiB/],
     [['--config', '60m', '--backend', 'gpu'], 1, /backend: expected one of wasm, cpu, webgpu, tensorflow/],
     [['--config', '60m', '--projectors', 'rows,svdd'], 1, /projectors: expected some of/],

@@ -44,7 +44,7 @@ export function compareCommand(streams: Streams, finished: (exitCode: number) =>
     .option('--tokenizer <file>', 'a tokenizer.json, a llama2.c .bin, or bytes', 'bytes')
     .option(
       '--config <name>',
-      'the model: a preset, or a JSON file with Hugging Face keys (default: 4 layers of width 96)',
+      'the model: a preset, a JSON file with Hugging Face keys, or a folder that has one (default: 4 layers of width 96)',
     )
     .option('--batch <n>', 'rows of a batch', integer(1), batch)
     .option('--length <n>', 'tokens of a row', integer(1), length)

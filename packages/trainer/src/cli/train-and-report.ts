@@ -57,9 +57,7 @@ export async function trainAndReport(parts: RunParts, stdout: Streams['stdout'])
 
   let model: LlamaForCausalLM | null = null;
   try {
-    model = new LlamaForCausalLM(config, { seed: request.seed });
-    // A run that goes on has the weights of its checkpoint.
-    if (request.weights !== undefined && parts.saved === null) model.loadWeights(await readWeights(request.weights));
+    model = await initialModel(request, config, parts.saved !== null);
     const settings = settingsOf(parts, opened, config, model);
     const result = await trainModel(parts, opened, config, model, settings);
     progress.clear();
@@ -80,6 +78,24 @@ export async function trainAndReport(parts: RunParts, stdout: Streams['stdout'])
     throw explained(error, planned, optimizer, backend);
   } finally {
     model?.dispose();
+  }
+}
+
+/** Weights are read before the model is built, which takes time: what is wrong with them should show at once. */
+async function initialModel(
+  { seed, weights: path }: TrainingRequest,
+  config: LlamaConfig,
+  goesOn: boolean,
+): Promise<LlamaForCausalLM> {
+  // A run that goes on has the weights of its checkpoint.
+  const weights = path === undefined || goesOn ? null : await readWeights(path);
+  const model = new LlamaForCausalLM(config, { seed });
+  try {
+    if (weights !== null) model.loadWeights(weights);
+    return model;
+  } catch (error) {
+    model.dispose();
+    throw error;
   }
 }
 

@@ -44,7 +44,10 @@ export function trainCommand(streams: Streams, finished: (exitCode: number) => v
     .option('--backend <name>', '`frugal list` names them', 'wasm')
     .optionsGroup('Model and text:')
     .option('--weights <path>', 'fine-tune these: a folder with config.json and model.safetensors, or a checkpoint')
-    .option('--config <name>', 'a preset, or a JSON file with Hugging Face keys (default: 4 layers of width 96)')
+    .option(
+      '--config <name>',
+      'a preset, a JSON file with Hugging Face keys, or a folder that has one (default: 4 layers of width 96)',
+    )
     .option('--data <name>', 'a text by name, or a .txt or .jsonl file', 'shakespeare')
     .option('--offline', 'never download a text; fall back on the text of the installed packages')
     .option(

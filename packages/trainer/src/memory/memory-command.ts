@@ -19,7 +19,10 @@ interface MemoryFlags {
 export function memoryCommand(streams: Streams): Command {
   return new Command('memory')
     .description('Say how much memory a training run takes with each optimizer, and what fits; nothing is built.')
-    .requiredOption('--config <name>', 'the model: a preset, or a JSON file with Hugging Face keys')
+    .requiredOption(
+      '--config <name>',
+      'the model: a preset, a JSON file with Hugging Face keys, or a folder that has one',
+    )
     .option('--vocab <n>', "size of the vocabulary (default: the model's own)", integer(1))
     .option('--batch <n>', 'rows of a batch', integer(1), 8)
     .option('--length <n>', 'tokens of a row', integer(1), 64)
