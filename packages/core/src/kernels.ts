@@ -83,8 +83,12 @@ export interface GradientJudge {
 export interface KernelSet {
   /** What runs a graph, for `explain()`. */
   readonly description: string;
-  /** Why this kernel set cannot run a graph; `null` when it can. */
-  refusal(graph: Graph): string | null;
+  /**
+   * Why this kernel set cannot run a graph; `null` when it can.
+   *
+   * @param lists How many index lists tell its entries from those of other tiers of a split. Default 0.
+   */
+  refusal(graph: Graph, lists?: number): string | null;
   /**
    * Runs a graph.
    *

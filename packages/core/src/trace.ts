@@ -1,9 +1,9 @@
-import type { Combine } from './combine.js';
 import { InvalidExpressionError } from './errors.js';
 import type { Graph, NodeExtent } from './expression/graph.js';
 import { Tracer } from './expression/tracer.js';
 import type { Operand, Value } from './expression/value.js';
-import { type ExpressionRule, RESERVED_NAMES } from './rule.js';
+import { type ExpressionRule, RESERVED_NAMES } from './expression-rule.js';
+import type { Combine } from './rule.js';
 import type { Shape } from './shape.js';
 import type { Extent, SlotSpec } from './slots.js';
 

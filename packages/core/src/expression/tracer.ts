@@ -3,13 +3,13 @@ import type { Extent } from '../slots.js';
 import { describeExtent, type Graph, type GraphNode, type NodeExtent, operandsOf } from './graph.js';
 import { hostOperation } from './host-operations.js';
 import { prunedGraph } from './pruned-graph.js';
-import { joinExtents, type Operand, Value } from './value.js';
+import { joinExtents, type Operand, type Recording, Value } from './value.js';
 
 /**
  * Records the operations on symbolic values. Equal operations on equal operands become one node, so a subexpression
  * that is written twice is computed once; operations on constants alone become a constant.
  */
-export class Tracer {
+export class Tracer implements Recording {
   private readonly nodes: GraphNode[] = [];
   private readonly known = new Map<string, Value>();
   private readonly extents = new Map<string, NodeExtent>();

@@ -1,10 +1,24 @@
 import { InvalidExpressionError } from '../errors.js';
 import type { Extent } from '../slots.js';
-import { type BinaryOperation, describeExtent, type NodeExtent, type Reduction, type UnaryOperation } from './graph.js';
-import type { Tracer } from './tracer.js';
+import {
+  type BinaryOperation,
+  describeExtent,
+  type GraphNode,
+  type NodeExtent,
+  type Reduction,
+  type UnaryOperation,
+} from './graph.js';
 
 /** A value or a plain number, wherever an operation takes an operand. */
 export type Operand = Value | number;
+
+/** Where the operations on values are written down: a `Tracer`. */
+export interface Recording {
+  /** @internal */
+  operand(operand: Operand, op: string): Value;
+  /** @internal */
+  emit(operation: GraphNode): Value;
+}
 
 /**
  * A symbolic tensor: what a rule's `step` computes with. The methods carry the names and meaning of the tfjs operations;
@@ -14,7 +28,7 @@ export type Operand = Value | number;
 export class Value {
   /** @internal */
   constructor(
-    readonly tracer: Tracer,
+    readonly tracer: Recording,
     readonly id: number,
     readonly extent: NodeExtent,
   ) {}
