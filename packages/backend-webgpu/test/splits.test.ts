@@ -1,5 +1,16 @@
-import { DeviceKernels, tensorDevice } from '@frugaljs/backend-webgpu';
-import { type Graph, randomKey, randomNormals, type SplitTier, Tracer } from '@frugaljs/core';
+import { DeviceKernels, deviceKernels, tensorDevice } from '@frugaljs/backend-webgpu';
+import { compose, residual, subspace } from '@frugaljs/composer';
+import {
+  type Graph,
+  type Rule,
+  randomKey,
+  randomNormals,
+  registerKernels,
+  type SplitTier,
+  Tracer,
+} from '@frugaljs/core';
+import { rows } from '@frugaljs/projectors';
+import { adamW } from '@frugaljs/state-full';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -117,5 +128,30 @@ describeOnDevice('splits', () => {
       fc.asyncProperty(cases, found => check(kernels, found)),
       { seed: 12, numRuns: 20 },
     );
+  });
+
+  test.each([
+    [3, 'fused WGSL, in place: one pass, split by row in 4'],
+    [4, 'reference: 9 buffers, of which this device binds 8'],
+  ])('%d deep: %s', async (depth, expectedKernel) => {
+    const kernels = new DeviceKernels(tensorDevice(tf.engine().backend), { buffers: 8 });
+    registerKernels('webgpu', () => kernels);
+    try {
+      let use: Rule = adamW();
+      for (let level = 0; level < depth; level++) {
+        use = subspace({ projector: rows({ density: 0.2 }), rule: adamW(), combine: residual(use) });
+      }
+      const variable = tf.tidy(() => tf.variable(tf.ones([20, 3]), true, `deep${depth}`));
+      const optimizer = compose({ learningRate: 0.5, groups: [{ use }] });
+      const gradient = tf.ones([20, 3]);
+      optimizer.applyGradients({ [variable.name]: gradient });
+      await optimizer.settled();
+      expect(optimizer.explain().map(({ kernel }) => kernel)).toEqual([expectedKernel]);
+      expect(worstError(await variable.data(), new Float32Array(60).fill(0.5))).toBeLessThan(1e-6);
+      optimizer.dispose();
+      tf.dispose([variable, gradient]);
+    } finally {
+      registerKernels('webgpu', deviceKernels);
+    }
   });
 });

@@ -39,10 +39,11 @@ export class DeviceKernels implements KernelSet {
     this.splits = new SplitRuns(device, dispatches);
   }
 
-  refusal(graph: Graph): string | null {
+  refusal(graph: Graph, lists = 0): string | null {
     const inputs = tensorInputs(graph, new Set());
     const fresh = Object.keys(graph.outputs).filter(name => !inputs.includes(name));
-    const buffers = inputs.length + fresh.length + 1;
+    // What has no lists may have scratch memory.
+    const buffers = inputs.length + fresh.length + Math.max(1, lists);
     if (buffers > this.limits.buffers) return `${buffers} buffers, of which this device binds ${this.limits.buffers}`;
     const numbers = scalarNames(graph).length + graph.nodes.length;
     return numbers > this.dispatcher.mostFields ? `an expression of ${graph.nodes.length} operations` : null;

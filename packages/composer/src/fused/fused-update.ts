@@ -70,7 +70,7 @@ export class FusedUpdate {
 function stateOf(bound: BoundRule): string {
   let key = 'planned';
   for (let rule: BoundRule | null = bound; rule instanceof BoundSubspace; rule = rule.residual) {
-    key += ` ${rule.choices}${rule.choice.innerExpression()?.slots.hasAges() ? ' by age' : ''}`;
+    key += ` ${rule.choices}${rule.hasAges() ? ' by age' : ''}`;
   }
   return key;
 }

@@ -41,8 +41,9 @@ export class SplitPlan {
       return 'at rest in this epoch';
     }
     const tiers = [...splitting, null].map(level => ({ level, program: program(level) }));
-    for (const { program: tier } of tiers) {
-      const reason = kernels.refusal(tier.graph) ?? refusalOf(tier, axis, chain);
+    for (const { level, program: tier } of tiers) {
+      const lists = level === null ? splitting.length : 1;
+      const reason = kernels.refusal(tier.graph, lists) ?? refusalOf(tier, axis, chain);
       if (reason !== null) return reason;
     }
     return new SplitPlan(axis, tiers);

@@ -99,6 +99,11 @@ export class BoundSubspace implements BoundRule {
     return this.chosen!;
   }
 
+  /** True when coordinates inside have taken different numbers of steps; also asked while there is no subspace yet. */
+  hasAges(): boolean {
+    return this.chosen?.innerExpression()?.slots.hasAges() ?? false;
+  }
+
   /** True when there is a residual in this epoch and the combine reads it. */
   splitsResidual(): boolean {
     return this.combine.readsResidual && !this.choice.isComplete;
