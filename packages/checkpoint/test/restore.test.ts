@@ -118,6 +118,24 @@ test('partial: another learning rate keeps all state', async () => {
   model.dispose();
 });
 
+test('differences of the composition that the caller accepts are none; others, and those of the model, still are', async () => {
+  const saved = await savedRun();
+  const model = makeModel();
+  const optimizer = frugal({ ...options, learningRate: 0.5 });
+  const accept = ({ path }: { readonly path: string }): boolean => path === 'learningRate';
+  const report = await saved.restore({ model: model.parameters, optimizer, accept });
+  expect(report.differences).toEqual([]);
+  expect(report.droppedState).toEqual([]);
+  expect(optimizer.learningRate).toBe(0.5);
+  const other = frugal({ ...options, learningRate: 0.5, updateGap: 4 });
+  await expect(saved.restore({ model: model.parameters, optimizer: other, accept })).rejects.toMatchObject({
+    differences: [{ path: expect.stringMatching(/every$/), saved: '3', now: '4' }],
+  });
+  const { [Object.keys(model.parameters)[0]!]: first, ...rest } = model.parameters;
+  expect(first).toBeDefined();
+  await expect(saved.restore({ model: rest, optimizer, accept: () => true })).rejects.toThrow(CheckpointMismatchError);
+});
+
 test('partial: what another rule trains starts afresh, the rest is kept bit for bit', async () => {
   const composed = (rule: Rule): ComposedOptimizer =>
     compose({ learningRate: 0.01, groups: [{ match: /norm/, use: adamW() }, { use: rule }] });

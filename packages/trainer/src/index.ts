@@ -20,6 +20,7 @@ export { type DurableOptions, type DurableResult, trainDurably } from './durable
 export { DivergedError } from './errors.js';
 export { explainFailure } from './hardening/failure-kind.js';
 export { type BackendLimits, backendLimits, type PlannedBackend, plannedBackends } from './memory/backend-limits.js';
+export type { Candidate } from './memory/candidate.js';
 export {
   type LlamaModel,
   type MemoryEstimate,
@@ -28,7 +29,7 @@ export {
   type PlannedModel,
 } from './memory/memory-of.js';
 export { outOfMemoryAdvice } from './memory/out-of-memory-advice.js';
-export { type Candidate, limitsOf, type Plan, type PlanOptions, plan, type Room } from './memory/plan.js';
+export { limitsOf, type Plan, type PlanOptions, plan, type Room } from './memory/plan.js';
 export { comparisonReport } from './report/report.js';
 export { evaluate } from './training/evaluate.js';
 export { RunRecord, type Timing } from './training/record.js';

@@ -109,6 +109,76 @@ test('--resume auto starts, goes on, and says when all is done', async () => {
   expect(json('again.json').losses).toHaveLength(6);
 });
 
+describe('more steps than the run had', () => {
+  const losses = (name: string): number[] => json(name).losses;
+
+  test('at a constant rate make the run that had them from the start', async () => {
+    await train('--steps', '20', '--schedule', 'constant', '--save', 'constant');
+    const more = await run('train', '--resume', 'constant', '--steps', '30', '--json', 'more.json');
+    expect(more).toMatchObject({ code: 0, stderr: expect.not.stringContaining('in part') });
+    expect(more.stdout).toContain('Saved in constant/step-000030.');
+    // The warm-up is what it was, a tenth of 20.
+    await train('--steps', '30', '--schedule', 'constant', '--warmup', '2', '--json', 'at-once.json', '--no-save');
+    expect(losses('more.json')).toHaveLength(30);
+    expect(losses('more.json')).toEqual(losses('at-once.json'));
+    // And again, from the steps that a run was continued to.
+    const again = await run('train', '--resume', 'constant', '--steps', '33');
+    expect(again).toMatchObject({ code: 0 });
+    expect(json('constant/step-000033/trainer.json').settings).toMatchObject({ steps: 33, warmup: 2 });
+  });
+
+  test('at a stable rate, too, from a checkpoint before the fall', async () => {
+    const stable = ['--schedule', 'stable', '--warmup', '2', '--eval-every', '100'];
+    await train(...stable, '--steps', '20', '--save', 'stable', '--save-every', '15', '--keep-last', '9');
+    const resumed = ['--resume', 'stable/step-000015', '--steps', '30', '--save', 'stable-more', '--json', 'more.json'];
+    expect(await run('train', ...resumed)).toMatchObject({ code: 0 });
+    await train(...stable, '--steps', '30', '--json', 'at-once.json', '--no-save');
+    expect(losses('more.json')).toEqual(losses('at-once.json'));
+    const refused = await run('train', '--resume', 'stable', '--steps', '30', '--no-save');
+    expect(refused).toMatchObject({ code: 1 });
+    expect(refused.stderr).toMatch(/would have been another one from step 18 on, and 20 steps are made\.$/m);
+  });
+
+  test('at a rate that was fitted to fewer steps are an error that says what to type', async () => {
+    await train('--steps', '20', '--lr', '0.01', '--save', 'cosine');
+    const refused = await run('train', '--resume', 'cosine', '--steps', '30');
+    expect(refused).toMatchObject({ code: 1, stdout: '' });
+    expect(refused.stderr.slice(refused.stderr.indexOf('frugal: ')).split('\n')).toEqual([
+      expect.stringMatching(/^frugal: step-000020: expected .* it was saved from, found 2 differences\. /),
+      '  learningRate.options.total: saved 20, now 30',
+      '  learningRate.options.cycle: saved 20, now 30',
+      'With these options the learning rate would have been another one from step 4 on, and 20 steps are made.',
+      'To go on all the same, add to the command',
+      '  --resume-partial',
+      // 0.01 (0.1 + 0.45 (1 + cos(π 18/28))), and one update before the end 0.01 (0.1 + 0.45 (1 + cos(π 17/18))).
+      '    for the rate of a run of 30 steps from here on: 0.00355 at step 21, after 0.00107',
+      '  --resume-partial --schedule constant --lr 0.00107',
+      '    for the rate that it has come to',
+      '',
+    ]);
+    for (const options of [[], ['--schedule', 'constant', '--lr', '0.00107']]) {
+      const into = ['--save', `cosine-${options.length}`, '--log', `cosine-${options.length}.jsonl`];
+      const words = ['train', '--resume', 'cosine', '--steps', '30', '--resume-partial', ...options, ...into];
+      const { code, stderr } = await run(...words);
+      expect(code, stderr).toBe(0);
+      expect(stderr).toMatch(/the optimizer state of 39, and the step$/m);
+      const events = readFileSync(at(`cosine-${options.length}.jsonl`), 'utf8')
+        .trim()
+        .split('\n');
+      const steps = events.map(line => JSON.parse(line)).filter(({ event }) => event === 'step');
+      expect(steps.map(({ step }) => step)).toEqual([21, 22, 23, 24, 25, 26, 27, 28, 29, 30]);
+      expect(steps[0].learningRate).toBeCloseTo(options.length === 0 ? 0.00355 : 0.00107, 5);
+    }
+  });
+
+  test('fewer than were made are refused', async () => {
+    await train('--steps', '6', '--schedule', 'constant', '--save', 'six');
+    const { code, stderr } = await run('train', '--resume', 'six', '--steps', '4');
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^frugal: train\.steps: expected at least 6, which step-000006 has made, found 4\.$/m);
+  });
+});
+
 describe('a run that is not the same any more', () => {
   test('is an error that shows the differences, or goes on with what fits and says what that is', async () => {
     await train('--steps', '6', '--save', 'changed');

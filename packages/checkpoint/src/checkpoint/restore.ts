@@ -6,10 +6,18 @@ import type { TensorInfo } from '../safetensors/tensor-info.js';
 import { differencesOf } from './differences.js';
 import { FILES } from './files.js';
 import { fittingState } from './fitting-state.js';
-import type { SavedComposition } from './manifest.js';
+import type { Manifest, SavedComposition } from './manifest.js';
 import { currentRuntime, runtimeWarning } from './runtime.js';
 import { compositionOf, type NamedTensor, type SavableOptimizer } from './savable-optimizer.js';
-import type { SavedCheckpoint } from './saved-checkpoint.js';
+
+/** What of a checkpoint is restored from: a `SavedCheckpoint`. */
+export interface RestoreSource extends Pick<Manifest, 'step' | 'metric'> {
+  readonly name: string;
+  readonly manifest: Manifest;
+  trainer(): Promise<Json>;
+  openModel(): Promise<SafetensorsReader>;
+  openOptimizer(): Promise<SafetensorsReader | null>;
+}
 
 /** What a checkpoint is loaded into. */
 export interface RestoreTarget {
@@ -21,6 +29,11 @@ export interface RestoreTarget {
   readonly partial?: boolean;
   /** Further differences that the caller knows of, such as other data; they count like those that are found here. */
   readonly differences?: readonly Difference[];
+  /**
+   * Says of a difference between the compositions whether it is none, as a schedule that gave the same rates for all
+   * updates that were made. Default: they all count.
+   */
+  readonly accept?: (difference: Difference) => boolean;
 }
 
 /** What was loaded. */
@@ -51,16 +64,16 @@ const NOT_COMPARED = ['kernels'];
 const READ_AS_FLOAT = ['F32', 'F16', 'BF16', 'F64'];
 
 /** See `SavedCheckpoint.restore`; the files are verified by now. */
-export async function restoreInto(saved: SavedCheckpoint, target: RestoreTarget): Promise<RestoreReport> {
-  requireKnownKeys('restore', target, ['model', 'optimizer', 'partial', 'differences']);
-  const { model, optimizer, partial = false } = target;
+export async function restoreInto(saved: RestoreSource, target: RestoreTarget): Promise<RestoreReport> {
+  requireKnownKeys('restore', target, ['model', 'optimizer', 'partial', 'differences', 'accept']);
+  const { model, optimizer, partial = false, accept = () => false } = target;
   const trainer = await saved.trainer();
   const weights = await saved.openModel();
   const state = optimizer === undefined ? null : await saved.openOptimizer().catch(closing(weights));
   try {
     const now = optimizer === undefined ? null : compositionOf(optimizer, model);
     const modelDifferences = compareModel(weights.tensors, model);
-    const found = compareComposition(saved.manifest.optimizer, now);
+    const found = compareComposition(saved.manifest.optimizer, now).filter(difference => !accept(difference));
     const differences = [...modelDifferences, ...found, ...(target.differences ?? [])];
     if (differences.length > 0 && !partial) throw mismatch(saved.name, differences);
 

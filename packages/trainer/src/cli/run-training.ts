@@ -5,6 +5,7 @@ import type { Streams } from '../terminal/streams.js';
 import { EventLog } from './event-log.js';
 import { withOwnTokenizer } from './initial-weights.js';
 import { watchInterrupts } from './interruption.js';
+import { explainedMismatch } from './mismatch-advice.js';
 import { openCheckpoints } from './open-checkpoints.js';
 import { requireAllWritable } from './output-file.js';
 import { recipeOptions } from './recipe-options.js';
@@ -41,6 +42,10 @@ export async function runTraining(
   const parts: RunParts = { request, name, options, optimizer, store, saved, log, progress, interruption, jsonFile };
   try {
     return await trainAndReport(parts, streams.stdout);
+  } catch (error) {
+    if (saved === null) throw error;
+    const namesRate = ['schedule', 'lr', 'warmup'].some(option => given.has(option));
+    throw explainedMismatch(error, { saved, composition: optimizer.toJSON(), steps: request.steps, namesRate });
   } finally {
     progress.clear();
     interruption.release();

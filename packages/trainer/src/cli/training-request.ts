@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Json } from '@frugaljs/core';
-import type { ScheduleName } from '../training/schedule.js';
+import { defaultWarmup, type ScheduleName } from '../training/schedule.js';
 import type { RecipeFlags } from './recipe-options.js';
 
 /** What the command line of `frugal train` asks for. */
@@ -109,7 +109,14 @@ export function resumedRequest(
       !given.has(key) &&
       !(isAnother && OF_THE_OPTIMIZER.includes(key)),
   );
-  return { ...request, ...Object.fromEntries(known) };
+  const { warmup = warmupOf(remembered), ...rest } = { ...request, ...Object.fromEntries(known) };
+  return warmup === undefined ? rest : { ...rest, warmup };
+}
+
+/** The warm-up that a run without `--warmup` had: with another number of steps it stays what it was. */
+function warmupOf(remembered: Json): number | undefined {
+  const { steps } = remembered as { readonly steps?: Json };
+  return typeof steps === 'number' ? defaultWarmup(steps) : undefined;
 }
 
 function typeOf(value: Json | undefined): string {

@@ -8,6 +8,7 @@ import {
 } from '@frugaljs/checkpoint';
 import type { Json } from '@frugaljs/core';
 import type { TrainableModel } from '../training/trainable.js';
+import { isOfTheLearningRate, sameRates, scheduleOf } from './rates-so-far.js';
 import { type RunState, runStateFromJson } from './run-state.js';
 
 /** What to put a run's state into. */
@@ -29,8 +30,8 @@ export async function savedRunState(saved: SavedCheckpoint): Promise<RunState | 
 /**
  * Puts model and optimizer back to where they were.
  *
- * @throws CheckpointMismatchError if model, composition or identity differ from those saved, unless `partial` is set;
- *   InvalidCheckpointError if the checkpoint was altered or holds no training run. Nothing has changed then.
+ * @throws CheckpointMismatchError if model, composition or identity differ from those saved, unless `partial` is set
+ *   (another schedule of learning rates does not differ if it gives the same for the updates made); InvalidCheckpointError if the checkpoint was altered or holds no training run. Nothing has changed then.
  */
 export async function resumeRun(
   saved: SavedCheckpoint,
@@ -47,7 +48,10 @@ export async function resumeRun(
   }
   const { model, optimizer, config, identity, settings, partial } = target;
   const differences = [...configDifferences(await saved.config(), config), ...differencesOf(state.identity, identity)];
-  const report = await saved.restore({ model: model.parameters(), optimizer, partial, differences });
+  // Of a schedule only what it has given so far is part of what was trained.
+  const hasSameRates = ratesAreTheSame(saved, optimizer);
+  const accept = ({ path }: Difference): boolean => hasSameRates && isOfTheLearningRate(path);
+  const report = await saved.restore({ model: model.parameters(), optimizer, partial, differences, accept });
   return { state: { ...state, identity, settings }, report };
 }
 
@@ -64,6 +68,12 @@ export function partialLines(name: string, report: RestoreReport): string[] {
       ({ variables, reason }) => `  not kept: the optimizer state of ${someOf(variables)}: ${reason}`,
     ),
   ];
+}
+
+/** Whether the learning rates of all updates that were made are those that the optimizer would have had for them. */
+function ratesAreTheSame(saved: SavedCheckpoint, optimizer: SavableOptimizer): boolean {
+  const [before, now] = [scheduleOf(saved.manifest.optimizer?.composition), scheduleOf(optimizer.toJSON?.())];
+  return before !== null && now !== null && sameRates(before, now, saved.step) === saved.step;
 }
 
 function configDifferences(saved: Json, now: object | undefined): Difference[] {

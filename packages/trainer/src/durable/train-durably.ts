@@ -55,6 +55,13 @@ export async function trainDurably<Batch>(options: DurableOptions<Batch>): Promi
   const { model, optimizer, checkpoints, accumulate = 1, steps, rollback = null, config, files } = options;
   const { identity = null, settings = null, resume = null, partial = false, onNotice = console.warn } = options;
   const { saves = 'on-the-way' } = options;
+  if (resume !== null && steps < resume.step) {
+    throw new InvalidOptionError({
+      parameter: 'train.steps',
+      found: steps,
+      expected: `at least ${resume.step}, which ${resume.name} has made`,
+    });
+  }
   const saveEvery = requireInteger('train.saveEvery', options.saveEvery ?? 100, 1);
   const { deviations, limit } = { ...ROLLBACK_DEFAULTS, ...rollback };
   const restore = async (saved: SavedCheckpoint, keepPart: boolean): Promise<RunState> => {

@@ -1,4 +1,4 @@
-import type { Candidate } from './plan.js';
+import type { Candidate } from './candidate.js';
 
 /** The options of `frugal train` for a candidate, each with a space in front. */
 export function commandOf({ recipe: name, options }: Pick<Candidate, 'recipe' | 'options'>): string {

@@ -3,9 +3,10 @@ import { InvalidOptionError, requireNumber } from '@frugaljs/core';
 import { adviceFor } from './advice.js';
 import { type BackendLimits, backendLimits } from './backend-limits.js';
 import { formatBinaryBytes, parseBytes } from './byte-size.js';
+import type { Candidate } from './candidate.js';
 import { fits, obstacles } from './fit.js';
-import { type MemoryEstimate, memoryOf, type PlannedModel } from './memory-of.js';
-import { frugalRecipe, outputLayerRecipe, PLANNED_PROJECTORS, type PlannedRecipe } from './methods.js';
+import { memoryOf, type PlannedModel } from './memory-of.js';
+import { frugalRecipe, outputLayerRecipe, PLANNED_PROJECTORS } from './methods.js';
 
 /** What there is room for. */
 export interface Room {
@@ -24,17 +25,6 @@ export type PlanOptions = PlannedModel &
     /** Projectors to try, the one that is liked best first. Default {@link PLANNED_PROJECTORS}. */
     readonly projectors?: readonly string[];
   };
-
-/** A composition that was considered. */
-export interface Candidate extends PlannedRecipe {
-  readonly label: string;
-  /** Share of the hidden matrices with state; null for methods below FRUGAL with ρ = 0. */
-  readonly density: number | null;
-  /** Null where the projector makes no difference. */
-  readonly projector: string | null;
-  readonly memory: MemoryEstimate;
-  readonly fits: boolean;
-}
 
 export interface Plan {
   /** The candidate to take; null if nothing fits. */

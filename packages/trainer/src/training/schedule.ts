@@ -31,6 +31,11 @@ export interface ScheduleOptions {
   readonly floor?: number;
 }
 
+/** The warm-up of a run of so many steps where none is asked for. */
+export function defaultWarmup(steps: number): number {
+  return Math.round(steps / 10);
+}
+
 /** A learning rate schedule fitted to the length of a run. */
 export function trainingSchedule(options: ScheduleOptions): Schedule {
   const { peak, steps, shape = 'cosine', floor = 0.1 } = options;
@@ -38,7 +43,7 @@ export function trainingSchedule(options: ScheduleOptions): Schedule {
   requireInteger('steps', steps, 1);
   requireOneOf('schedule', shape, scheduleNames);
   requireNumber('floor', floor, '[0, 1]');
-  const warmup = Math.min(requireInteger('warmup', options.warmup ?? Math.round(steps / 10), 0), steps - 1);
+  const warmup = Math.min(requireInteger('warmup', options.warmup ?? defaultWarmup(steps), 0), steps - 1);
   if (shape === 'cosine') return warmupCosine({ peak, warmup, total: steps, floor });
   if (shape === 'stable') {
     const decay = Math.max(1, Math.min(Math.round(steps / 5), steps - warmup));
