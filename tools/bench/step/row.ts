@@ -1,17 +1,13 @@
 import { summarize } from '../samples.js';
-import { type Column, digits, mebibytes, milliseconds, percent } from '../table.js';
+import { type Column, digits, mebibytes, percent } from '../table.js';
+import { TIME_COLUMNS, type TimedRow } from '../time-columns.js';
 import type { Contender } from './contender.js';
 
 /** What is reported of a method on a backend. */
-export interface Row {
-  readonly backend: string;
-  readonly method: string;
+export interface Row extends TimedRow {
   /** What ran the step. */
   readonly kernels: string;
   readonly params: number;
-  readonly medianMs: number;
-  readonly minMs: number;
-  readonly maxMs: number;
   /** Median of `tf.train.adam` on the same backend over that of the method: above 1 is faster. */
   readonly ratioAdam: number | null;
   /** The same of `tf.train.sgd`. */
@@ -23,7 +19,6 @@ export interface Row {
   /** Most memory that a step takes on top of what is there before it. */
   readonly peakBytes: number | null;
   readonly bytesPerParameter: number | null;
-  readonly rounds: number;
 }
 
 /** Rows of contenders and their samples, in the same order. */
@@ -62,12 +57,7 @@ export function rowsOf(contenders: readonly Contender[], samples: readonly (read
 }
 
 export const COLUMNS: readonly Column<Row>[] = [
-  { heading: 'backend', show: row => row.backend, text: true },
-  { heading: 'method', show: row => row.method, text: true },
-  { heading: 'median ms', show: row => milliseconds(row.medianMs) },
-  { heading: 'min', show: row => milliseconds(row.minMs) },
-  { heading: 'max', show: row => milliseconds(row.maxMs) },
-  { heading: 'rounds', show: row => String(row.rounds) },
+  ...TIME_COLUMNS,
   { heading: '× adam', show: row => digits(row.ratioAdam) },
   { heading: '× sgd', show: row => digits(row.ratioSgd) },
   { heading: 'bytes/param', show: row => digits(row.bytesPerParameter) },

@@ -4,8 +4,9 @@ import { defaultPreset, type LlamaConfig, preset, type Tokens } from '@frugaljs/
 import { BACKEND_NAMES, startBackend, stopwatchFor } from '../backends.js';
 import type { Print } from '../print.js';
 import { roundRobin } from '../round-robin.js';
-import { median, type Summary, summarize } from '../samples.js';
-import { type Column, digits, mebibytes, milliseconds, table } from '../table.js';
+import { median, summarize } from '../samples.js';
+import { type Column, digits, mebibytes, table } from '../table.js';
+import { TIME_COLUMNS, type TimedRow } from '../time-columns.js';
 import { clockOption, integerOption, namesOption, readOptions } from '../usage.js';
 import { writeReport } from '../write-report.js';
 import { TRAINING_METHODS, TrainingContender, type TrainingMethod } from './training-contender.js';
@@ -18,24 +19,17 @@ const WARM_UP = 3;
 const BUDGET = 20_000;
 
 /** A method on a backend. */
-interface Row extends Summary {
-  readonly backend: string;
+interface Row extends TimedRow {
   readonly method: TrainingMethod;
   /** Median on top of that of `gradients`: what the update takes. */
   readonly updateMs: number | null;
   /** Median of `tf.train.adam` over that of the method: above 1 is faster. */
   readonly ratioAdam: number | null;
   readonly peakBytes: number;
-  readonly rounds: number;
 }
 
 const COLUMNS: readonly Column<Row>[] = [
-  { heading: 'backend', show: row => row.backend, text: true },
-  { heading: 'method', show: row => row.method, text: true },
-  { heading: 'median ms', show: row => milliseconds(row.medianMs) },
-  { heading: 'min', show: row => milliseconds(row.minMs) },
-  { heading: 'max', show: row => milliseconds(row.maxMs) },
-  { heading: 'rounds', show: row => String(row.rounds) },
+  ...TIME_COLUMNS,
   { heading: 'update ms', show: row => digits(row.updateMs) },
   { heading: '× adam', show: row => digits(row.ratioAdam) },
   { heading: 'peak MiB', show: row => mebibytes(row.peakBytes) },
