@@ -23,7 +23,7 @@ export function describeSuite<Subject>(
   const applicable = laws.filter(law => reasonToSkip(law, subject) === null);
   for (const backend of backends ?? [null]) {
     const where = backend === null ? '' : ` on ${backend}`;
-    describe(`${name}${where}, seed ${seed}`, () => {
+    describe(`laws of ${name}${where}, seed ${seed}`, () => {
       if (backend !== null) {
         beforeAll(async () => {
           await setBackend(backend);

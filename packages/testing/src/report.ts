@@ -10,6 +10,8 @@ export interface LawResult {
   readonly seed: number;
   /** Why the law was skipped. */
   readonly reason?: string;
+  /** The broken law for which it was skipped. */
+  readonly follows?: string;
   /** What was found, on the smallest example. */
   readonly message?: string;
   /** The smallest example that breaks the law. */

@@ -1,6 +1,7 @@
 import { getBackend } from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { BrokenLaw, type Law } from './law.js';
+import { placeOf } from './place-of.js';
 import type { LawResult, Report } from './report.js';
 import { smallerShapes } from './smaller-shapes.js';
 import { tryExample } from './try-example.js';
@@ -54,8 +55,12 @@ export async function runLaw<Subject>(
 ): Promise<LawResult> {
   const { seed = DEFAULT_SEED, numRuns = law.freesItself ? DEFAULT_OPTIMIZER_RUNS : DEFAULT_RUNS } = options;
   const about = { law: law.name, formula: law.formula, why: law.why, seed };
-  const reason = options.leaveOut?.[law.name] ?? reasonToSkip(law, subject, before);
+  const reason = options.leaveOut?.[law.name] ?? reasonToSkip(law, subject);
   if (reason !== null) return { ...about, status: 'skipped', runs: 0, reason };
+  const follows = brokenNeed(law, before);
+  if (follows !== null) {
+    return { ...about, status: 'skipped', runs: 0, reason: `it follows from "${follows}", which is broken`, follows };
+  }
   const property = fc.asyncProperty(law.example(subject), example => tryExample(law, subject, example));
   const details = await fc.check(property, parameters(law, seed, numRuns));
   const result = summarize(about, details);
@@ -97,7 +102,7 @@ function summarize(
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof BrokenLaw ? error.message : `it throws ${String(error)}`;
+  return error instanceof BrokenLaw ? error.message : `it throws ${String(error)}${placeOf(error)}`;
 }
 
 /** A law that is left out under another name than its own would be tried all the same. */
@@ -110,15 +115,18 @@ export function requireKnownLaws(laws: readonly Pick<Law<never>, 'name'>[], { le
 }
 
 /** Why a law says nothing about the subject. */
-export function reasonToSkip<Subject>(
-  law: Pick<Law<Subject>, 'lifted' | 'needs'>,
-  subject: Subject,
-  before: ReadonlyMap<string, LawResult> = new Map(),
-): string | null {
-  const lifted = law.lifted?.(subject) ?? null;
-  if (lifted !== null) return lifted;
-  const broken = law.needs?.find(name => before.get(name)?.status === 'failed');
-  return broken === undefined ? null : `it follows from "${broken}", which is broken`;
+export function reasonToSkip<Subject>(law: Pick<Law<Subject>, 'lifted'>, subject: Subject): string | null {
+  return law.lifted?.(subject) ?? null;
+}
+
+/** The broken law without which a law says nothing new, also by way of others that were skipped for it. */
+function brokenNeed({ needs = [] }: Pick<Law<never>, 'needs'>, before: ReadonlyMap<string, LawResult>): string | null {
+  for (const name of needs) {
+    const result = before.get(name);
+    if (result?.status === 'failed') return name;
+    if (result?.follows !== undefined) return result.follows;
+  }
+  return null;
 }
 
 interface Failure {

@@ -17,7 +17,7 @@ export function describeProjectorLaws<Options = { readonly density: number }>(
   options: ProjectorLawOptions<Options> & DescribeOptions = {},
 ): void {
   const subject = projectorSubject(factory, options);
-  describeSuite(options.name ?? `laws of projector ${subject.kind}`, PROJECTOR_LAWS, subject, options);
+  describeSuite(options.name ?? `projector ${subject.kind}`, PROJECTOR_LAWS, subject, options);
 }
 
 /** A vitest suite of the laws of rules; see {@link checkRule} for the same without vitest. */
@@ -26,7 +26,7 @@ export function describeRuleLaws<Options = Readonly<Record<string, never>>>(
   options: RuleLawOptions<Options> & DescribeOptions = {},
 ): void {
   const subject = ruleSubject(factory, options);
-  describeSuite(options.name ?? `laws of rule ${subject.kind}`, RULE_LAWS, subject, options);
+  describeSuite(options.name ?? `rule ${subject.kind}`, RULE_LAWS, subject, options);
 }
 
 /** A vitest suite of the laws of combines; see {@link checkCombine} for the same without vitest. */
@@ -35,12 +35,12 @@ export function describeCombineLaws<Options = Readonly<Record<string, never>>>(
   options: CombineLawOptions<Options> & DescribeOptions = {},
 ): void {
   const subject = combineSubject(factory, options);
-  describeSuite(options.name ?? `laws of combine ${subject.kind}`, COMBINE_LAWS, subject, options);
+  describeSuite(options.name ?? `combine ${subject.kind}`, COMBINE_LAWS, subject, options);
 }
 
 /** A vitest suite of the laws of optimizers; see {@link checkOptimizer} for the same without vitest. */
 export function describeOptimizerLaws(algebra: Algebra, options: OptimizerLawOptions & DescribeOptions = {}): void {
-  describeSuite(options.name ?? 'laws of optimizers', OPTIMIZER_LAWS, algebra, options);
+  describeSuite(options.name ?? 'optimizers', OPTIMIZER_LAWS, algebra, options);
 }
 
 /** A vitest suite that compares fused kernels with the reference; see {@link checkKernels} for the same without vitest. */
@@ -50,5 +50,5 @@ export function describeKernelLaws(
   options: KernelLawOptions & DescribeOptions = {},
 ): void {
   const subject = { reference, fused, rules: options.rules ?? {} };
-  describeSuite(options.name ?? 'laws of kernels', KERNEL_LAWS, subject, options);
+  describeSuite(options.name ?? 'kernels', KERNEL_LAWS, subject, options);
 }

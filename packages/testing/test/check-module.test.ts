@@ -90,6 +90,21 @@ describe('a failure', () => {
     expect((await checkProjector(scaled, { seed: 6 })).passed).toBe(false);
   });
 
+  it('leaves out what follows from it, also by way of laws that were left out', async () => {
+    const lost = (options: { readonly density: number }): ReturnType<typeof projectors.columns> => ({
+      ...projectors.columns(options),
+      fit: () => {
+        throw new Error('lost');
+      },
+    });
+    const { results } = await checkProjector(lost);
+    const of = (law: string) => results.find(result => result.law === law);
+    expect(of('shapes as declared')!.message).toMatch(/^it throws Error: lost \(.*check-module\.test\.ts:\d+:\d+\)$/);
+    for (const law of ['inputs untouched', 'no leaks', 'Π = Πᵀ', 'rate of SGDM', 'energy under noise']) {
+      expect(of(law)).toMatchObject({ status: 'skipped', follows: 'shapes as declared' });
+    }
+  });
+
   it('is shrunk to the smallest shape also where two dimensions must shrink together', async () => {
     // Wrong only for shapes with more than 6 entries.
     const factory = ({ density }: { readonly density: number }): ReturnType<typeof projectors.columns> => {

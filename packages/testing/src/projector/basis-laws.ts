@@ -17,6 +17,7 @@ export const BASIS_LAWS: readonly Law<ProjectorSubject>[] = [
     name: 'same seed, same basis',
     formula: 'fit is a function of (gradient, previous basis, seed, parameter, epoch), also in a new instance',
     why: 'A resumed run derives the basis again; hidden counters or generators let it continue in another subspace.',
+    needs: ['shapes as declared'],
     example: projectorExamples,
     check: async (subject: ProjectorSubject, example) => {
       const { projector, site, epoch, basis, g } = fitted(subject, example);

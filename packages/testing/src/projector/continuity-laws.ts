@@ -1,7 +1,8 @@
-import { type Basis, type Projector, sizeOf } from '@frugaljs/core';
+import { type Basis, type Projector, sameShape, sizeOf } from '@frugaljs/core';
 import { mul, type Tensor, tensor } from '@tensorflow/tfjs-core';
 import { type Law, law, require } from '../law.js';
 import { requireClose, requireSame, rounding, scaleOf, show } from '../numerics/closeness.js';
+import { optionsToRemake } from '../options-to-remake.js';
 import { fitted, type ProjectorSubject, projectorExamples } from './subject.js';
 import { normalTensor, numbers } from './tensor-numbers.js';
 
@@ -19,10 +20,13 @@ export const CONTINUITY_LAWS: readonly Law<ProjectorSubject>[] = [
       const described = { kind: projector.kind, options: projector.options };
       require(JSON.stringify(json) === JSON.stringify(described) && !hasFunctions(projector.options), () =>
         `options do not survive JSON: ${JSON.stringify(json)}`);
-      const again = remade(subject, example.options, projector, site);
+      const again = subject.create(optionsToRemake(example.options, projector.options), site);
       const options = JSON.stringify(again.options);
       require(options === JSON.stringify(projector.options), () =>
         `made again from ${JSON.stringify(projector.options)} the options are ${options}`);
+      const shape = again.reducedShape(site, epoch);
+      require(shape !== null && sameShape(shape, reduced), () =>
+        `made from ${JSON.stringify(example.options)}, again from ${options}: down(G) is [${reduced}], then [${shape}]`);
       const saved = await savedBasis(again, basis, { site, epoch });
       const x = normalTensor(reduced, example.seed, 'x');
       requireSame(
@@ -73,18 +77,6 @@ export const CONTINUITY_LAWS: readonly Law<ProjectorSubject>[] = [
 function hasFunctions(value: unknown): boolean {
   if (typeof value === 'function' || value instanceof Map || value instanceof Set) return true;
   return typeof value === 'object' && value !== null && Object.values(value).some(hasFunctions);
-}
-
-/** The projector as a configuration file would make it. A factory that takes other options is asked with those drawn. */
-function remade(
-  subject: ProjectorSubject,
-  drawn: unknown,
-  projector: Projector,
-  site: Parameters<Projector['basis']>[0],
-): Projector {
-  const names = Object.keys((drawn ?? {}) as object);
-  const ownOptions = names.every(name => name in projector.options);
-  return subject.create(ownOptions ? JSON.parse(JSON.stringify(projector.options)) : drawn, site);
 }
 
 /** A basis as it comes back: from saved numbers when it is fitted to a gradient, else derived again. */

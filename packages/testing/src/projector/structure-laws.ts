@@ -1,7 +1,7 @@
-import { FrugalError, matrixView, sameShape, sizeOf } from '@frugaljs/core';
+import { FrugalError, matrixView, type Projector, type Shape, type Site, sameShape, sizeOf } from '@frugaljs/core';
 import { dispose, memory, type Tensor, tensor } from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import { MATRIX_KINDS, matrixValues } from '../arbitraries/matrices.js';
+import { MATRIX_KINDS, type MatrixKind, matrixValues } from '../arbitraries/matrices.js';
 import { degenerateShapes } from '../arbitraries/shapes.js';
 import { BrokenLaw, type Law, law, require } from '../law.js';
 import { requireClose, requireFinite, requireSame, rounding, scaleOf } from '../numerics/closeness.js';
@@ -39,6 +39,7 @@ export const STRUCTURE_LAWS: readonly Law<ProjectorSubject>[] = [
     name: 'inputs untouched',
     formula: 'fit, down, up and transport neither change nor dispose what they are given, nor return it',
     why: 'The same gradient serves the residual, other parameters and clipping; the caller disposes what it gets back.',
+    needs: ['shapes as declared'],
     example: projectorExamples,
     check: async (subject: ProjectorSubject, example) => {
       const { projector, site, epoch, reduced, basis, g, values } = fitted(subject, example);
@@ -63,7 +64,7 @@ export const STRUCTURE_LAWS: readonly Law<ProjectorSubject>[] = [
     name: 'no leaks',
     formula: 'tensors after a call = tensors before it + tensors returned',
     why: 'One leaked tensor per step fills the memory of a device within a training run.',
-    needs: ['inputs untouched'],
+    needs: ['shapes as declared', 'inputs untouched'],
     effort: 0.5,
     example: projectorExamples,
     check: async (subject: ProjectorSubject, example) => {
@@ -92,6 +93,7 @@ export const STRUCTURE_LAWS: readonly Law<ProjectorSubject>[] = [
     name: 'any finite gradient',
     formula: 'fit and Π are finite for zero, constant, sparse, low-rank and ill-conditioned G of every scale',
     why: 'Dead units, padding and the first steps of training give such gradients; one NaN ends the run.',
+    needs: ['shapes as declared'],
     example: projectorExamples,
     check: async (subject: ProjectorSubject, example) => {
       const all = fitted(subject, example);
@@ -125,28 +127,53 @@ export const STRUCTURE_LAWS: readonly Law<ProjectorSubject>[] = [
 export const EDGE_LAWS: readonly Law<ProjectorSubject>[] = [
   law({
     name: 'degenerate parameters',
-    formula: 'on 1 × 1, 1 × n, n × 1 (and scalars, vectors, tensors where promised): down ∘ up = id, or check refuses',
+    formula: 'on 1 × 1, 1 × n, n × 1, scalars, vectors and tensors of 3 axes: down ∘ up = id, or check refuses',
     why: 'Models have biases, single heads and tiny layers; what fails on them fails at the first step of training.',
     needs: ['shapes as declared', 'down ∘ up = id'],
     effort: 'once',
     example: subject => fc.record({ options: fc.array(subject.options, { minLength: 6, maxLength: 6 }) }),
     check: async (subject: ProjectorSubject, { options }) => {
-      for (const shape of degenerateShapes(subject.parameters)) {
+      for (const shape of degenerateShapes('any')) {
         for (const chosen of options) await tryShape(subject, shape, chosen);
+      }
+    },
+  }),
+  law({
+    name: 'large parameters',
+    formula: 'on 48 × 20, 20 × 48 and 40 × 40: down ∘ up = id',
+    why: 'Orthonormalization that is good enough for nine columns may not be for forty; layers have thousands.',
+    needs: ['shapes as declared', 'down ∘ up = id'],
+    effort: 'once',
+    example: subject => fc.record({ options: fc.array(subject.options, { minLength: 2, maxLength: 2 }) }),
+    check: async (subject: ProjectorSubject, { options }) => {
+      for (const shape of LARGE) {
+        for (const chosen of options) await tryShape(subject, shape, chosen, ['normal', 'illConditioned']);
       }
     },
   }),
 ];
 
-async function tryShape(subject: ProjectorSubject, shape: readonly number[], options: unknown): Promise<void> {
+/** Beyond the sizes that other laws draw; tall, wide and square. */
+const LARGE: readonly Shape[] = [
+  [48, 20],
+  [20, 48],
+  [40, 40],
+];
+
+async function tryShape(
+  subject: ProjectorSubject,
+  shape: Shape,
+  options: unknown,
+  kinds: readonly MatrixKind[] = MATRIX_KINDS,
+): Promise<void> {
   const site = siteOf({ shape, seed: 3, before: 1, after: 2 });
   const where = `shape [${shape}], options ${JSON.stringify(options)}`;
+  const projector = madeFor(subject, site, options);
+  if (projector === null) return;
   try {
-    const projector = subject.create(options, site);
-    projector.check?.(site);
     const reduced = projector.reducedShape(site, 0);
     if (reduced === null || sizeOf(reduced) === 0) return;
-    for (const kind of MATRIX_KINDS) {
+    for (const kind of kinds) {
       const g = tensor(matrixValues(shape, { kind, exponent: 0, seed: 5 }), [...shape], 'float32');
       const basis = projector.fit(g, null, { site, epoch: 0 });
       const x = normalTensor(reduced, 1, 'x');
@@ -157,8 +184,19 @@ async function tryShape(subject: ProjectorSubject, shape: readonly number[], opt
       requireClose(`down(up(X)) with ${where}`, await numbers(back), await numbers(x), tolerance);
     }
   } catch (error) {
-    if (error instanceof FrugalError) return;
     if (error instanceof BrokenLaw) throw error;
     throw new BrokenLaw(`with ${where} it throws ${String(error)}; check() should refuse such a parameter`);
+  }
+}
+
+/** The projector, or null when it refuses the parameter. */
+function madeFor(subject: ProjectorSubject, site: Site, options: unknown): Projector | null {
+  try {
+    const projector = subject.create(options, site);
+    projector.check?.(site);
+    return projector;
+  } catch (error) {
+    if (error instanceof FrugalError) return null;
+    throw new BrokenLaw(`shape [${site.shape}] is refused with ${String(error)}, expected an error of @frugaljs/core`);
   }
 }

@@ -3,6 +3,7 @@ import { memory, type Tensor } from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { type Law, law, require } from '../law.js';
 import { requireFinite, requireSame, show } from '../numerics/closeness.js';
+import { optionsToRemake } from '../options-to-remake.js';
 import { directionsOf, free, RuleRun, valuesOf } from './rule-run.js';
 import { prepared, type RuleSubject, ruleExamples } from './subject.js';
 
@@ -31,8 +32,9 @@ export const RULE_STRUCTURE_LAWS: readonly Law<RuleSubject>[] = [
   }),
   law({
     name: 'inputs untouched',
-    formula: 'step neither changes nor disposes the gradient and the state it is given',
+    formula: 'step neither changes nor disposes the gradient and the state it is given, nor returns them',
     why: 'The gradient goes on to the residual and to clipping; the old state is the optimizer’s to free.',
+    needs: ['state as declared'],
     lifted: ({ create, options }) =>
       create(fc.sample(options, { seed: 1, numRuns: 1 })[0]).type === 'expression'
         ? 'an expression cannot reach its inputs'
@@ -44,8 +46,10 @@ export const RULE_STRUCTURE_LAWS: readonly Law<RuleSubject>[] = [
       await run.step(stream[0]!);
       const { inputs, scalars } = run.arguments(stream[0]!);
       const before = await valuesOf(inputs);
-      run.call(inputs, scalars);
+      const outputs = Object.entries(run.call(inputs, scalars));
       for (const [name, x] of Object.entries(inputs)) {
+        const as = outputs.find(([, result]) => result === x)?.[0];
+        require(as === undefined, () => `${name} that was passed in is returned itself as ${as}; return a clone`);
         require(!x.isDisposed, () => `${name} has been disposed`);
         requireSame(`${name} after the step`, await x.data(), before[name]!);
       }
@@ -55,6 +59,7 @@ export const RULE_STRUCTURE_LAWS: readonly Law<RuleSubject>[] = [
     name: 'no leaks',
     formula: 'tensors after a step = tensors before it + tensors returned',
     why: 'One leaked tensor per step fills the memory of a device within a training run.',
+    needs: ['state as declared', 'inputs untouched'],
     example: ruleExamples,
     check: async (subject: RuleSubject, example) => {
       const { rule, shape, stream } = prepared(subject, example);
@@ -82,9 +87,10 @@ export const RULE_STRUCTURE_LAWS: readonly Law<RuleSubject>[] = [
       first.forEach((d, t) => {
         requireSame(`direction ${t + 1} of a second run`, second[t]!, d);
       });
-      const again = await directionsOf(subject.create(JSON.parse(JSON.stringify(example.options))), shape, stream);
+      const options = optionsToRemake(example.options, rule.options);
+      const again = await directionsOf(subject.create(options), shape, stream);
       first.forEach((d, t) => {
-        requireSame(`direction ${t + 1} of a rule made again`, again[t]!, d);
+        requireSame(`direction ${t + 1} of a rule made again from ${JSON.stringify(options)}`, again[t]!, d);
       });
     },
   }),

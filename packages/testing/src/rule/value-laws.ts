@@ -2,12 +2,15 @@ import { matrixView, randomKey, randomPermutation, type Shape, sizeOf } from '@f
 import fc from 'fast-check';
 import { type Law, law, require } from '../law.js';
 import { EPSILON32, requireAtMost, requireClose, requireSame, show } from '../numerics/closeness.js';
-import { maxAbs, scaled } from '../numerics/vectors.js';
+import { dot, maxAbs, norm, scaled } from '../numerics/vectors.js';
 import { directionsOf, RuleRun } from './rule-run.js';
 import { prepared, type RuleSubject, ruleExamples, SMALLEST } from './subject.js';
 
 /** A few roundings, relative to the numbers compared. */
 export const CLOSE: number = 64 * EPSILON32;
+
+/** Relative changes of gradients within which a direction must be the same for the recursion to know it. */
+const DOUBT = 2 ** -16;
 
 export const unlessClaimed =
   (claim: keyof RuleSubject['claims']) =>
@@ -58,7 +61,7 @@ export const RULE_VALUE_LAWS: readonly Law<RuleSubject>[] = [
     name: 'odd',
     formula: 'd(-G) = -d(G)',
     why: 'A rule that prefers a sign drifts; reductions to signSGD and SGD would fail.',
-    needs: ['deterministic'],
+    needs: ['deterministic', 'any finite gradient'],
     lifted: ({ claims }) => (claims.odd === false ? 'lifted by the claim odd: false' : null),
     example: ruleExamples,
     check: async (subject: RuleSubject, example) => {
@@ -77,7 +80,7 @@ export const RULE_VALUE_LAWS: readonly Law<RuleSubject>[] = [
     name: 'permutation equivariance',
     formula: 'permuting rows and columns (or entries) of every G permutes d',
     why: 'The order of neurons is arbitrary; an index that is off shows here.',
-    needs: ['deterministic'],
+    needs: ['deterministic', 'any finite gradient'],
     lifted: ({ claims }) => (claims.permutations === 'none' ? 'lifted by the claim permutations: none' : null),
     example: subject => fc.tuple(ruleExamples(subject), fc.nat({ max: 999 })).map(([e, seed]) => ({ ...e, seed })),
     check: async (subject: RuleSubject, example) => {
@@ -93,6 +96,20 @@ export const RULE_VALUE_LAWS: readonly Law<RuleSubject>[] = [
       (await directionsOf(rule, shape, stream)).forEach((d, t) => {
         requireClose(`d of permuted G at step ${t + 1}`, permuted[t]!, permute(d), allowed * maxAbs(d));
       });
+    },
+  }),
+  law({
+    name: 'first step goes downhill',
+    formula: '‹d₁, g› ≥ 0, as the parameter moves by -η d',
+    why: 'A direction with the wrong sign climbs: an optimizer subtracts directions.',
+    needs: ['any finite gradient'],
+    example: subject => ruleExamples(subject, 1),
+    check: async (subject: RuleSubject, example) => {
+      const { rule, shape, stream } = prepared(subject, example);
+      const [g] = stream as [Float32Array];
+      const d = (await directionsOf(rule, shape, [g]))[0]!;
+      const product = dot(d, g);
+      require(product >= -CLOSE * norm(d) * norm(g), () => `‹d₁, g› is ${show(product)}, at least 0 expected`);
     },
   }),
   law({
@@ -119,7 +136,7 @@ export const RULE_VALUE_LAWS: readonly Law<RuleSubject>[] = [
     name: 'scale invariance',
     formula: 'd(cG) = d(G) for c > 0 in every step',
     why: 'Such a rule needs no clipping and no loss scaling; an ε in the wrong place breaks it.',
-    needs: ['deterministic'],
+    needs: ['deterministic', 'any finite gradient'],
     lifted: unlessClaimed('scaleInvariant'),
     example: subject => fc.tuple(ruleExamples(subject), fc.constantFrom(-8, 1, 8)).map(([e, by]) => ({ ...e, by })),
     check: async (subject: RuleSubject, example) => {
@@ -139,7 +156,7 @@ export const RULE_VALUE_LAWS: readonly Law<RuleSubject>[] = [
     name: 'step bound',
     formula: '|dᵢ| ≤ bound(t), whatever the gradients',
     why: 'The learning rate then bounds how far a weight can move; a wrong bias correction breaks the bound.',
-    needs: ['deterministic'],
+    needs: ['deterministic', 'any finite gradient'],
     lifted: unlessClaimed('bound'),
     example: subject => ruleExamples(subject, 12),
     check: async (subject: RuleSubject, example) => {
@@ -168,7 +185,7 @@ export const RULE_VALUE_LAWS: readonly Law<RuleSubject>[] = [
   }),
   law({
     name: 'the recursion',
-    formula: 'd and state follow the rule written down in plain numbers, entry by entry',
+    formula: 'in every step d is that of the rule written down in plain numbers, entry by entry',
     why: 'The published formula is the definition; order of updates and every coefficient are checked against it.',
     needs: ['state as declared'],
     lifted: unlessClaimed('recursion'),
@@ -176,18 +193,24 @@ export const RULE_VALUE_LAWS: readonly Law<RuleSubject>[] = [
     check: async (subject: RuleSubject, example) => {
       const { rule, shape, stream } = prepared(subject, example);
       const { initial, step } = subject.claims.recursion!(example.options);
-      const states = Array.from({ length: sizeOf(shape) }, () => initial);
+      const start = Array.from({ length: sizeOf(shape) }, () => initial);
+      const [states, above, below] = [[...start], [...start], [...start]];
       const largest = new Float64Array(sizeOf(shape));
       (await directionsOf(rule, shape, stream)).forEach((d, t) => {
         d.forEach((found, i) => {
-          const next = step(stream[t]![i]!, states[i]!, t + 1);
-          states[i] = next.state;
-          largest[i] = Math.max(largest[i]!, Math.abs(next.direction), Math.abs(stream[t]![i]!));
-          // Where terms cancel, the error is that of the terms; a sign of such a sum may be either.
-          const doubtful = subject.claims.values !== undefined && cancels(stream, i, t);
-          if (doubtful) return;
+          const g = stream[t]![i]!;
+          const follow = (path: (readonly number[])[], by: number): number => {
+            const { direction, state } = step(g + by * Math.abs(g), path[i]!, t + 1);
+            path[i] = state;
+            return direction;
+          };
+          const expected = follow(states, 0);
+          largest[i] = Math.max(largest[i]!, Math.abs(expected), Math.abs(g));
+          // Where terms cancel, the error is that of the terms: the sign of such a sum may be either.
+          const [most, least] = [follow(above, DOUBT), follow(below, -DOUBT)];
+          if (subject.claims.values !== undefined && most !== least) return;
           const slack = CLOSE * (subject.claims.bound || subject.claims.values ? 1 : largest[i]!);
-          requireClose(`d at step ${t + 1} for g = ${show(stream[t]![i]!)}`, [found], [next.direction], slack);
+          requireClose(`d at step ${t + 1} for g = ${show(g)}`, [found], [expected], slack);
         });
       });
     },
@@ -200,10 +223,4 @@ function rowAndColumnOrder(shape: Shape, seed: number): Int32Array {
   const rows = randomPermutation(randomKey(seed, 'rows'), m);
   const columns = randomPermutation(randomKey(seed, 'columns'), n);
   return Int32Array.from({ length: m * n }, (_, i) => rows[Math.floor(i / n)]! * n + columns[i % n]!);
-}
-
-/** True when past and present gradients of an entry have both signs, so that a weighted sum of them may be near 0. */
-function cancels(stream: readonly Float32Array[], i: number, t: number): boolean {
-  const signs = stream.slice(0, t + 1).map(g => Math.sign(g[i]!));
-  return signs.includes(1) && signs.includes(-1);
 }

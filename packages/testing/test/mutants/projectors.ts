@@ -10,12 +10,13 @@ import {
   sizeOf,
 } from '@frugaljs/core';
 import { columns, dct, identity, randK, random, rows, svd } from '@frugaljs/projectors';
-import { checkProjector, type ProjectorClaims } from '@frugaljs/testing';
+import { checkProjector, densities, type ProjectorClaims } from '@frugaljs/testing';
 import {
   add,
   clipByValue,
   div,
   keep,
+  linalg,
   mul,
   norm,
   type Tensor,
@@ -152,6 +153,25 @@ export const PROJECTOR_MUTANTS: readonly Mutant[] = [
   drawing('seed ignored', 'other seed, other basis', (count, size, { site, epoch }) =>
     randomSubset(randomKey(7, site.name, site.path, epoch), count, size),
   ),
+  drawing('seed and epoch added', 'other seed, other basis', (count, size, { site, epoch }) =>
+    randomSubset(randomKey(site.seed + epoch, site.name, site.path), count, size),
+  ),
+  drawing('name of the parameter ignored', 'other parameter, other basis', (count, size, { site, epoch }) =>
+    randomSubset(randomKey(site.seed, site.path, epoch), count, size),
+  ),
+  broken('place in nested splits ignored', 'other split, other basis', random, right => ({
+    fit: (g, previous, context) => right.fit(g, previous, { ...context, site: { ...context.site, path: '' } }),
+  })),
+  broken('orthonormalized uniform numbers between 0 and 1', 'unbiased', random, right => ({
+    fit: (g, previous, context) =>
+      tidy(() =>
+        mapped(right.fit(g, previous, context), x => {
+          const key = keyOf(context);
+          const values = Float32Array.from({ length: x.size }, (_, i) => randomUniform(key, i));
+          return linalg.qr(tensor2d(values, x.shape as [number, number]))[0];
+        }),
+      ),
+  })),
   drawing('a generator with hidden state: another basis at every call', 'same seed, same basis', (count, size) =>
     randomSubset(randomKey(1, calls++), count, size),
   ),
@@ -252,6 +272,23 @@ export const PROJECTOR_MUTANTS: readonly Mutant[] = [
   })),
   broken('the first revision by default', 'earlier revisions', randK, right => ({
     fit: (g, previous, context) => right.fit(g, previous, { revision: 1, ...context }),
+  })),
+  broken('options left out of the description', 'restored from the checkpoint', randK, () => ({ options: {} })),
+  broken(
+    'one of two options left out of the description',
+    'restored from the checkpoint',
+    options => random({ side: 'left', ...options }),
+    (_right, { density }) => ({ options: { density } }),
+    { options: fc.record({ density: densities(), side: fc.constantFrom('left' as const, 'right' as const) }) },
+  ),
+  broken(
+    'a vector not refused by what needs two axes',
+    'degenerate parameters',
+    ({ density }) => denseOfRank(n => Math.trunc(density * n)),
+    () => ({ check: () => {} }),
+  ),
+  broken('orthonormal for small matrices only', 'large parameters', random, right => ({
+    up: (x, basis, site) => tidy(() => mul(right.up(x, basis, site), Math.max(...site.shape) > 30 ? 1 + 1e-3 : 1)),
   })),
   broken('options rounded in JSON', 'restored from the checkpoint', randK, (_right, { density }) => ({
     options: { density: Math.round(density * 4) / 4 },

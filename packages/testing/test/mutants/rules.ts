@@ -11,6 +11,7 @@ import { sgd, sinkGd } from '@frugaljs/state-free';
 import { adamW } from '@frugaljs/state-full';
 import { checkRule, type RuleClaims } from '@frugaljs/testing';
 import { keep, mul, square, type Tensor, tidy } from '@tensorflow/tfjs-core';
+import fc from 'fast-check';
 import { ADAM_CLAIMS, type Adam, LION_CLAIMS } from '../../../state-full/test/claims.js';
 import type { Mutant } from './mutant.js';
 
@@ -31,7 +32,7 @@ function adam(
   const { square: squared = true, correction = (beta, t) => 1 - beta ** t } = parts;
   return expressionRule<'m' | 'v', 'c1' | 'c2'>({
     kind: 'adam',
-    options: {},
+    options: { beta1, beta2, epsilon },
     state: () => ({ m: { extent: 'element' }, v: { extent: 'element', degree: 2 } }),
     scalars: t => ({ c1: correction(beta1, t), c2: correction(beta2, t) }),
     step: ({ g, m, v, c1, c2 }) => {
@@ -85,14 +86,14 @@ export const RULE_MUTANTS: readonly Mutant[] = [
     ({ beta1, beta2 }: { beta1: number; beta2: number }) =>
       expressionRule<'m'>({
         kind: 'lion',
-        options: {},
+        options: { beta1, beta2 },
         state: () => ({ m: { extent: 'element' } }),
         step: ({ g, m }) => {
           const next = m.mul(beta2).add(g.mul(1 - beta2));
           return {
             direction: next
               .mul(beta1)
-              .sub(g.mul(0.1 * (1 - beta1)))
+              .add(g.mul(1 - beta1))
               .sign(),
             m: next,
           };
@@ -174,6 +175,36 @@ export const RULE_MUTANTS: readonly Mutant[] = [
       }),
     { parameters: 'matrix' },
   ),
+  broken(
+    'an option that the rule does not describe itself by',
+    'deterministic',
+    ({ momentum }: { readonly momentum?: number }) =>
+      accumulating('forgotten', {}, (g, m) => m.mul(momentum ?? 0.9).add(g)),
+    { options: fc.record({ momentum: fc.constantFrom(0.5, 0.9) }) },
+  ),
+  broken('momentum that is never updated', 'state is of use', () =>
+    expressionRule<'m'>({
+      kind: 'stuck',
+      options: {},
+      state: () => ({ m: { extent: 'element' } }),
+      step: ({ g, m }) => ({ direction: m.mul(0.9).add(g), m }),
+    }),
+  ),
+  broken('second moment kept and not used', 'state is of use', () =>
+    accumulating('unused', { direction: g => g.sign() }, (g, m) => m.mul(0.9).add(g.square())),
+  ),
+  broken('squares declared as momentum', 'degree of the state', () =>
+    accumulating('linear', { direction: (g, v) => g.divNoNan(v.sqrt()) }, (g, v) => v.mul(0.9).add(g.square())),
+  ),
+  broken('momentum declared as squares', 'degree of the state', () =>
+    accumulating('quadratic', { degree: 2 }, (g, m) => m.mul(0.9).add(g)),
+  ),
+  broken('direction with the sign of the step', 'first step goes downhill', () =>
+    accumulating('uphill', { direction: (_g, m) => m.neg() }, (g, m) => m.mul(0.9).add(g)),
+  ),
+  broken('the gradient itself returned', 'inputs untouched', () =>
+    tensorRule({ kind: 'through', options: {}, state: () => ({}), step: ({ g }) => ({ direction: g }) }),
+  ),
   broken('gradient changed in place', 'inputs untouched', () =>
     tensorRule({
       kind: 'greedy',
@@ -229,6 +260,28 @@ function ofGradient(
     options: {},
     state: () => ({}),
     step: ({ g }) => ({ direction: direction(g) }),
+  });
+}
+
+type Value = Parameters<StateFreeRule['step']>[0]['g'];
+
+/** A rule with one slot; its direction is the next value of the slot unless it is given. */
+function accumulating(
+  kind: string,
+  {
+    direction = (_g, next) => next,
+    degree = 1,
+  }: { readonly direction?: (g: Value, next: Value) => Operand; readonly degree?: 1 | 2 },
+  next: (g: Value, slot: Value) => Value,
+): Rule {
+  return expressionRule<'s'>({
+    kind,
+    options: {},
+    state: () => ({ s: { extent: 'element', degree } }),
+    step: ({ g, s }) => {
+      const value = next(g, s);
+      return { direction: direction(g, value), s: value };
+    },
   });
 }
 
