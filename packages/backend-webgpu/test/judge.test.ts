@@ -17,10 +17,14 @@ describeOnDevice('the norm of all gradients', () => {
   const norm = (all: readonly Float32Array[]): number =>
     Math.sqrt(all.reduce((sum, values) => values.reduce((part, x) => part + x * x, sum), 0));
 
-  async function factorOf(all: readonly Float32Array[], globalNorm: number): Promise<number> {
+  async function factorOf(
+    all: readonly Float32Array[],
+    globalNorm: number,
+    limits: { readonly clipValue?: number } = {},
+  ): Promise<number> {
     const judge = newJudge();
     const gradients = all.map((values, id) => ({ id, gradient: tf.tensor1d(values) }));
-    const { factor } = judge.judge(gradients, { globalNorm, onNonFinite: 'ignore' });
+    const { factor } = judge.judge(gradients, { ...limits, globalNorm, onNonFinite: 'ignore' });
     const [found] = await factor!.data();
     tf.dispose([factor!, gradients.map(({ gradient }) => gradient)]);
     judge.dispose();
@@ -52,6 +56,15 @@ describeOnDevice('the norm of all gradients', () => {
     expect(found / expected).toBeCloseTo(1, 6);
   });
 
+  // One entry at a time and four, one workgroup and several.
+  test.each([1, 3, 4, 1023, 1024, 40_001, 40_004])('of %i limited entries', async size => {
+    const values = randomNormals(randomKey(9, size), size);
+    const expected = 1e-3 / (norm([values.map(x => Math.max(-0.5, Math.min(0.5, x)))]) + 1e-6);
+    expect((await factorOf([values], 1e-3, { clipValue: 0.5 })) / expected).toBeCloseTo(1, 6);
+    values[size - 1] = Number.NaN;
+    expect(await factorOf([values], 1e-3, { clipValue: 0.5 })).toBeNaN();
+  });
+
   test.each(['auto', 'reference'] as const)('%s: squares that overflow', async kernels => {
     const variable = tf.tidy(() => tf.variable(tf.zeros([3]), true, 'large'));
     const optimizer = compose({ learningRate: 1, groups: [{ use: sgd() }], clip: { globalNorm: 5 }, kernels });
@@ -65,6 +78,30 @@ describeOnDevice('the norm of all gradients', () => {
 });
 
 describeOnDevice('the report', () => {
+  test('tells of NaN and Inf wherever they are, and of the first gradient that has some', async () => {
+    const judge = newJudge();
+    const limits = { onNonFinite: 'halt', clipValue: 1, globalNorm: 1 } as const;
+    for (const size of [1, 3, 4, 255, 1028, 33_001, 33_004]) {
+      for (const place of new Set([0, Math.floor(size / 2), size - 1])) {
+        for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+          const values = new Float32Array(size).fill(3e38);
+          values[place] = bad;
+          const gradient = tf.tensor1d(values);
+          const found = judge.judge([{ id: 7, gradient }], size % 3 === 0 ? limits : { onNonFinite: 'halt' });
+          expect((await judge.report()).halted, `${bad} at ${place} of ${size}`).toBe(7);
+          judge.resume();
+          tf.dispose([gradient, found.factor ?? [], found.proceed!]);
+        }
+      }
+    }
+    const [good, bad] = [tf.tensor1d([3e38, -3e38, 0]), tf.tensor1d([0, Number.NaN])];
+    const many = Array.from({ length: 300 }, (_, id) => ({ id, gradient: [299, 271, 280].includes(id) ? bad : good }));
+    judge.judge(many, { onNonFinite: 'halt' }).proceed!.dispose();
+    expect((await judge.report()).halted).toBe(271);
+    judge.dispose();
+    tf.dispose([good, bad]);
+  });
+
   test('tells of every update since the last one, however many there were', async () => {
     const judge = newJudge();
     const [good, bad] = [tf.tensor1d([1, 2]), tf.tensor1d([1, Number.NaN])];
