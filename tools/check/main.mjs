@@ -8,6 +8,7 @@ import { checkLinks } from './links.mjs';
 import { checkLockfile } from './lockfile.mjs';
 import { checkManifests } from './manifests.mjs';
 import { checkPortability } from './portability.mjs';
+import { checkVersions } from './versions.mjs';
 import { isApplication, openWorkspace } from './workspace.mjs';
 
 const usage = `node tools/check/main.mjs [CHECK ...]
@@ -26,6 +27,7 @@ const checks = {
   cycles: checkCycles,
   'file-names': checkFileNames,
   manifests: checkManifests,
+  versions: checkVersions,
   links: checkLinks,
   portability: checkPortability,
   lockfile: checkLockfile,

@@ -5,6 +5,7 @@ import { checkLinks } from './links.mjs';
 import { checkLockfile } from './lockfile.mjs';
 import { checkManifests } from './manifests.mjs';
 import { checkPortability } from './portability.mjs';
+import { checkVersions } from './versions.mjs';
 
 describe('file names', () => {
   it.each(['packages/core/src/utils.ts', 'packages/core/src/helpers/a.ts', 'tools/misc.mjs', 'packages/common/a.ts'])(
@@ -62,6 +63,25 @@ describe('manifests', () => {
     ['references lack packages/core', { 'tsconfig.json': { references: [] } }],
   ])('refuse: %s', (message, changes) => {
     const { failures } = checkManifests(fixtureWorkspace({ ...good, ...changes }));
+    expect(failures).toEqual([expect.stringContaining(message)]);
+  });
+});
+
+describe('versions', () => {
+  const dependent = (range: string) => fixturePackage('state-full', { dependencies: { '@frugaljs/core': range } });
+
+  it('accept packages of one version that name each other exactly', () => {
+    expect(checkVersions(fixtureWorkspace({ ...fixturePackage('core'), ...dependent('0.1.0') })).failures).toEqual([]);
+  });
+
+  it.each<[string, Record<string, object>]>([
+    ['want @frugaljs/core ^0.1.0, expected exactly 0.1.0', dependent('^0.1.0')],
+    [
+      'state-full/package.json: version is 0.2.0, packages/core has 0.1.0',
+      fixturePackage('state-full', { version: '0.2.0' }),
+    ],
+  ])('refuse: %s', (message, changes) => {
+    const { failures } = checkVersions(fixtureWorkspace({ ...fixturePackage('core'), ...changes }));
     expect(failures).toEqual([expect.stringContaining(message)]);
   });
 });
