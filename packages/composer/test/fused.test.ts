@@ -255,6 +255,16 @@ describe.each(['wasm', 'cpu'])('fused kernels agree with the reference on %s', b
     );
   });
 
+  test.each(['svd', 'random', 'dct'])('%s without a residual, which needs no reduction', name => {
+    const use = subspace({ projector: PROJECTORS[name]!(0.5), rule: adamW(), refresh: { every: 3 } });
+    const { worst, kernels } = compare(
+      { shapes: [[6, 9]], seed: 5, steps: 7 },
+      { learningRate: 0.03, groups: [{ use }] },
+    );
+    expect(worst).toBeLessThan(2e-4);
+    expect(kernels[0]).toMatch(/^fused WebAssembly SIMD.*matrix products and one pass/);
+  });
+
   test('300 steps without drift', () => {
     const use = subspace({
       projector: rows({ density: 0.4 }),

@@ -48,7 +48,7 @@ export function denseEpilogue(
   if (bound.splitsResidual()) {
     const rest = g.sub(scaled('projected'));
     residual = rest;
-    if (!isExactResidual(bound.rule)) {
+    if (readsLargest(bound)) {
       const limit = tracer.input(LARGEST, 'tensor').mul(tracer.scalar('tolerance'));
       residual = select(rest.abs().lessEqual(times(limit, factor)), 0, rest);
     }
@@ -85,8 +85,13 @@ export function worksByRows(epilogue: Graph): boolean {
   return isLocal && Object.values(epilogue.outputs).every(({ extent }) => extent === 'element');
 }
 
-/** The input `largest`, for a combine that reads a residual with rounding noise. */
+/** True when the combine reads a residual with rounding noise, and so the input `largest`. */
+export function readsLargest(bound: BoundSubspace): boolean {
+  return bound.splitsResidual() && !isExactResidual(bound.rule);
+}
+
+/** The input `largest`, where it is read. */
 export function largestEntry(bound: BoundSubspace, kernels: KernelSet, g: Tensor): Record<string, Tensor> {
-  if (!bound.splitsResidual() || isExactResidual(bound.rule)) return {};
+  if (!readsLargest(bound)) return {};
   return kernels.run(LARGEST_ENTRY, { g }, {}, g.shape, {});
 }

@@ -12,6 +12,7 @@ import {
   LARGEST_ENTRY,
   largestEntry,
   RESIDUAL_RULE,
+  readsLargest,
   times,
   worksByRows,
 } from './dense-epilogue.js';
@@ -61,7 +62,8 @@ export class DensePlan {
       return 'a split of the residual of a dense projector';
     const inside = insideOf(inner, clipping);
     const epilogue = denseEpilogue(bound, residual, clipping, form);
-    const refusal = kernels.refusal(inside) ?? kernels.refusal(epilogue) ?? kernels.refusal(LARGEST_ENTRY);
+    const graphs = [inside, epilogue, ...(readsLargest(bound) ? [LARGEST_ENTRY] : [])];
+    const refusal = graphs.map(graph => kernels.refusal(graph)).find(reason => reason !== null);
     return refusal ?? new DensePlan(bound, inner, residual, inside, epilogue, clipping.clipValue, kernels);
   }
 
