@@ -12,6 +12,8 @@ export interface GenerateOptions extends SamplingOptions {
   readonly seed?: number;
   /** Called with every new token. */
   readonly onToken?: (token: number) => void;
+  /** Ends the text after the token under way. */
+  readonly signal?: AbortSignal;
 }
 
 const SHORTEST_WINDOW = 16;
@@ -30,7 +32,7 @@ export async function generate(
   prompt: ArrayLike<number>,
   options: GenerateOptions = {},
 ): Promise<number[]> {
-  const { maxNewTokens = 64, stopToken, seed = 0, onToken } = options;
+  const { maxNewTokens = 64, stopToken, seed = 0, onToken, signal } = options;
   checkSampling(options);
   if (prompt.length === 0) {
     throw new ArgumentError({
@@ -44,7 +46,7 @@ export async function generate(
   const key = randomKey(seed, 'generate');
   const tokens = Array.from(prompt);
   const first = tokens.length;
-  while (tokens.length - first < maxNewTokens) {
+  while (tokens.length - first < maxNewTokens && !signal?.aborted) {
     const recent = tokens.slice(-longest);
     let window = SHORTEST_WINDOW;
     while (window < recent.length) window *= 2;

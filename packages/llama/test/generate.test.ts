@@ -99,6 +99,16 @@ describe('generate', () => {
     expect(memory().numTensors).toBe(before);
   });
 
+  it('ends after the token at which it is aborted', async () => {
+    const all = await generate(model, [1], { maxNewTokens: 9, temperature: 2 });
+    const controller = new AbortController();
+    const { signal } = controller;
+    let seen = 0;
+    const onToken = (): void => void (++seen === 4 && controller.abort());
+    expect(await generate(model, [1], { maxNewTokens: 9, temperature: 2, onToken, signal })).toEqual(all.slice(0, 4));
+    expect(await generate(model, [1], { maxNewTokens: 9, signal })).toEqual([]);
+  });
+
   it('refuses an empty prompt', async () => {
     await expect(generate(model, [])).rejects.toThrow(/prompt: expected at least one token/);
   });

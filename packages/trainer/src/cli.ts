@@ -1,10 +1,16 @@
 #!/usr/bin/env node
+import { EXIT } from './cli/failure.js';
 import { runCommand } from './cli/program.js';
+import { LastingStream } from './terminal/lasting-stream.js';
 
-// A reader that has seen enough (`frugal list | head`) closes the pipe; that is no error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
+const stdout = new LastingStream(process.stdout);
+const stderr = new LastingStream(process.stderr);
+
+// Some failures are known only after the last write.
+process.on('exit', () => {
+  if (stdout.failure === null) return;
+  stderr.write(`frugal: standard output: the result could not be written (${stdout.failure.message})\n`);
+  process.exitCode ||= EXIT.failure;
 });
 
-process.exitCode = await runCommand(process.argv.slice(2));
+process.exitCode = await runCommand(process.argv.slice(2), { stdout, stderr });

@@ -230,6 +230,7 @@ test('without a network and a data folder the installed text is used, and one li
 test('mistakes are told in one line, with exit code 1 and before any training', async () => {
   writeFileSync(at('broken.json'), '{ "hidden_size": ');
   writeFileSync(at('narrow.json'), JSON.stringify({ ...json('model.json'), vocab_size: 100 }));
+  writeFileSync(at('brief.txt'), 'x'.repeat(100));
   const mistakes: [args: string[], message: RegExp][] = [
     [
       ['compare', '--optimizers', 'adamax'],
@@ -258,6 +259,11 @@ test('mistakes are told in one line, with exit code 1 and before any training', 
     ],
     [['train', ...flags, '--weights', folder], /^frugal: .*expected a \.safetensors file, or a folder with/],
     [['train', ...flags, '--length', '65'], /^frugal: length: expected at most max_position_embeddings = 64/],
+    [
+      ['train', ...flags, '--data', at('brief.txt')],
+      /^frugal: length: .*found 16, and a text of 91 tokens to train on and 11 held out\. .*a smaller --length\.\n$/,
+    ],
+    [['train', ...flags, '--data', folder], /^frugal: .*: expected a file that can be read, found "a folder"\.\n$/],
     [['train', ...flags, '--set', 'beta'], /^frugal: set: expected option=value/],
     [['compare', ...flags, '--json', folder], /^frugal: json: expected a file that can be written/],
   ];
@@ -278,6 +284,13 @@ test('a command line that cannot be read has exit code 2', async () => {
     ['train', '--density', '1.5'],
     ['train', '--schedule', 'steep'],
     ['train', '--stpes', '3'],
+    // As of a variable of the shell that is not set.
+    ['train', '--save', ''],
+    ['train', '--resume', ' '],
+    ['compare', '--json', ''],
+    ['memory', '--config', ''],
+    ['train', '--seed', '99999999999999999999'],
+    ['train', '--steps', '1e-3'],
     ['tarin'],
   ];
   for (const args of lines) {
@@ -286,6 +299,8 @@ test('a command line that cannot be read has exit code 2', async () => {
     expect({ code, stdout }, args.join(' ')).toEqual({ code: 2, stdout: '' });
   }
   expect((await frugalHere('compare', '--steps', '0')).stderr).toContain('Expected an integer of at least 1.');
+  expect((await frugalHere('train', '--save', '')).stderr).toContain("argument '' is invalid. Expected some text.");
+  expect((await frugalHere('train', '--seed', '1e30')).stderr).toContain('at most 9007199254740991 either way');
   expect((await frugalHere('train', '--stpes', '3')).stderr).toContain('Did you mean --steps?');
 });
 

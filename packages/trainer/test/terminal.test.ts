@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ComparisonPace } from '../src/cli/comparison-pace.js';
+import { caveat } from '../src/comparison/caveat.js';
 import { comparisonTable } from '../src/comparison/table.js';
 import { Progress, type ProgressState } from '../src/terminal/progress.js';
 import { textTable } from '../src/terminal/text-table.js';
@@ -114,6 +115,18 @@ test('on a terminal one line is drawn over, not more often than the eye needs', 
   expect(written[0]).not.toContain('\n');
   progress.print('done');
   expect(written.slice(1)).toEqual([`\r${ESCAPE}[K`, 'done\n']);
+});
+
+test('a terminal that does not say how wide it is counts as one of 80 columns', () => {
+  const unknown = screen(true, 0);
+  const usual = screen(true, 80);
+  for (const { progress } of [unknown, usual]) progress.update(state(40));
+  expect(unknown.written).toEqual(usual.written);
+});
+
+test('what a comparison can show is said in whole words', () => {
+  expect(caveat({ steps: 1, parameters: 2000 })).toMatch(/^A run of 1 step on 2,000 weights/);
+  expect(caveat({ steps: 1500, parameters: 2000 })).toMatch(/^A run of 1,500 steps on/);
 });
 
 test('the line never wraps, however narrow the terminal', () => {

@@ -12,7 +12,9 @@ export async function readContent(path: string): Promise<Uint8Array> {
   try {
     bytes = await readFile(path);
   } catch (error) {
-    throw new DataError({ parameter: path, found: (error as Error).message, expected: 'a file that can be read' });
+    const { code, message } = error as NodeJS.ErrnoException;
+    const found = code === 'EISDIR' ? 'a folder' : message;
+    throw new DataError({ parameter: path, found, expected: 'a file that can be read' });
   }
   return gunzip(bytes, path);
 }

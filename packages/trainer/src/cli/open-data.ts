@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
-import { type LlamaConfig, TokenDataset, type Tokenizer } from '@frugaljs/llama';
+import { InvalidOptionError } from '@frugaljs/core';
+import { type LlamaConfig, TokenDataset, type Tokenizer, tokenStream } from '@frugaljs/llama';
 import { openCorpus, openTokenizer } from '@frugaljs/llama/node';
 
 export interface OpenedData {
@@ -17,6 +18,7 @@ const DOWNLOAD_TIMEOUT = 30_000;
 /**
  * Opens text and tokenizer and makes batches of them.
  *
+ * @throws InvalidOptionError if the text is shorter than a row, and as `openTokenizer` and `openCorpus`.
  * @param log Told in one line if other text than asked for is used.
  */
 export async function openData(options: {
@@ -32,7 +34,16 @@ export async function openData(options: {
   const { data, batch, length, seed, offline = false, log } = options;
   const tokenizer = await openTokenizer(options.tokenizer);
   const corpus = await openCorpus(data, { log, download: !offline, timeout: DOWNLOAD_TIMEOUT });
-  const dataset = TokenDataset.fromCorpus(corpus, tokenizer, { sequenceLength: length, batchSize: batch, seed });
+  const [train, validation] = [tokenStream(corpus.train, tokenizer), tokenStream(corpus.validation, tokenizer)];
+  if (Math.min(train.length, validation.length) <= length) {
+    throw new InvalidOptionError({
+      parameter: 'length',
+      found: `${length}, and a text of ${train.length} tokens to train on and ${validation.length} held out`,
+      expected: 'fewer tokens in a row than either part of the text has',
+      advice: 'Use more text, or a smaller --length.',
+    });
+  }
+  const dataset = new TokenDataset(train, validation, { sequenceLength: length, batchSize: batch, seed });
   return { dataset, tokenizer, name: basename(corpus.name), origin: corpus.origin };
 }
 

@@ -2,10 +2,19 @@ import { InvalidArgumentError } from 'commander';
 
 type Parser = (text: string) => number;
 
-/** A whole number of at least `minimum`. */
+/** Any text but none: an empty path is most often a variable of the shell that is not set. */
+export function text(value: string): string {
+  if (value.trim() === '') throw new InvalidArgumentError('Expected some text.');
+  return value;
+}
+
+/** A whole number of at least `minimum`, also as `1e6`. */
 export function integer(minimum: number): Parser {
   return text => {
-    const value = /^[+-]?\d+$/.test(text.trim()) ? Number(text) : Number.NaN;
+    const value = /^[+-]?\d+(e\+?\d+)?$/i.test(text.trim()) ? Number(text) : Number.NaN;
+    if (Number.isInteger(value) && !Number.isSafeInteger(value)) {
+      throw new InvalidArgumentError(`Expected an integer of at most ${Number.MAX_SAFE_INTEGER} either way.`);
+    }
     if (!Number.isSafeInteger(value) || value < minimum) {
       throw new InvalidArgumentError(
         Number.isFinite(minimum) ? `Expected an integer of at least ${minimum}.` : 'Expected an integer.',

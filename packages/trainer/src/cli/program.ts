@@ -6,7 +6,10 @@ import type { Streams } from '../terminal/streams.js';
 import { compareCommand } from './compare-command.js';
 import { EXIT, reportFailure } from './failure.js';
 import { listCommand } from './list-command.js';
+import { text } from './option-parsers.js';
 import { trainCommand } from './train-command.js';
+
+const MAY_BE_EMPTY: readonly string[] = ['--prompt'];
 
 /**
  * Runs the `frugal` command.
@@ -31,6 +34,11 @@ export async function runCommand(args: readonly string[], streams: Streams = pro
     checkCommand(streams, finished),
     listCommand(streams),
   ]) {
+    for (const option of command.options) {
+      if (option.required && option.parseArg === undefined && !MAY_BE_EMPTY.includes(option.long!)) {
+        option.argParser(text);
+      }
+    }
     program.addCommand(command.option('--debug', 'show the stack of an error'));
   }
   // Set last: settings are not inherited by commands that were made on their own.

@@ -9,7 +9,7 @@ export interface SampleOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Texts by the model, each with the prompt in front. Fewer than asked for if aborted. */
+/** Texts by the model, each with the prompt in front. Fewer than asked for, and the last cut off, if aborted. */
 export async function sampleTexts(
   model: LlamaForCausalLM,
   tokenizer: Tokenizer,
@@ -24,6 +24,7 @@ export async function sampleTexts(
       seed: seed + i,
       temperature: 0.8,
       topK: 40,
+      ...(signal && { signal }),
       ...(tokenizer.separator === null ? {} : { stopToken: tokenizer.separator }),
     });
     texts.push(prompt + tokenizer.decode(added));

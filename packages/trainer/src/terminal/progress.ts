@@ -1,6 +1,7 @@
 /** Where progress is shown; `process.stderr` is one. */
 export interface ProgressOutput {
   readonly isTTY?: boolean;
+  /** Missing or 0: not known. */
   readonly columns?: number;
   write(text: string): unknown;
 }
@@ -48,7 +49,7 @@ export class Progress {
     this.#shownAt = now;
     this.#shownTitle = state.title;
     if (this.#live) {
-      this.#output.write(`\r${liveLine(state, (this.#output.columns ?? 80) - 1)}\u001b[K`);
+      this.#output.write(`\r${liveLine(state, (this.#output.columns || 80) - 1)}\u001b[K`);
       this.#drawn = true;
     } else {
       this.#output.write(`${plainLine(state)}\n`);

@@ -29,10 +29,10 @@ export function node(
   { cwd, env = {}, watch }: Parameters<typeof frugal>[1],
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const loader = import.meta.resolve('tsx');
-    const child = spawn(process.execPath, ['--conditions=source', '--import', loader, ...args], {
+    const { command, env: own } = fromSource(args);
+    const child = spawn(command[0]!, command.slice(1), {
       cwd,
-      env: { ...withoutNpm(process.env), TSX_TSCONFIG_PATH: join(root, 'tsconfig.base.json'), ...env },
+      env: { ...own, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let stdout = '';
@@ -46,6 +46,18 @@ export function node(
     });
     child.on('error', reject).on('close', code => resolve({ code, stdout, stderr }));
   });
+}
+
+/** How to start the command as a process, for tests that need to hold its streams. */
+export function frugalProcess(args: readonly string[]): ReturnType<typeof fromSource> {
+  return fromSource([cli, ...args]);
+}
+
+function fromSource(args: readonly string[]): { readonly command: readonly string[]; readonly env: NodeJS.ProcessEnv } {
+  return {
+    command: [process.execPath, '--conditions=source', '--import', import.meta.resolve('tsx'), ...args],
+    env: { ...withoutNpm(process.env), TSX_TSCONFIG_PATH: join(root, 'tsconfig.base.json') },
+  };
 }
 
 /** As in a shell: under npm the command would speak of itself as npm's. */
