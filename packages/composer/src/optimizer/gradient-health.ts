@@ -7,6 +7,9 @@ interface NamedGradient {
   readonly gradient: Tensor;
 }
 
+/** Makes the squares of the largest numbers finite. */
+const SMALL: number = 2 ** -80;
+
 /** What a pass over all gradients finds: whether they are finite, and the factor that clips their norm. */
 export interface GradientHealth {
   readonly finite: boolean;
@@ -33,7 +36,9 @@ export function examineGradients(
     if (bad !== undefined && policy === 'skip') return { finite: false, factor: 1 };
     if (bad !== undefined) throw nonFiniteGradient(bad.name);
   }
-  return { finite: true, factor: squares === null ? 1 : Math.min(1, globalNorm! / (Math.sqrt(squares) + 1e-6)) };
+  if (squares === null) return { finite: true, factor: 1 };
+  const norm = Number.isFinite(squares) ? Math.sqrt(squares) : largeNorm(gradients, value);
+  return { finite: true, factor: Math.min(1, globalNorm! / (norm + 1e-6)) };
 }
 
 /** The error about a gradient that is not finite. */
@@ -58,13 +63,23 @@ function sumSquares(
       clipValue,
     );
   }
-  return readScalar(() =>
-    gradients
-      .map(({ gradient }) =>
-        sum(square(clipValue === undefined ? gradient : clipByValue(gradient, -clipValue, clipValue))),
-      )
-      .reduce((a, b) => add(a, b)),
+  return readScalar(() => sumSquaresOf(gradients.map(({ gradient }) => limited(gradient, clipValue))));
+}
+
+/** The norm when the sum of the squares, but no entry, has overflowed. */
+function largeNorm(gradients: readonly NamedGradient[], clipValue: number | undefined): number {
+  const scaled = readScalar(() =>
+    sumSquaresOf(gradients.map(({ gradient }) => mul(limited(gradient, clipValue), SMALL))),
   );
+  return Math.sqrt(scaled) / SMALL;
+}
+
+function limited(gradient: Tensor, clipValue: number | undefined): Tensor {
+  return clipValue === undefined ? gradient : clipByValue(gradient, -clipValue, clipValue);
+}
+
+function sumSquaresOf(tensors: readonly Tensor[]): Tensor {
+  return tensors.map(tensor => sum(square(tensor))).reduce((a, b) => add(a, b));
 }
 
 function findNonFinite(gradients: readonly NamedGradient[], kernels: KernelSet | null): NamedGradient | undefined {
