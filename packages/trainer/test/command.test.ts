@@ -207,6 +207,16 @@ test('--weights starts from what a checkpoint or transformers saved, with its mo
   expect(readFileSync(at('own/step-000001/tokenizer.json'), 'utf8')).toBe(tokenizer);
 });
 
+test('a gradient that is not finite is told of with the options that help', async () => {
+  const { code, stderr } = await frugalHere(
+    ...['train', ...flags, '--steps', '9', '--lr', '1e30', '--warmup', '0', '--sample', '0'],
+  );
+  expect(code).toBe(1);
+  expect(stderr).toMatch(
+    /^frugal: gradient of .*\nHere: a smaller --lr, --clip, --non-finite skip, or --rollback with/m,
+  );
+});
+
 test('Ctrl-C ends a run after the step under way and says how far it came', async () => {
   const { code, stdout, stderr } = await frugal(
     ['train', ...flags, '--steps', '100000', '--backend', 'cpu', '--no-save'],

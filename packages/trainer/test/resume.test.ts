@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { frugal, frugalHere, smallRun } from './support/command.js';
@@ -105,6 +105,7 @@ test('--resume auto starts, goes on, and says when all is done', async () => {
   expect(fresh.stdout).toContain('Saved in auto/step-000006.');
   const again = await train(...auto, '6', '--json', 'again.json');
   expect(again.stderr).toContain('Goes on    after step 6 (step-000006)');
+  expect(again.stderr).toMatch(/^Model .* weights, of step-000006$/m);
   expect(again.stdout).toMatch(/^Validation loss .* of optimizer state\.\nSaved in auto\/step-000006\.\n$/);
   expect(json('again.json').losses).toHaveLength(6);
 });
@@ -224,13 +225,24 @@ describe('a run that is not the same any more', () => {
 
 test('mistakes about checkpoints are told in one line, before any training', async () => {
   await train('--steps', '2', '--save', 'taken');
+  mkdirSync(at('model'));
+  writeFileSync(at('model/config.json'), '{}');
   const mistakes: [args: string[], message: RegExp][] = [
     [['--save', 'taken'], /^frugal: save: .*found taken with 1 checkpoint of another run\. Go on with that run/],
     [
       ['--resume', 'nowhere'],
       /^frugal: nowhere: expected a checkpoint, or a folder of checkpoints, found nothing there\./,
     ],
-    [['--resume', '.'], /^frugal: resume: expected at least one, found no checkpoint in \.\./],
+    [['--resume', '.'], /^frugal: resume: expected at least one, found no checkpoint in \.\.\n$/],
+    [
+      ['--resume', 'model'],
+      /^frugal: resume: .*no checkpoint in model\. To start from the weights .* use --weights\.\n$/,
+    ],
+    [['--resume', 'lines.txt'], /^frugal: lines\.txt: .*folder of checkpoints, found a file\.\n$/],
+    [
+      ['--resume', 'taken/step-000002/model.safetensors'],
+      /^frugal: .*, found a file\. The checkpoint is its folder, taken\/step-000002\.\n$/,
+    ],
     [['--resume', 'auto'], /^frugal: resume: expected a folder to look in, found auto without --save\./],
     [
       ['--rollback'],

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -132,7 +132,7 @@ export class FolderStore implements CheckpointStore {
 /**
  * The store and, if the path is that of one checkpoint, the name in it: what `--resume PATH` means.
  *
- * @throws CheckpointStorageError if there is nothing at the path.
+ * @throws CheckpointStorageError if there is nothing at the path, or a file.
  */
 export function locateCheckpoints(path: string): { store: FolderStore; name: string | null } {
   const at = resolve(path);
@@ -141,6 +141,16 @@ export function locateCheckpoints(path: string): { store: FolderStore; name: str
       parameter: path,
       found: 'nothing there',
       expected: 'a checkpoint, or a folder of checkpoints',
+    });
+  }
+  if (!statSync(at).isDirectory()) {
+    throw new CheckpointStorageError('in-the-way', {
+      parameter: path,
+      found: 'a file',
+      expected: 'a checkpoint, or a folder of checkpoints',
+      ...(existsSync(join(dirname(at), FILES.manifest)) && {
+        advice: `The checkpoint is its folder, ${dirname(path)}.`,
+      }),
     });
   }
   if (!existsSync(join(at, FILES.manifest))) return { store: new FolderStore(at), name: null };

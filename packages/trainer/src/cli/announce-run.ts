@@ -19,9 +19,10 @@ export function announceRun(
 ): void {
   const { dataset, tokenizer, name } = run.opened;
   const weights = formatCount(parameterCount(run.config).total);
+  const origin = run.resumed !== null ? `of ${run.resumed.name}` : from === undefined ? `seed ${seed}` : `from ${from}`;
   const tokens = formatCount(batch * length * accumulate);
   const lines = [
-    `Model      LLaMA, ${describeModel(run.config)}, ${weights} weights, ${from === undefined ? `seed ${seed}` : `from ${from}`}`,
+    `Model      LLaMA, ${describeModel(run.config)}, ${weights} weights, ${origin}`,
     `Text       ${name} (${tokenizer.kind}), ${formatCount(dataset.train.length)} tokens to train on, ` +
       `${formatCount(dataset.validation.length)} held out`,
     `Optimizer  ${run.recipe}, ${formatBytes(run.stateBytes)} of state`,

@@ -50,6 +50,9 @@ export async function openCheckpoints(
       parameter: 'resume',
       found: `no checkpoint in ${resume}`,
       expected: 'at least one',
+      ...(existsSync(join(resume, 'config.json')) && {
+        advice: 'To start from the weights of a model, use --weights.',
+      }),
     });
   }
   return { folder: save === false ? null : own, saved };
