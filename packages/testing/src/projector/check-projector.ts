@@ -4,6 +4,7 @@ import { runLaws } from '../run-laws.js';
 import { BASIS_LAWS } from './basis-laws.js';
 import { CONTINUITY_LAWS } from './continuity-laws.js';
 import { ENERGY_LAWS } from './energy-laws.js';
+import { FITTED_BASIS_LAWS } from './fitted-basis-laws.js';
 import { LINEAR_LAWS } from './linear-laws.js';
 import { RANDOM_LAWS } from './random-laws.js';
 import { REVISION_LAWS } from './revision-laws.js';
@@ -18,6 +19,7 @@ export const PROJECTOR_LAWS: readonly Law<ProjectorSubject>[] = [
   ...SIZE_LAWS,
   ...EDGE_LAWS,
   ...BASIS_LAWS,
+  ...FITTED_BASIS_LAWS,
   ...CONTINUITY_LAWS,
   ...REVISION_LAWS,
   ...RANDOM_LAWS,

@@ -76,7 +76,8 @@ export const RANDOM_LAWS: readonly Law<ProjectorSubject>[] = [
     why: 'A second tier would look where the first has taken everything: all that it sees there is rounding noise.',
     needs: ['same seed, same basis'],
     effort: 0.2,
-    lifted: ofParts,
+    lifted: subject =>
+      ofParts(subject) ?? (choosesNoCoordinates(subject) === null ? 'it keeps clear of occupied coordinates' : null),
     example: properExamples,
     check: async (subject: ProjectorSubject, example) => {
       const { projector, site, epoch } = place(subject, example);

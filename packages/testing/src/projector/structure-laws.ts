@@ -106,8 +106,9 @@ export const STRUCTURE_LAWS: readonly Law<ProjectorSubject>[] = [
     formula: 'some parameter has a subspace that is not empty',
     why: 'A projector that keeps nothing passes every other law and trains nothing.',
     effort: 'once',
-    example: subject => fc.array(projectorExamples(subject), { minLength: 60, maxLength: 60, size: 'max' }),
-    check: async (subject: ProjectorSubject, examples) => {
+    example: () => fc.record({ seed: fc.nat({ max: 9999 }) }),
+    check: async (subject: ProjectorSubject, { seed }) => {
+      const examples = fc.sample(projectorExamples(subject), { seed, numRuns: 60 });
       const works = examples.some(example => {
         try {
           const { projector, site, epoch } = place(subject, example);

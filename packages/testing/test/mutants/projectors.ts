@@ -28,7 +28,7 @@ import {
 } from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import type { Mutant } from './mutant.js';
-import { denseOfRank, keyOf, oblique, rowsOfCount, smallest } from './wrong-projectors.js';
+import { denseOfRank, keyOf, oblique, rowsOfCount, smallest, smallestRows } from './wrong-projectors.js';
 
 type Options = { readonly density: number };
 type Change = (right: Projector, options: Options) => Partial<Projector>;
@@ -263,6 +263,7 @@ export const PROJECTOR_MUTANTS: readonly Mutant[] = [
   broken('fixed cosines sold as singular vectors', 'no better subspace (Eckart–Young)', dct, () => ({}), {
     optimal: 1,
   }),
+  broken('rows of the smallest norm instead of the largest', 'better than chance', smallestRows, () => ({})),
   broken('gradient clipped before fitting', 'scale equivariance', svd, right => ({
     fit: (g, previous, context) => tidy(() => right.fit(clipByValue(g!, -0.5, 0.5), previous, context)),
   })),

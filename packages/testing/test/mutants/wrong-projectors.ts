@@ -1,6 +1,18 @@
 import { type FitContext, matrixView, type Projector, randomKey, randomNormals, randomSubset } from '@frugaljs/core';
 import { columns, rows, svd } from '@frugaljs/projectors';
-import { add, matMul, mul, type Tensor2D, tensor1d, tensor2d, tidy, transpose } from '@tensorflow/tfjs-core';
+import {
+  add,
+  matMul,
+  mul,
+  reshape,
+  square,
+  sum,
+  type Tensor2D,
+  tensor1d,
+  tensor2d,
+  tidy,
+  transpose,
+} from '@tensorflow/tfjs-core';
 
 /** A stream of random numbers of a place and an epoch. */
 export const keyOf = ({ site, epoch }: FitContext, ...more: number[]): ReturnType<typeof randomKey> =>
@@ -57,6 +69,22 @@ function shear(n: number, r: number, s: number): Tensor2D {
     Array.from({ length: r }, (_, i) => Array.from({ length: n }, (_c, j) => (j < r ? Number(i === j) : s))),
     [r, n],
   );
+}
+
+/** The trunc(ρ m) rows of the smallest norm. */
+export function smallestRows({ density }: { readonly density: number }): Projector {
+  const right = rows({ density });
+  return {
+    ...right,
+    traits: { orthonormal: true, coordinate: true, basisFrom: 'gradient' },
+    fit: (g, _previous, { site }) => {
+      const [m, n] = matrixView(site.shape);
+      const sizes = tidy(() => sum(square(reshape(g!, [m, n])), 1).dataSync());
+      const order = Array.from({ length: m }, (_, row) => row).sort((a, b) => sizes[a]! - sizes[b]!);
+      const chosen = order.slice(0, Math.trunc(density * m)).sort((a, b) => a - b);
+      return { indices: tensor1d(chosen, 'int32') };
+    },
+  };
 }
 
 /** Singular vectors of the smallest singular values: those of a fixed large matrix minus the gradient's. */
