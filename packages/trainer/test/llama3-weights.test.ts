@@ -138,6 +138,16 @@ test('the folder of a model says how much memory it takes', async () => {
   expect(stdout).toContain(`${(9600 + 2 * (2048 + 1024 + 6144) + 160).toLocaleString('en')} weights in 20 tensors`);
 });
 
+test('the plan for a folder trains the weights in it, and for a file of a configuration a new model', async () => {
+  mkdirSync(at("it's a model"));
+  writeFileSync(at("it's a model/config.json"), JSON.stringify(CONFIG));
+  const planned = async (config: string): Promise<string> =>
+    /^ {2}frugal train (--.*) --batch/m.exec((await frugalHere('memory', '--config', config)).stdout)![1]!;
+  expect(await planned(at('llama-3.2'))).toBe(`--weights ${at('llama-3.2')}`);
+  expect(await planned(at('llama-3.2/config.json'))).toBe(`--config ${at('llama-3.2/config.json')}`);
+  expect(await planned(at("it's a model"))).toBe(`--config '${at("it'\\''s a model")}'`);
+});
+
 test('what is missing beside config.json shows before a model is built', async () => {
   mkdirSync(at('half'));
   writeFileSync(at('half/config.json'), JSON.stringify({ ...CONFIG, hidden_size: 65536, intermediate_size: 65536 }));

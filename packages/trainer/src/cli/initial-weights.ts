@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { UnknownNameError } from '@frugaljs/core';
 import type { TrainingRequest } from './training-request.js';
@@ -13,6 +13,13 @@ export function configBeside(weights: string): string {
     expected: 'a folder with config.json and model.safetensors, or a checkpoint',
     advice: 'If the configuration lies elsewhere, name it with --config.',
   });
+}
+
+/** Whether a path is a folder of a model with its weights. */
+export function isModelFolder(path: string): boolean {
+  if (!existsSync(path) || !statSync(path).isDirectory()) return false;
+  const files = readdirSync(path);
+  return files.includes('config.json') && files.some(name => name.endsWith('.safetensors'));
 }
 
 /** Weights of a folder with a tokenizer are trained with that one unless another one is given. */

@@ -1,5 +1,7 @@
 import { recipe } from '@frugaljs/composer';
 import { parameterCount, parameterSpecs } from '@frugaljs/llama';
+import { isModelFolder } from '../cli/initial-weights.js';
+import { shellWord } from '../terminal/shell-word.js';
 import { textTable } from '../terminal/text-table.js';
 import { formatCount } from '../terminal/units.js';
 import { wrap } from '../terminal/wrap.js';
@@ -112,7 +114,7 @@ function planText(
     choice === null
       ? []
       : [
-          `  frugal train --config ${name} --batch ${batch} --length ${length}${commandOf(choice)} --backend ${backend}`,
+          `  frugal train ${isModelFolder(name) ? '--weights' : '--config'} ${shellWord(name)} --batch ${batch} --length ${length}${commandOf(choice)} --backend ${backend}`,
         ];
   return [headline, ...command, ...lines].join('\n');
 }
