@@ -221,6 +221,29 @@ describe.skipIf(chromium === null)('the setup', { timeout: 240_000 }, () => {
     expect(visit.complaints).toEqual([]);
   });
 
+  it('no figure is wider than its card, and none of the state is said to be none but none', async () => {
+    const { page } = await visits.open();
+    for (const place of [0, 1]) await page.getByLabel('Method').nth(place).selectOption('sgdm');
+    await page.getByText('SGD with momentum (2)').first().waitFor();
+    const tooWide = (): Promise<string[]> =>
+      page.evaluate(() =>
+        Array.from(document.querySelectorAll<HTMLElement>('#results .card, #results .tile'))
+          .filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)
+          .map(({ textContent }) => textContent!),
+      );
+    for (const width of [320, 480, 561, 640, 800, 901, 980, 1100, 1280]) {
+      await page.setViewportSize({ width, height: 800 });
+      await eventually(tooWide, `at ${width}`).toEqual([]);
+    }
+    const headline = page.locator('#memory-headline');
+    await page.getByLabel('Model').selectOption('small');
+    await page.getByLabel('Method').nth(0).selectOption('adamW');
+    await page.getByLabel('Method').nth(1).selectOption('signSgd');
+    await eventually(() => headline.textContent()).toMatch(/^AdamW keeps .* of state; signSGD needs none of it\.$/);
+    await page.getByLabel('Method').nth(1).selectOption('adafactor');
+    await eventually(() => headline.textContent()).toMatch(/Adafactor makes do with less than 1.% of that\.$/);
+  });
+
   it('fits on a phone, names every control, and keeps still for those who ask for it', async () => {
     const { page } = await visits.open({ viewport: { width: 375, height: 812 }, reducedMotion: 'reduce' });
     // Nothing that was shown first has moved since.

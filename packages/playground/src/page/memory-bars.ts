@@ -38,7 +38,7 @@ export class MemoryBars {
     );
     this.node = element(
       'div',
-      {},
+      { className: 'memory-holder' },
       this.#headline,
       element('table', { className: 'memory', id: 'memory' }, element('thead', {}, head), this.#body),
       element('p', { className: 'hint memory-note', textContent: NOTE }),
@@ -90,7 +90,11 @@ function headline(rows: readonly NamedMemory[]): string {
   if (least === undefined || most === undefined || least.memory.state === most.memory.state) {
     return 'What stays in memory while a model trains.';
   }
-  const share = Math.round((100 * least.memory.state) / most.memory.state);
-  const part = share === 0 ? 'none of it' : `${share}\u00a0% of that`;
-  return `${most.label} keeps ${formatBytes(most.memory.state)} of state; ${least.label} ${share === 0 ? 'needs' : 'makes do with'} ${part}.`;
+  return `${most.label} keeps ${formatBytes(most.memory.state)} of state; ${least.label} ${comparison(least.memory.state / most.memory.state)}.`;
+}
+
+function comparison(share: number): string {
+  if (share === 0) return 'needs none of it';
+  const percent = Math.round(100 * share);
+  return `makes do with ${percent === 0 ? 'less than 1' : percent}\u00a0% of that`;
 }
