@@ -294,6 +294,40 @@ test.each<[string, (g: tf.Tensor) => unknown, string, RegExp]>([
   tf.dispose([given, g]);
 });
 
+test.each([1, 2])(
+  'GaLore says that a matrix with %i columns would not be trained, and recipes with a residual train it',
+  units => {
+    const w = tf.variable(tf.ones([16, units]), true, 'narrow');
+    const g = tf.ones([16, units]);
+    const optimizer = galore({ density: 0.25 });
+    const message =
+      /svd at "narrow": .*shape \[16,\d\], of which the share in the subspace rounds to nothing.*plain rule/;
+    expectUnchanged(optimizer, [w], 'unsupported-shape', message, () => optimizer.applyGradients({ narrow: g }));
+    expect(() => optimizer.memoryReport([w])).toThrow(message);
+    optimizer.dispose();
+    for (const projector of ['rows', 'columns', 'svd']) {
+      const other = frugal({ projector, density: 0.25, learningRate: 1 });
+      w.assign(tf.tidy(() => tf.ones([16, units])));
+      other.applyGradients({ narrow: g });
+      for (const value of w.dataSync()) expect(value).toBeCloseTo(0, 4);
+      other.dispose();
+    }
+    tf.dispose([w, g]);
+  },
+);
+
+test('a variable of integers is an error that names it', () => {
+  const counter = tf.variable(tf.tensor1d([0], 'int32'), true, 'counter');
+  const g = tf.ones([1]);
+  const optimizer = frugal();
+  const message = /variable "counter": expected a float32 variable, found .* int32\. .*trainable to false/;
+  expectUnchanged(optimizer, [], 'shape-mismatch', message, () => optimizer.applyGradients({ counter: g }));
+  counter.trainable = false;
+  optimizer.applyGradients({ counter: null as unknown as tf.Tensor });
+  optimizer.dispose();
+  tf.dispose([counter, g]);
+});
+
 test('a variable in the place of its name is no match', () => {
   const v = tf.variable(tf.ones([2]), true, 'matched.v');
   const action = () => compose({ learningRate: 1, groups: [{ match: v as never, use: adamW() }] });

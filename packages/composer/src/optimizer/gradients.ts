@@ -104,6 +104,14 @@ function findVariable(name: string, known: boolean): Variable {
 }
 
 function requireFit(name: string, variable: Variable, gradient: Tensor): void {
+  if (variable.dtype !== 'float32') {
+    throw new ShapeMismatchError({
+      parameter: `variable "${name}"`,
+      found: `a variable of type ${variable.dtype}`,
+      expected: 'a float32 variable',
+      advice: 'Make it float32, or set trainable to false if it only counts or indexes.',
+    });
+  }
   if (!(gradient instanceof Tensor)) {
     throw new ShapeMismatchError({
       parameter: `gradient of "${name}"`,
@@ -119,10 +127,10 @@ function requireFit(name: string, variable: Variable, gradient: Tensor): void {
       advice: 'Dispose gradients after applyGradients, not before.',
     });
   }
-  if (!sameShape(gradient.shape, variable.shape) || gradient.dtype !== 'float32' || variable.dtype !== 'float32') {
+  if (!sameShape(gradient.shape, variable.shape) || gradient.dtype !== 'float32') {
     throw new ShapeMismatchError({
       parameter: `gradient of "${name}"`,
-      found: `a ${gradient.dtype} tensor of shape [${gradient.shape}] for a ${variable.dtype} variable`,
+      found: `a ${gradient.dtype} tensor of shape [${gradient.shape}]`,
       expected: `a float32 tensor of shape [${variable.shape}]`,
     });
   }

@@ -6,6 +6,7 @@ import type { Match } from '../optimizer/options.js';
 import { subspace } from '../subspace.js';
 import { COMMON_KEYS, type CommonOptions, chooseProjector, chooseSize, composeSettings, decayOf } from './parts.js';
 import { PROJECTABLE } from './projectable.js';
+import { requireTraining } from './require-training.js';
 
 export interface GaloreOptions extends CommonOptions {
   /** Rank of the subspace; give this or `density`. */
@@ -35,7 +36,7 @@ export function galore(options: GaloreOptions = {}): ComposedOptimizer {
   const { updateGap = 200, scale = 0.25, adam } = options;
   const rule = adamW({ epsilon: 1e-6, epsilonPlacement: 'beforeCorrection', ...adam });
   const projected = subspace({
-    projector: chooseProjector('svd', chooseSize('galore', options, 0.25)),
+    projector: requireTraining(chooseProjector('svd', chooseSize('galore', options, 0.25)), options.density),
     rule,
     combine: drop(),
     refresh: { every: updateGap },
