@@ -79,7 +79,7 @@ test('a result that cannot be written to standard output is told of in a line', 
     const child = spawn(command[0]!, command.slice(1), { cwd: folder, env, stdio: ['ignore', full, 'pipe'] });
     closeSync(full);
     let stderr = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       stderr += text;
     });
     const code = await new Promise(resolve => child.on('close', resolve));
