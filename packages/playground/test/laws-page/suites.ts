@@ -24,6 +24,7 @@ const minutes = 'no graphics card: thousands of matrix products take minutes in 
 /** Laws that take too long on an adapter in software, by suite. */
 const SLOW: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'projector random': { unbiased: minutes, 'energy under noise': minutes },
+  'projector svd, randomized': { 'better than chance': minutes, 'large parameters': minutes },
 };
 
 /**

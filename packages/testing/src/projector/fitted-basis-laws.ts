@@ -12,7 +12,7 @@ const notFromGradient = ({ traits }: ProjectorSubject): string | null =>
   traits.basisFrom === 'gradient' ? null : `the basis is from the ${traits.basisFrom}`;
 
 /** Gradients that the worth of a fitted basis is averaged over. */
-const GRADIENTS = 100;
+const GRADIENTS = 60;
 const SQUARE: Shape = [6, 6];
 const FALSE_ALARM = 1e-10;
 
@@ -114,7 +114,7 @@ async function requireBetterThanChance(subject: ProjectorSubject, { seed }: { re
     const example = { shape: SQUARE, options, matrix, epoch: 0, seed, before: 0, after: 0 };
     const { projector, site } = place(subject, example);
     const part = sizeOf(projector.reducedShape(site, 0) ?? [0]) / sizeOf(SQUARE);
-    if (part < 0.45 || part > 0.9) continue;
+    if (part < 0.5 || part > 0.9) continue;
     const all = fitted(subject, example);
     kept += (norm(await numbers(projectOnto(all, all.g))) / norm(all.values)) ** 2 / GRADIENTS;
     share += part / GRADIENTS;

@@ -141,7 +141,7 @@ export const EDGE_LAWS: readonly Law<ProjectorSubject>[] = [
   }),
   law({
     name: 'large parameters',
-    formula: 'on 48 × 20, 20 × 48 and 40 × 40: down ∘ up = id',
+    formula: 'on 48 × 20 and 20 × 48: down ∘ up = id',
     why: 'Orthonormalization that is good enough for nine columns may not be for forty; layers have thousands.',
     needs: ['shapes as declared', 'down ∘ up = id'],
     effort: 'once',
@@ -154,11 +154,10 @@ export const EDGE_LAWS: readonly Law<ProjectorSubject>[] = [
   }),
 ];
 
-/** Beyond the sizes that other laws draw; tall, wide and square. */
+/** Beyond the sizes that other laws draw; tall and wide. */
 const LARGE: readonly Shape[] = [
   [48, 20],
   [20, 48],
-  [40, 40],
 ];
 
 async function tryShape(
