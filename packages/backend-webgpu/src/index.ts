@@ -6,7 +6,7 @@ import { registerWebGpu } from './register.js';
 
 registerWebGpu();
 
-export { DeviceLostError, UnsupportedBackendError } from '@frugaljs/core/errors';
+export { DeviceLostError, OutOfMemoryError, UnsupportedBackendError } from '@frugaljs/core/errors';
 export { requireAdapter } from './device/start-device.js';
 export { TensorDevice, tensorDevice } from './device/tensor-device.js';
 export { DeviceLimitError, WebGpuUnavailableError } from './errors.js';
