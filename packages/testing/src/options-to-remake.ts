@@ -8,3 +8,10 @@ export function optionsToRemake(drawn: unknown, own: object): unknown {
   const translated = Object.keys(own).length > 0 && names.length > 0 && !names.some(name => name in own);
   return JSON.parse(JSON.stringify((translated ? drawn : own) ?? null));
 }
+
+/** Whether JSON gives back what it is given: no functions, maps, sets, NaN or infinities anywhere in it. */
+export function survivesJson(value: unknown): boolean {
+  if (typeof value === 'function' || value instanceof Map || value instanceof Set) return false;
+  if (typeof value === 'number') return Number.isFinite(value);
+  return typeof value !== 'object' || value === null || Object.values(value).every(survivesJson);
+}

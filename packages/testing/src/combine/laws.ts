@@ -5,6 +5,7 @@ import { type Law, law, require } from '../law.js';
 import { EPSILON32, requireAtMost, requireClose, requireFinite, requireSame } from '../numerics/closeness.js';
 import { orthonormalRows } from '../numerics/orthonormal.js';
 import { farthest, maxAbs, scaled } from '../numerics/vectors.js';
+import { survivesJson } from '../options-to-remake.js';
 import { RuleRun } from '../rule/rule-run.js';
 import { CombineRun, type CombineSubject, combineExamples } from './subject.js';
 
@@ -41,6 +42,7 @@ export const COMBINE_LAWS: readonly Law<CombineSubject>[] = [
     check: async (subject: CombineSubject, { options }) => {
       const combine = subject.create(options);
       const text = JSON.stringify(combine.options);
+      require(survivesJson(combine.options), () => `options do not survive JSON, which makes them ${text}`);
       const again = subject.create(options);
       require(JSON.stringify(again.options) === text, () =>
         `made twice, the options are ${text} and ${JSON.stringify(again.options)}`);

@@ -1,4 +1,4 @@
-import { type Combine, interpret, type Shape, slotShape, traceCombine } from '@frugaljs/core';
+import { type Combine, interpret, type Shape, sizeOf, slotShape, traceCombine } from '@frugaljs/core';
 import { tensor } from '@tensorflow/tfjs-core';
 import fc, { type Arbitrary } from 'fast-check';
 import { type Parameters, shapes } from '../arbitraries/shapes.js';
@@ -83,7 +83,7 @@ export class CombineRun {
     this.slots = Object.fromEntries(
       Object.entries(combine.state(shape)).map(([name, { extent, initial = 0 }]) => [
         name,
-        new Float32Array(slotShape(extent, shape).reduce((a, b) => a * b, 1)).fill(initial),
+        new Float32Array(sizeOf(slotShape(extent, shape))).fill(initial),
       ]),
     );
   }

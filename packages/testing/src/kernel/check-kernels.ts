@@ -1,5 +1,5 @@
 import type { Rule } from '@frugaljs/core';
-import { dispose, memory, tensor } from '@tensorflow/tfjs-core';
+import { dispose, memory } from '@tensorflow/tfjs-core';
 import fc, { type Arbitrary } from 'fast-check';
 import { buildComposition, type Composition, compositions, takesSignOfNoise } from '../arbitraries/compositions.js';
 import { type GradientStream, gradientStreams } from '../arbitraries/gradient-streams.js';
@@ -10,6 +10,7 @@ import {
   applyStep,
   end,
   follow,
+  gradientTensors,
   gradientValues,
   makeVariables,
   requireSamePath,
@@ -106,9 +107,7 @@ export const KERNEL_LAWS: readonly Law<KernelSubject>[] = [
         const held = variables.map(v => v.clone());
         const before = await Promise.all(held.map(async x => (await x.data()).slice()));
         const values = gradientValues(stream, step);
-        const gradients = Object.fromEntries(
-          Object.entries(values).map(([name, g]) => [name, tensor(g.slice(), [...stream.shapes[name]!], 'float32')]),
-        );
+        const gradients = gradientTensors(stream, values);
         optimizer.applyGradients(gradients);
         for (const [name, g] of Object.entries(gradients)) {
           requireSame(`the gradient of "${name}"`, await g.data(), values[name]!);

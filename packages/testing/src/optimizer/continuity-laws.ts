@@ -1,4 +1,4 @@
-import { dispose, tensor } from '@tensorflow/tfjs-core';
+import { dispose } from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { buildComposition, type Composition, compositions } from '../arbitraries/compositions.js';
 import { type GradientStream, gradientStreams } from '../arbitraries/gradient-streams.js';
@@ -9,6 +9,7 @@ import {
   applyStep,
   end,
   follow,
+  gradientTensors,
   gradientValues,
   makeVariables,
   requireSamePath,
@@ -52,9 +53,7 @@ export const CONTINUITY_LAWS: readonly Law<Algebra>[] = [
       const optimizer = composed(algebra, buildComposition(algebra, composition));
       for (let step = 0; step < stream.steps; step++) {
         const values = gradientValues(stream, step);
-        const gradients = Object.fromEntries(
-          Object.entries(values).map(([name, g]) => [name, tensor(g.slice(), [...stream.shapes[name]!], 'float32')]),
-        );
+        const gradients = gradientTensors(stream, values);
         optimizer.applyGradients(gradients);
         for (const [name, g] of Object.entries(gradients)) {
           require(!g.isDisposed, () => `the gradient of "${name}" has been disposed`);

@@ -1,3 +1,4 @@
+import { sizeOf } from '@frugaljs/core';
 import { type Law, optimizerLaw, require } from '../law.js';
 import { show } from '../numerics/closeness.js';
 import { type Algebra, COORDINATE, composed } from './algebra.js';
@@ -48,10 +49,7 @@ export const PARTITION_LAWS: readonly Law<Algebra>[] = [
     check: async (algebra: Algebra, { stream, density, every }) => {
       const ones = (value: number): Values =>
         Object.fromEntries(
-          Object.entries(stream.shapes).map(([name, shape]) => [
-            name,
-            new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(value),
-          ]),
+          Object.entries(stream.shapes).map(([name, shape]) => [name, new Float32Array(sizeOf(shape)).fill(value)]),
         );
       const sign = algebra.rules.signSgd();
       for (const name of COORDINATE) {

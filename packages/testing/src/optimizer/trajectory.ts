@@ -29,11 +29,16 @@ export function makeVariables({ shapes }: GradientStream, start: Values): Variab
   );
 }
 
-/** Gives an optimizer the gradients of one step. */
-export function applyStep(optimizer: LawfulOptimizer, { shapes }: GradientStream, gradients: Values): void {
-  const tensors: NamedTensorMap = Object.fromEntries(
-    Object.entries(gradients).map(([name, g]) => [name, tensor(g, [...shapes[name]!], 'float32')]),
+/** Tensors of their own: the cpu backend keeps the array that a tensor is made of. The caller disposes them. */
+export function gradientTensors({ shapes }: GradientStream, gradients: Values): NamedTensorMap {
+  return Object.fromEntries(
+    Object.entries(gradients).map(([name, g]) => [name, tensor(g.slice(), [...shapes[name]!], 'float32')]),
   );
+}
+
+/** Gives an optimizer the gradients of one step. */
+export function applyStep(optimizer: LawfulOptimizer, stream: GradientStream, gradients: Values): void {
+  const tensors = gradientTensors(stream, gradients);
   optimizer.applyGradients(tensors);
   dispose(tensors);
 }

@@ -2,7 +2,7 @@ import { type Basis, type Projector, sameShape, sizeOf } from '@frugaljs/core';
 import { mul, type Tensor, tensor } from '@tensorflow/tfjs-core';
 import { type Law, law, require } from '../law.js';
 import { requireClose, requireSame, rounding, scaleOf, show } from '../numerics/closeness.js';
-import { optionsToRemake } from '../options-to-remake.js';
+import { optionsToRemake, survivesJson } from '../options-to-remake.js';
 import { fitted, type ProjectorSubject, projectorExamples } from './subject.js';
 import { normalTensor, numbers } from './tensor-numbers.js';
 
@@ -16,10 +16,8 @@ export const CONTINUITY_LAWS: readonly Law<ProjectorSubject>[] = [
     example: projectorExamples,
     check: async (subject: ProjectorSubject, example) => {
       const { projector, site, epoch, reduced, basis, g } = fitted(subject, example);
-      const json: unknown = JSON.parse(JSON.stringify({ kind: projector.kind, options: projector.options }));
-      const described = { kind: projector.kind, options: projector.options };
-      require(JSON.stringify(json) === JSON.stringify(described) && !hasFunctions(projector.options), () =>
-        `options do not survive JSON: ${JSON.stringify(json)}`);
+      require(survivesJson(projector.options), () =>
+        `options do not survive JSON, which makes them ${JSON.stringify(projector.options)}`);
       const again = subject.create(optionsToRemake(example.options, projector.options), site);
       const options = JSON.stringify(again.options);
       require(options === JSON.stringify(projector.options), () =>
@@ -73,11 +71,6 @@ export const CONTINUITY_LAWS: readonly Law<ProjectorSubject>[] = [
     },
   }),
 ];
-
-function hasFunctions(value: unknown): boolean {
-  if (typeof value === 'function' || value instanceof Map || value instanceof Set) return true;
-  return typeof value === 'object' && value !== null && Object.values(value).some(hasFunctions);
-}
 
 /** A basis as it comes back: from saved numbers when it is fitted to a gradient, else derived again. */
 async function savedBasis(

@@ -1,4 +1,4 @@
-import type { Shape } from '@frugaljs/core';
+import { type Shape, sizeOf } from '@frugaljs/core';
 import fc from 'fast-check';
 import { objective, objectiveRecipes } from '../arbitraries/objectives.js';
 import { type Law, law, require } from '../law.js';
@@ -30,10 +30,7 @@ export const RULE_DESCENT_LAWS: readonly Law<RuleSubject>[] = [
       }),
     check: async (subject: RuleSubject, { shape, options, objective: recipe, step }) => {
       const rule = subject.create(options);
-      const f = objective(
-        recipe,
-        shape.reduce((a, b) => a * b, 1),
-      );
+      const f = objective(recipe, sizeOf(shape));
       const L = f.smoothness;
       const alpha = step / L;
       let x: Float64Array = f.start;

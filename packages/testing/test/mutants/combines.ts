@@ -63,6 +63,15 @@ export const COMBINE_MUTANTS: readonly Mutant[] = [
     direction: lifted.add(residualDirection.maximum(0)),
   })),
   {
+    fault: 'a function in the options',
+    law: 'described by its options',
+    check: () => {
+      const right = residual(signSgd());
+      const options = { ...right.options, schedule: () => 1 } as never;
+      return checkCombine(() => ({ ...right, options }), { bail: true });
+    },
+  },
+  {
     fault: 'rule of the residual not in the options',
     law: 'described by its options',
     check: () => checkCombine(() => ({ ...residual(signSgd()), options: {} }), { bail: true }),
