@@ -1,6 +1,7 @@
 // No file and no package may reach itself by following imports: a cycle hides which part is the foundation, and hands
-// out half-initialized modules. `import type` does not count: it is gone at run time, and types may be mutually
-// recursive (a rule may hold a combine, which may hold a rule).
+// out half-initialized modules. `import type` counts, too: though it is gone at run time, none of the files can be
+// understood before the others. Types that refer to each other (a rule may hold a combine, which may hold a rule) belong
+// in one file.
 import { posix } from 'node:path';
 import { importsOf } from './imports.mjs';
 
@@ -13,7 +14,7 @@ export function checkCycles(workspace) {
   const files = new Map();
   for (const file of workspace.packages.flatMap(pack => pack.sources)) {
     const targets = importsOf(workspace.read(file), file)
-      .filter(({ specifier, typeOnly }) => specifier.startsWith('.') && !typeOnly)
+      .filter(({ specifier }) => specifier.startsWith('.'))
       .map(({ specifier }) => posix.join(posix.dirname(file), specifier).replace(/\.([cm]?)js$/, '.$1ts'));
     files.set(file, targets);
   }
