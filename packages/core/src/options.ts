@@ -20,7 +20,7 @@ export function requireNumber(
   const aboveLow = interval.startsWith('[') ? value >= low : value > low;
   const belowHigh = interval.endsWith(']') ? value <= high : value < high;
   if (typeof value !== 'number' || !aboveLow || !belowHigh) {
-    throw new InvalidOptionError({ parameter, found: value, expected: `a number in ${interval}` });
+    throw new InvalidOptionError({ parameter, found: numberFound(value), expected: `a number in ${interval}` });
   }
   return value;
 }
@@ -28,9 +28,18 @@ export function requireNumber(
 /** Checks that a number is an integer of at least `minimum` and returns it. */
 export function requireInteger(parameter: string, value: number, minimum: number): number {
   if (!Number.isSafeInteger(value) || value < minimum) {
-    throw new InvalidOptionError({ parameter, found: value, expected: `an integer of at least ${minimum}` });
+    throw new InvalidOptionError({
+      parameter,
+      found: numberFound(value),
+      expected: `an integer of at least ${minimum}`,
+    });
   }
   return value;
+}
+
+/** Without quotes the string "0.5" would read as if it were right. */
+function numberFound(value: unknown): unknown {
+  return typeof value === 'string' ? `the string ${JSON.stringify(value)}` : value;
 }
 
 /** Checks that a value is `true` or `false` and returns it. */

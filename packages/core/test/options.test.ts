@@ -58,6 +58,15 @@ test('requireInteger', () => {
   }
 });
 
+test('a string in the place of a number is shown as one', () => {
+  expect(() => requireNumber('p', '0.5' as never, '[0, 1]')).toThrow(
+    'p: expected a number in [0, 1], found the string "0.5"',
+  );
+  expect(() => requireInteger('p', '4' as never, 1)).toThrow(
+    'p: expected an integer of at least 1, found the string "4"',
+  );
+});
+
 test('requireBoolean', () => {
   expect(requireBoolean('p', true)).toBe(true);
   expect(requireBoolean('p', false)).toBe(false);

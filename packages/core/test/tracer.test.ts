@@ -172,6 +172,14 @@ describe('extents', () => {
   });
 });
 
+test('values in the arithmetic of JavaScript are errors and not NaN', () => {
+  const g = new Tracer().input('g', 'element') as unknown as number;
+  for (const compute of [() => g * 2, () => 1 - g, () => g + 1, () => -g, () => Math.sqrt(g), () => g > 0]) {
+    expect(compute).toThrow(/step: expected the methods of values, such as g\.mul\(2\)/);
+  }
+  expect(`${g}`).toBe('value 0');
+});
+
 describe('foreign operands are errors that say so', () => {
   const tracer = new Tracer();
   const g = tracer.input('g', 'element');

@@ -118,6 +118,16 @@ export class Value {
     return this.reduce('min', per);
   }
 
+  /** `g * 2` is a compile-time error in TypeScript and would be NaN in JavaScript. */
+  [Symbol.toPrimitive](hint: string): string {
+    if (hint === 'string') return `value ${this.id}`;
+    throw new InvalidExpressionError({
+      parameter: 'step',
+      found: 'a value in JavaScript arithmetic or a comparison, such as g * 2',
+      expected: 'the methods of values, such as g.mul(2) or g.greater(0)',
+    });
+  }
+
   private unary(op: UnaryOperation): Value {
     return this.tracer.emit({ op, x: this.id, extent: this.extent });
   }
