@@ -47,6 +47,7 @@ export const BASIS_LAWS: readonly Law<ProjectorSubject>[] = [
     name: 'fixed basis',
     formula: 'basisFrom = fixed ⟹ the same basis and shape in every epoch and for every seed',
     why: 'State is then kept across refreshes without being carried over.',
+    needs: ['shapes as declared'],
     lifted: ({ traits }) => (traits.basisFrom === 'fixed' ? null : `the basis is from the ${traits.basisFrom}`),
     example: projectorExamples,
     check: async (subject: ProjectorSubject, example) => {
@@ -61,6 +62,7 @@ export const BASIS_LAWS: readonly Law<ProjectorSubject>[] = [
     name: 'indices ascend',
     formula: '0 ≤ j₁ < j₂ < … < j_K < N for the indices of a coordinate projector',
     why: 'A repeated index is counted twice by up; fused kernels walk the indices once, in order.',
+    needs: ['shapes as declared'],
     lifted: choosesNoCoordinates,
     example: projectorExamples,
     check: async (subject: ProjectorSubject, example) => {
