@@ -7,6 +7,7 @@ import {
   type Side,
 } from '@frugaljs/linalg';
 import { svd } from '@frugaljs/projectors';
+import { matrixValues } from '@frugaljs/testing';
 import { dispose, matMul, memory, randomNormal, type Tensor2D, tensor2d, tidy, zeros } from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -61,6 +62,19 @@ describe.skipIf(missing !== null)("TensorFlow's own decompositions", () => {
       }),
       { numRuns: 30, seed: 1 },
     );
+  });
+
+  // TensorFlow's own vectors are not, by far more than rounding.
+  test.each<Side>(['left', 'right'])('the %s vectors of ill-conditioned matrices are orthonormal', side => {
+    for (let seed = 0; seed < 12; seed++) {
+      const g = tensor2d(matrixValues([40, 30], { kind: 'illConditioned', exponent: 0, seed }), [40, 30]);
+      for (const rank of [4, 16, 30]) {
+        const basis = leadingSubspace(g, side, { rank, method: 'exact' });
+        expect(orthonormalityError(fromTensor(basis))).toBeLessThan(5e-6);
+        basis.dispose();
+      }
+      g.dispose();
+    }
   });
 
   test('triplets put the matrix together again, on the host path and off it', () => {

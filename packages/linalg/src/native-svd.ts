@@ -6,8 +6,9 @@ import type { Side } from './sides.js';
 import type { SubspaceRequest, SubspaceResult } from './subspace-request.js';
 
 /**
- * The leading singular vectors by the backend's own decomposition. Columns are copied out of it, so that the rest is
- * freed.
+ * The leading singular vectors by the backend's own decomposition, made orthonormal by its QR: the divide-and-conquer
+ * SVD of TensorFlow on CPU (Eigen's BDCSVD) gives vectors far from it for ill-conditioned matrices, in float32 already for
+ * singular values of a thousandth of the largest. Columns are copied, so that the rest is freed.
  *
  * @param parameter What an error calls the matrix; null to let NaN and Infinity pass, without reading anything back.
  * @throws NonFiniteMatrixError naming `parameter`.
@@ -22,7 +23,12 @@ export function exactNatively(
   if (parameter !== null) requireFinite(parameter, g);
   const { left, values, right } = native.svd(g);
   const [near, far] = side === 'right' ? [right, left] : [left, right];
-  const leading = (x: Tensor2D): Tensor2D => slice(x, [0, 0], [-1, rank]);
+  const leading = (x: Tensor2D): Tensor2D => {
+    const columns: Tensor2D = slice(x, [0, 0], [-1, rank]);
+    const orthonormal = native.orthonormalize(columns);
+    columns.dispose();
+    return orthonormal;
+  };
   try {
     return {
       near: leading(near),
