@@ -193,7 +193,7 @@ describe.skipIf(chromium === null)('the setup', { timeout: 240_000 }, () => {
     await tabTo(/^Model/);
     await page.keyboard.press('N');
     await tabTo(/^Steps/);
-    await page.keyboard.type('20');
+    await page.keyboard.type('60');
     await tabTo(/^Backend/);
     await page.keyboard.press('W');
     await page.keyboard.press('W');
@@ -210,8 +210,8 @@ describe.skipIf(chromium === null)('the setup', { timeout: 240_000 }, () => {
     await tabTo(/^Training loss\. AdamW/);
     await page.keyboard.press('ArrowLeft');
     await page.keyboard.press('ArrowLeft');
-    expect(await page.locator('.tip').textContent()).toMatch(/step 18.*AdamW\d\.\d{3}/);
-    expect(await page.locator('#announcements').textContent()).toMatch(/^step 18: .*AdamW \d\.\d{3}/);
+    expect(await page.locator('.tip').textContent()).toMatch(/step 58.*AdamW\d\.\d{3}/);
+    expect(await page.locator('#announcements').textContent()).toMatch(/^step 58: .*AdamW \d\.\d{3}/);
     await tabTo(/^Losses as a table/);
     await page.keyboard.press('Enter');
     await eventually(() => page.locator('.losses tbody tr').count()).toBe(20);

@@ -102,8 +102,7 @@ describe.skipIf(chromium === null)('the page', { timeout: 240_000 }, () => {
     const visit = await visits.open();
     await visit.setUp();
     await visit.start();
-    await visit.reached(6);
-    await visit.page.getByRole('button', { name: 'Pause' }).click();
+    await visit.pausedAfter(6);
     await visit.page.locator('#status').filter({ hasText: 'Paused' }).waitFor();
     expect(await visit.restingStep()).toBeLessThan(30);
     await visit.page.getByRole('button', { name: 'Resume' }).click();
@@ -153,8 +152,7 @@ describe.skipIf(chromium === null)('the page', { timeout: 240_000 }, () => {
     const visit = await visits.open();
     await visit.setUp();
     await visit.start();
-    await visit.reached(4);
-    await visit.page.getByRole('button', { name: 'Pause' }).click();
+    await visit.pausedAfter(4);
     await visit.restingStep();
     const { name, bytes } = await visit.download('Checkpoint, FRUGAL');
     const weights = await visit.download('Weights, FRUGAL');

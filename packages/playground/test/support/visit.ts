@@ -97,6 +97,17 @@ export class Visit {
     await this.page.waitForFunction(made, step, { timeout: 150_000 });
   }
 
+  /** Presses Pause once so many steps are made: within the page, since from outside the last step may come first. */
+  async pausedAfter(step: number): Promise<void> {
+    const pressed = (least: number): boolean => {
+      if ((document.getElementById('progress') as HTMLProgressElement).value < least) return false;
+      const pause = Array.from(document.querySelectorAll('button')).find(each => each.textContent === 'Pause');
+      pause?.click();
+      return pause !== undefined;
+    };
+    await this.page.waitForFunction(pressed, step, { timeout: 150_000 });
+  }
+
   get step(): Promise<number> {
     return this.page.locator('#progress').evaluate(bar => (bar as HTMLProgressElement).value);
   }
