@@ -17,6 +17,7 @@ export {
 export { type GenerateOptions, generate } from './generate.js';
 export { readLlama2c } from './llama2c.js';
 export { LlamaForCausalLM, type LlamaOptions } from './model.js';
+export { recompute } from './ops/recompute.js';
 export { type ParameterKind, type ParameterSpec, parameterCount, parameterSpecs } from './parameters.js';
 export { defaultPreset, type PresetName, preset, presetNames } from './presets.js';
 export type { LinearRopeScaling, Llama3RopeScaling, RopeScaling } from './rope-setting.js';

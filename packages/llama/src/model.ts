@@ -21,6 +21,7 @@ import { initialValues } from './initial-values.js';
 import { causalAttention } from './ops/attention.js';
 import { linearCrossEntropy, MAX_LOGITS } from './ops/cross-entropy.js';
 import { embed } from './ops/embedding.js';
+import { recompute } from './ops/recompute.js';
 import { rmsNorm } from './ops/rms-norm.js';
 import { rotate } from './ops/rotary.js';
 import { swiglu } from './ops/swiglu.js';
@@ -39,6 +40,12 @@ export interface LlamaOptions {
   readonly namePrefix?: string;
   /** Most logits in memory at once in {@link LlamaForCausalLM.loss}; default 2^22 (16 MiB). */
   readonly maxLogits?: number;
+  /**
+   * Keep only the input of each layer for the backward pass, and compute the layer again there (default false): the
+   * memory of activations no longer grows by a layer's worth with each layer, for a second forward pass. The same
+   * gradients. Also known as activation or gradient checkpointing.
+   */
+  readonly recompute?: boolean;
 }
 
 interface Layer {
@@ -63,12 +70,13 @@ export class LlamaForCausalLM {
   readonly #layers: readonly Layer[];
   readonly #tables: PositionTables;
   readonly #maxLogits: number;
+  readonly #recompute: boolean;
 
   /**
    * @throws ConfigError for a configuration that makes no model, ArgumentError if a variable of a name it needs exists.
    */
   constructor(config: LlamaConfigInput | LlamaConfig, options: LlamaOptions = {}) {
-    const { seed = 0, namePrefix = '', maxLogits = MAX_LOGITS } = options;
+    const { seed = 0, namePrefix = '', maxLogits = MAX_LOGITS, recompute: again = false } = options;
     this.config = llamaConfig(config as LlamaConfigInput);
     if (!Number.isSafeInteger(seed)) {
       throw new ArgumentError({ parameter: 'seed', found: seed, expected: 'an integer' });
@@ -76,7 +84,11 @@ export class LlamaForCausalLM {
     if (!(maxLogits >= 1)) {
       throw new ArgumentError({ parameter: 'maxLogits', found: maxLogits, expected: 'a number of at least 1' });
     }
+    if (typeof again !== 'boolean') {
+      throw new ArgumentError({ parameter: 'recompute', found: again, expected: 'true or false' });
+    }
     this.#maxLogits = maxLogits;
+    this.#recompute = again;
     this.#parameters = createVariables(this.config, seed, namePrefix);
     this.#layers = Array.from({ length: this.config.num_hidden_layers }, (_, i) => layerOf(this.#parameters, i));
     this.#tables = new PositionTables(this.config);
@@ -172,7 +184,8 @@ export class LlamaForCausalLM {
     let states = embed(this.#parameters[EMBEDDING] as Tensor2D, reshape(ids, [-1]) as Tensor1D);
     for (const layer of this.#layers) {
       const before = states;
-      states = tidy(() => this.#mlp(layer, this.#attention(layer, before, batch, tables)));
+      const through = (x: Tensor2D): Tensor2D => this.#mlp(layer, this.#attention(layer, x, batch, tables));
+      states = this.#recompute ? recompute(through, before, Object.values(layer)) : tidy(() => through(before));
       // Under a gradient tape this frees only what no op of the backward pass asked to keep.
       before.dispose();
     }

@@ -93,6 +93,18 @@ test('a second Ctrl-C leaves at once; two signals of one press count once', asyn
   expect(performance.now() - began).toBeLessThan(20_000);
 });
 
+test('train --recompute takes the same steps, and says that it does', async () => {
+  const train = (name: string, ...more: string[]) =>
+    run('train', ...flags, '--steps', '3', '--sample', '0', '--json', `${name}.json`, ...more);
+  const [kept, again] = [await train('kept'), await train('again', '--recompute')];
+  expect([kept.code, again.code]).toEqual([0, 0]);
+  expect(again.stderr).toMatch(/backend wasm, layers recomputed$/m);
+  expect(kept.stderr).not.toContain('recomputed');
+  expect(json('again.json').recompute).toBe(true);
+  expect(json('again.json').losses).toHaveLength(3);
+  expect(json('again.json').losses).toEqual(json('kept.json').losses);
+});
+
 test('train logs every step, evaluates, samples, and does the same again for the same seed', async () => {
   const args = [...flags, '--steps', '10', '--eval-every', '4', '--optimizer', 'frugal', '--density', '0.5'];
   const more = [

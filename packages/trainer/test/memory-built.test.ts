@@ -37,8 +37,8 @@ const SMALL = {
 };
 
 /** A model and the loss of one batch. */
-function build(config: LlamaConfig, { batch, length, maxLogits }: Workload) {
-  const model = new LlamaForCausalLM(config, maxLogits === undefined ? {} : { maxLogits });
+function build(config: LlamaConfig, { batch, length, ...options }: Workload) {
+  const model = new LlamaForCausalLM(config, options);
   onTestFinished(() => model.dispose());
   const shape = [batch, length + 1] as const;
   const data = Int32Array.from({ length: shape[0] * shape[1] }, (_, i) => (i * 7919) % config.vocab_size);
@@ -75,6 +75,9 @@ const WORKLOADS: readonly [name: string, config: object, workload: Workload][] =
   ['logits in chunks', { vocab_size: 8000, num_hidden_layers: 2 }, { batch: 8, length: 32, maxLogits: 800_000 }],
   ['more weights than tokens', { vocab_size: 8000, hidden_size: 64 }, { batch: 1, length: 8 }],
 ];
+const RECOMPUTED = WORKLOADS.map(
+  ([name, config, workload]) => [`${name}, recomputed`, config, { ...workload, recompute: true }] as const,
+);
 
 test.each([/embed_tokens|lm_head/, /embed_tokens/, /self_attn|mlp/, /norm/])(
   'frozen %s: at least what is allocated',
@@ -100,7 +103,7 @@ test.each([/embed_tokens|lm_head/, /embed_tokens/, /self_attn|mlp/, /norm/])(
   },
 );
 
-test.each(WORKLOADS)('peak of loss and gradients with %s', async (_, overrides, workload) => {
+test.each([...WORKLOADS, ...RECOMPUTED])('peak of loss and gradients with %s', async (_, overrides, workload) => {
   const config = llamaConfig({ ...SMALL, ...overrides });
   const built = build(config, workload);
   step(built, () => {});

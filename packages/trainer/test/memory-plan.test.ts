@@ -98,10 +98,21 @@ test('what the advice names fits, and no larger batch does', () => {
   expect(choice?.label ?? null).not.toBe('AdamW');
   const batch = Number(/--batch (\d+) instead of 8/.exec(advice.join(' '))![1]);
   const retry = (rows: number) => plan({ ...options, batch: rows });
-  const label = /^(.*) fits with/.exec(advice[0]!)![1];
+  const label = /^(.*) fits with --batch/m.exec(advice.join('\n'))![1];
   const fitting = (rows: number) => retry(rows).candidates.find(each => each.label === label)!.fits;
   expect(fitting(batch)).toBe(true);
   expect(fitting(batch + 1)).toBe(false);
+});
+
+test('layers computed again make room: the advice says so where it is true', () => {
+  const options = { ...model('60m', 8, 256), ...FEW, backend: 'wasm', budget: '1500MiB' };
+  const { choice, advice } = plan(options);
+  expect(choice).toBeNull();
+  const label = /^(.*) fits with --recompute/m.exec(advice.join('\n'))![1];
+  const again = plan({ ...options, recompute: true });
+  expect(again.choice!.label).toBe(label);
+  expect(again.advice.join()).not.toContain('--recompute');
+  expect(plan({ ...options, budget: '400MiB' }).advice.join()).not.toContain('--recompute');
 });
 
 test('nothing fits: shorter rows, frozen parts, a smaller model', () => {

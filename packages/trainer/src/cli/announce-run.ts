@@ -7,7 +7,7 @@ import type { TrainingRequest } from './training-request.js';
 /** Says what is about to be trained. */
 export function announceRun(
   progress: Progress,
-  { steps, batch, length, accumulate, seed, backend, weights: from }: TrainingRequest,
+  { steps, batch, length, accumulate, recompute = false, seed, backend, weights: from }: TrainingRequest,
   run: {
     readonly recipe: string;
     readonly stateBytes: number;
@@ -26,7 +26,7 @@ export function announceRun(
     `Text       ${name} (${tokenizer.kind}), ${formatCount(dataset.train.length)} tokens to train on, ` +
       `${formatCount(dataset.validation.length)} held out`,
     `Optimizer  ${run.recipe}, ${formatBytes(run.stateBytes)} of state`,
-    `Run        ${formatCount(steps)} steps of ${tokens} tokens, backend ${backend}`,
+    `Run        ${formatCount(steps)} steps of ${tokens} tokens, backend ${backend}${recompute ? ', layers recomputed' : ''}`,
     ...(run.resumed === null ? [] : [`Goes on    after step ${run.resumed.step} (${run.resumed.name})`]),
   ];
   progress.print(`${lines.join('\n')}\n`);

@@ -47,11 +47,11 @@ export interface RunParts {
  */
 export async function trainAndReport(parts: RunParts, stdout: Streams['stdout']): Promise<number> {
   const { request, optimizer, progress, store, interruption, jsonFile } = parts;
-  const { batch, length, backend } = request;
+  const { batch, length, recompute = false, backend } = request;
   await selectBackend(backend);
   const opened = await openData({ ...request, log: line => progress.print(line) });
   const config = await modelOf(request, parts.saved, opened.tokenizer.vocabSize, length);
-  const planned = { config, batch, length };
+  const planned = { config, batch, length, recompute };
   const warning = memoryWarning(planned, optimizer, backend);
   if (warning !== null) progress.print(warning);
 
@@ -83,13 +83,13 @@ export async function trainAndReport(parts: RunParts, stdout: Streams['stdout'])
 
 /** Weights are read before the model is built, which takes time: what is wrong with them should show at once. */
 async function initialModel(
-  { seed, weights: path }: TrainingRequest,
+  { seed, recompute = false, weights: path }: TrainingRequest,
   config: LlamaConfig,
   goesOn: boolean,
 ): Promise<LlamaForCausalLM> {
   // A run that goes on has the weights of its checkpoint.
   const weights = path === undefined || goesOn ? null : await readWeights(path);
-  const model = new LlamaForCausalLM(config, { seed });
+  const model = new LlamaForCausalLM(config, { seed, recompute });
   try {
     if (weights !== null) model.loadWeights(weights);
     return model;
@@ -106,7 +106,7 @@ function settingsOf(
   config: LlamaConfig,
   model: LlamaForCausalLM,
 ) {
-  const { steps, batch, length, accumulate, seed, backend } = request;
+  const { steps, batch, length, accumulate, recompute = false, seed, backend } = request;
   return {
     optimizer: name,
     options,
@@ -114,7 +114,7 @@ function settingsOf(
     stateBytes: optimizer.memoryReport(model.parameters()).totalStateBytes,
     parameters: parameterCount(config).total,
     config,
-    ...{ steps, batch, length, accumulate, seed, backend, tokenizer: tokenizer.kind, data },
+    ...{ steps, batch, length, accumulate, recompute, seed, backend, tokenizer: tokenizer.kind, data },
   };
 }
 

@@ -34,6 +34,7 @@ export function trainCommand(streams: Streams, finished: (exitCode: number) => v
     .option('--batch <n>', 'rows of a batch', integer(1), 8)
     .option('--length <n>', 'tokens of a row', integer(1), 64)
     .option('--accumulate <n>', 'batches averaged for one update', integer(1), 1)
+    .option('--recompute', 'compute each layer again in the backward pass: far less memory, more time')
     .option('--warmup <n>', 'updates of linear warm-up (default: a tenth of the run)', integer(0))
     .addOption(
       new Option('--schedule <shape>', 'learning rate after the warm-up')

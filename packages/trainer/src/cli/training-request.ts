@@ -11,6 +11,8 @@ export interface TrainingRequest extends RecipeFlags {
   readonly steps: number;
   readonly batch: number;
   readonly length: number;
+  /** Compute layers again in the backward pass, in place of keeping what they computed. */
+  readonly recompute?: boolean;
   readonly warmup?: number;
   readonly schedule: ScheduleName;
   readonly seed: number;
@@ -55,6 +57,7 @@ const REMEMBERED: Readonly<Record<string, 'string' | 'number' | 'boolean' | 'str
   batch: 'number',
   length: 'number',
   accumulate: 'number',
+  recompute: 'boolean',
   warmup: 'number',
   schedule: 'string',
   seed: 'number',

@@ -22,7 +22,10 @@ export function adviceFor(
     fits(memoryOf(each, recipe(name, { ...options, ...more }), limits), limits);
   if (choice !== null) {
     const wanted = 'config' in model ? smallerBatch(model, best, within) : null;
-    return wanted === null ? [] : [`${best.label} fits with ${wanted}.`];
+    return [
+      ...recomputeAdvice(model, choice, candidates, within),
+      ...(wanted === null ? [] : [`${best.label} fits with ${wanted}.`]),
+    ];
   }
 
   const least = candidates.reduce((a, b) => (b.memory.peakBytes < a.memory.peakBytes ? b : a));
@@ -37,6 +40,7 @@ export function adviceFor(
     );
   }
   if (limits.totalBytes === null || peakBytes <= limits.totalBytes) return advice;
+  advice.push(...recomputeAdvice(model, choice, candidates, within));
   const smaller = 'config' in model ? smallerBatch(model, least, within) : null;
   if (smaller !== null) advice.push(`${least.label} fits with ${smaller}.`);
   const frozen = 'config' in model && model.frozen === undefined ? { ...model, frozen: /embed_tokens|lm_head/ } : null;
@@ -53,6 +57,20 @@ export function adviceFor(
     if (preset !== null) advice.push(`The largest preset that fits, with a batch of one row, is ${preset}.`);
   }
   return advice;
+}
+
+/** Costs time, and neither a result nor a smaller batch. */
+function recomputeAdvice(
+  model: PlannedModel,
+  choice: Candidate | null,
+  candidates: readonly Candidate[],
+  within: Within,
+): string[] {
+  if (!('config' in model) || model.recompute === true) return [];
+  const better = choice === null ? candidates : candidates.slice(0, candidates.indexOf(choice));
+  const first = better.find(each => within({ ...model, recompute: true }, each));
+  if (first === undefined) return [];
+  return [`${first.label} fits with --recompute: each layer is computed a second time, for the same updates.`];
 }
 
 /** The largest batch that fits, failing that the longest rows of a batch of one; null if that is none or no smaller. */

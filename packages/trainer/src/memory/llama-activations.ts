@@ -9,6 +9,8 @@ export interface Workload {
   readonly length: number;
   /** Most logits in memory at once, as in `LlamaOptions`. Default 2²². */
   readonly maxLogits?: number;
+  /** Whether layers are computed again in the backward pass, as in `LlamaOptions`. Default false. */
+  readonly recompute?: boolean;
 }
 
 /** What a model holds in a training step besides parameters and their gradients, in bytes. */
@@ -44,7 +46,7 @@ const MAX_LOGITS = 2 ** 22;
  */
 export function llamaStepMemory(
   config: LlamaConfig,
-  { batch, length, maxLogits = MAX_LOGITS }: Workload,
+  { batch, length, maxLogits = MAX_LOGITS, recompute = false }: Workload,
   frozen?: RegExp,
 ): StepMemory {
   requireInteger('batch', batch, 1);
@@ -56,8 +58,12 @@ export function llamaStepMemory(
   const n = batch * length;
   const scores = batch * config.num_attention_heads * length * length;
 
-  const kept = layers * (n * (6 * d + 3 * q + 4 * k + 3 * f + 2) + scores) + n * (d + 1) + batch * (length + 1) + 2 * n;
-  const left = layers * n * (9 * d + 5 * q + 5 * k + 3 * f);
+  const keptByLayer = n * (6 * d + 3 * q + 4 * k + 3 * f + 2) + scores;
+  const leftByLayer = n * (9 * d + 5 * q + 5 * k + 3 * f);
+  const kept = layers * (recompute ? n * d : keptByLayer) + n * (d + 1) + batch * (length + 1) + 2 * n;
+  // In the first layer, whose backward pass comes last, and behind it.
+  const left = recompute ? keptByLayer + leftByLayer + (layers - 1) * n * d : layers * leftByLayer;
+  const behind = recompute ? layers * n * d : left;
 
   const chunk = Math.max(1, Math.min(n, Math.floor(maxLogits / v)));
   const several = chunk < n;
@@ -79,15 +85,20 @@ export function llamaStepMemory(
   };
   const moments = [
     // SwiGLU
-    6 * n * f -
+    left +
+      6 * n * f -
       n * (9 * d + 5 * q + 5 * k) -
       (toCome.embedding + toCome.norms + toCome.qkv + toCome.output + toCome.gateUp),
     // attention
-    4 * scores + scores / length - n * (5 * d + 2 * q + 3 * k) - (toCome.embedding + toCome.qkv + toCome.norms / 2),
+    left +
+      4 * scores +
+      scores / length -
+      n * (5 * d + 2 * q + 3 * k) -
+      (toCome.embedding + toCome.qkv + toCome.norms / 2),
     // the first normalization
-    n * (5 * d + 1) - toCome.embedding,
+    left + n * (5 * d + 1) - toCome.embedding,
     // the embedding; a tied head's gradient is added to it
-    config.tie_word_embeddings ? 2 * v * d : 0,
+    behind + (config.tie_word_embeddings ? 2 * v * d : 0),
   ];
 
   const sizes: [name: string, numbers: number][] = [
@@ -100,7 +111,7 @@ export function llamaStepMemory(
   return {
     tableBytes: 4 * (4 * length * head_dim + length * length),
     forwardBytes: 4 * forward,
-    backwardBytes: 4 * (kept + head + left + Math.max(...moments)),
+    backwardBytes: 4 * (kept + head + Math.max(...moments)),
     largest: { name, bytes: 4 * numbers },
   };
 }

@@ -7,6 +7,7 @@ interface MemoryFlags {
   readonly vocab?: number;
   readonly batch: number;
   readonly length: number;
+  readonly recompute?: boolean;
   readonly density: number;
   readonly budget?: string;
   readonly backend: string;
@@ -26,6 +27,7 @@ export function memoryCommand(streams: Streams): Command {
     .option('--vocab <n>', "size of the vocabulary (default: the model's own)", integer(1))
     .option('--batch <n>', 'rows of a batch', integer(1), 8)
     .option('--length <n>', 'tokens of a row', integer(1), 64)
+    .option('--recompute', 'with layers computed again in the backward pass, as by train --recompute')
     .option('--density <share>', 'share of the hidden matrices that has state, for the table', number(0, 1), 0.25)
     .option('--budget <size>', 'how much there is, such as 8GiB or 500MB')
     .option('--backend <name>', 'wasm, cpu, webgpu or tensorflow, whose limits hold too', 'wasm')
@@ -41,9 +43,9 @@ export function memoryCommand(streams: Streams): Command {
           import('../cli/output-file.js'),
         ]);
       const jsonFile = flags.json === undefined ? null : await requireWritable('json', flags.json);
-      const { batch, length, density, budget, backend, maxTensor } = flags;
+      const { batch, length, recompute = false, density, budget, backend, maxTensor } = flags;
       const config = await openPlannedConfig(flags.config, length, flags.vocab);
-      const model = { config, batch, length };
+      const model = { config, batch, length, recompute };
       const room = {
         backend,
         ...(budget === undefined ? {} : { budget }),

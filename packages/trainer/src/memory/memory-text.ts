@@ -59,11 +59,15 @@ export function memoryText({
   ].join('\n\n');
 }
 
-function overview(name: string, { config, batch, length }: LlamaModel, memory: MemoryEstimate): string {
+function overview(
+  name: string,
+  { config, batch, length, recompute = false }: LlamaModel,
+  memory: MemoryEstimate,
+): string {
   const { embedding, head, linear, norm, total } = parameterCount(config);
   const { parameterBytes, gradientBytes } = memory;
   return [
-    `${name}: ${formatCount(total)} weights in ${parameterSpecs(config).length} tensors, trained on ${batch} × ${length} tokens in float32`,
+    `${name}: ${formatCount(total)} weights in ${parameterSpecs(config).length} tensors, trained on ${batch} × ${length} tokens in float32${recompute ? ', layers recomputed' : ''}`,
     `  hidden matrices ${formatCount(linear)}, embedding and output layer ${formatCount(embedding + head)}, normalizations ${formatCount(norm)}`,
     `  vocabulary ${formatCount(config.vocab_size)} (frugal train takes a preset's from the tokenizer; --vocab plans for another)`,
     `  weights ${formatBinaryBytes(parameterBytes)}, gradients ${formatBinaryBytes(gradientBytes)}`,
@@ -104,7 +108,7 @@ function densityTable(model: LlamaModel, unit: 'KiB' | 'MiB'): string {
 
 function planText(
   name: string,
-  { batch, length }: LlamaModel,
+  { batch, length, recompute = false }: LlamaModel,
   { choice, reasons, advice }: Plan,
   backend: string,
 ): string {
@@ -114,7 +118,7 @@ function planText(
     choice === null
       ? []
       : [
-          `  frugal train ${isModelFolder(name) ? '--weights' : '--config'} ${shellWord(name)} --batch ${batch} --length ${length}${commandOf(choice)} --backend ${backend}`,
+          `  frugal train ${isModelFolder(name) ? '--weights' : '--config'} ${shellWord(name)} --batch ${batch} --length ${length}${recompute ? ' --recompute' : ''}${commandOf(choice)} --backend ${backend}`,
         ];
   return [headline, ...command, ...lines].join('\n');
 }
