@@ -1,9 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
-// Packages are tested from source: the `source` condition of their exports leads to src/, so no build comes first.
+// Packages are tested from source: the condition `@frugaljs/source` of their exports leads to src/, so no build comes first.
 export default defineConfig({
-  resolve: { conditions: ['source'] },
-  ssr: { resolve: { conditions: ['source'], externalConditions: ['source'] } },
+  resolve: { conditions: ['@frugaljs/source'] },
+  ssr: { resolve: { conditions: ['@frugaljs/source'], externalConditions: ['@frugaljs/source'] } },
   test: {
     include: ['packages/*/test/**/*.test.ts', 'tools/**/*.test.ts'],
     // A process per file: tfjs keeps its engine and its backends in globals, and a wasm heap never shrinks.

@@ -29,7 +29,7 @@ describe('module resolution', () => {
     expect(trace).toContain('packages/core/src/');
   });
 
-  it('does both under node --conditions=source --import tsx', async () => {
+  it('does both under node --conditions=@frugaljs/source --import tsx', async () => {
     const program = `
       import { createRequire } from 'node:module';
       import '@tensorflow/tfjs-backend-cpu';
@@ -43,7 +43,7 @@ describe('module resolution', () => {
       ]));`;
     const { stdout } = await promisify(execFile)(
       process.execPath,
-      ['--conditions=source', '--import', 'tsx', '--input-type=module', '--eval', program],
+      ['--conditions=@frugaljs/source', '--import', 'tsx', '--input-type=module', '--eval', program],
       { cwd: fileURLToPath(new URL('..', import.meta.url)) },
     );
     expect(JSON.parse(stdout.trim().split('\n').at(-1) ?? '')).toEqual([true, true, true]);

@@ -8,7 +8,7 @@ const headers = { 'Content-Security-Policy': CONTENT_SECURITY_POLICY, 'X-Content
 export default defineConfig({
   // Relative addresses: the built page works in any folder of any host.
   base: './',
-  resolve: { conditions: ['source', ...defaultClientConditions] },
+  resolve: { conditions: ['@frugaljs/source', ...defaultClientConditions] },
   worker: { format: 'es' },
   build: {
     target: 'es2022',

@@ -1,18 +1,21 @@
 // The module specifiers that a package offers: its `exports`, with the patterns spelled out from its source files.
 import { posix } from 'node:path';
 
+/** The condition under which `exports` name sources. It has our scope, so that nobody else's flags switch it on. */
+const SOURCE = '@frugaljs/source';
+
 /**
  * @param {import('./workspace.mjs').Package} pack
  * @returns {{ subpath: string, source: string }[]} subpath as in `exports` ('.', './lion'); source from the root
- * @throws {Error} if an entry has no `source` condition, so that tests would need a build
+ * @throws {Error} if an entry has no source, so that tests would need a build
  */
 export function entriesOf(pack) {
   const entries = [];
   for (const [subpath, conditions] of Object.entries(pack.manifest.exports ?? {})) {
     if (subpath === './package.json') continue;
-    const source = /** @type {{ source?: unknown } | null} */ (conditions)?.source;
+    const source = /** @type {Record<string, unknown> | null} */ (conditions)?.[SOURCE];
     if (typeof source !== 'string') {
-      throw new Error(`${pack.path}/package.json: exports['${subpath}'] has no 'source' condition`);
+      throw new Error(`${pack.path}/package.json: exports['${subpath}'] has no condition ${SOURCE}`);
     }
     const pattern = posix.join(pack.path, source);
     const [before = '', after] = pattern.split('*');

@@ -23,7 +23,7 @@ export function fixturePackage(short: string, changes: object = {}): Record<stri
     description: 'for a test',
     license: 'Apache-2.0',
     type: 'module',
-    exports: { '.': { source: './src/index.ts', default: './dist/index.js' } },
+    exports: { '.': { '@frugaljs/source': './src/index.ts', default: './dist/index.js' } },
     engines: { node: '>=20' },
     files: ['dist', 'src', 'README.md', 'LICENSE'],
     peerDependencies: { '@tensorflow/tfjs-core': '^4.22.0' },

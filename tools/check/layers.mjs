@@ -19,7 +19,7 @@ export const layers = {
   'state-full': { workspace: ['core'], external: [tfjs], node: false },
   'state-free': { workspace: ['core'], external: [tfjs], node: false },
   'wasm-assembly': { workspace: [], external: [], node: false },
-  linalg: { workspace: ['wasm-assembly'], external: [tfjs], node: false },
+  linalg: { workspace: ['core', 'wasm-assembly'], external: [tfjs], node: false },
   projectors: { workspace: ['core', 'linalg'], external: [tfjs], node: false },
   composer: { workspace: ['core', ...primitives], external: [tfjs], node: false },
   'backend-wasm': {

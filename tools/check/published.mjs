@@ -76,7 +76,7 @@ async function checkTypes(pack, tarball) {
   return [...new Set(lines)];
 }
 
-// By package name, from the built files, in a Node that knows nothing of TypeScript or of the `source` condition.
+// By package name, from the built files, in a Node that knows nothing of TypeScript or of the condition `@frugaljs/source`.
 const importer = `
 const [entries, optional] = JSON.parse(process.argv[1]);
 for (const entry of entries) {

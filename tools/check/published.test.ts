@@ -3,8 +3,8 @@ import { fixturePackage, fixtureWorkspace } from './fixture-workspace.js';
 import { checkPublished } from './published.mjs';
 
 const exports = {
-  '.': { source: './src/index.ts', types: './dist/index.d.ts', default: './dist/index.js' },
-  './*': { source: './src/*.ts', types: './dist/*.d.ts', default: './dist/*.js' },
+  '.': { '@frugaljs/source': './src/index.ts', types: './dist/index.d.ts', default: './dist/index.js' },
+  './*': { '@frugaljs/source': './src/*.ts', types: './dist/*.d.ts', default: './dist/*.js' },
 };
 const code = 'export const one = 1;\n';
 const declaration = 'export declare const one: 1;\n';
@@ -30,7 +30,7 @@ it('passes a package whose tarball, types and imports are right', async () => {
 it.each<[string, RegExp, Record<string, string | object>]>([
   [
     'an export that the tarball lacks',
-    /^publint: .*\.source is .\/src\/.* does not/m,
+    /^publint: .*@frugaljs/source.* is .\/src\/.* does not/m,
     fixturePackage('core', { exports, sideEffects: false, files: ['dist', 'README.md', 'LICENSE'] }),
   ],
   [

@@ -80,7 +80,7 @@ async function typeCheck(root, folder, programs) {
  */
 async function runProgram(root, folder, program) {
   const cwd = mkdtempSync(join(folder, 'run-')); // an example may write files
-  const { status, output } = await execute(['--conditions=source', '--import', 'tsx', program.file], cwd);
+  const { status, output } = await execute(['--conditions=@frugaljs/source', '--import', 'tsx', program.file], cwd);
   if (status === 0) return null;
   const reason = status === null ? `was stopped after ${timeout / 1000} s` : `exited with ${status}`;
   return `${program.page}:${program.line}: ${reason}\n${inPage(output, root, program)}`;

@@ -3,8 +3,8 @@ import type { TrajectoryCase } from './trajectory-file.js';
 
 /** When the subspaces change, and what an update counter of our own would have to be for that. */
 export interface RefreshClock {
-  /** The epoch of every step; -1 before the first subspace. */
-  readonly epochOfStep: readonly number[];
+  /** The refresh of every step; -1 before the first subspace. */
+  readonly refreshOfStep: readonly number[];
   /** Per step, the number of updates before it that makes our optimizer refresh when the official code does. */
   readonly updatesBefore: readonly number[];
 }
@@ -24,13 +24,13 @@ export function groupClock(
   needsGradients: boolean,
 ): RefreshClock {
   const first = params.findIndex(({ projectable }) => projectable);
-  const epochOfStep: number[] = [];
+  const refreshOfStep: number[] = [];
   const updatesBefore: number[] = [];
-  let epoch = -1;
+  let refreshIndex = -1;
   let counter = 0;
   steps.forEach(({ grads }, k) => {
     if (counter % gap === 0) {
-      epoch += 1;
+      refreshIndex += 1;
       if (restarts) counter = 0;
       const without = params.find(({ projectable }, i) => projectable && grads[i] === null);
       if (needsGradients && without !== undefined) {
@@ -41,21 +41,21 @@ export function groupClock(
         });
       }
     }
-    epochOfStep.push(epoch);
-    updatesBefore.push(epoch * gap + (counter % gap));
+    refreshOfStep.push(refreshIndex);
+    updatesBefore.push(refreshIndex * gap + (counter % gap));
     if (grads[first] !== null) counter += 1;
   });
-  return { epochOfStep, updatesBefore };
+  return { refreshOfStep, updatesBefore };
 }
 
 /** GaLore's code counts the steps of every parameter by itself, and so does an optimizer that trains nothing else. */
-export function ownEpochs({ steps }: TrajectoryCase, index: number, gap: number): readonly number[] {
-  let [epoch, counter] = [-1, 0];
+export function ownRefreshes({ steps }: TrajectoryCase, index: number, gap: number): readonly number[] {
+  let [refreshIndex, counter] = [-1, 0];
   return steps.map(({ grads }) => {
     if (grads[index] !== null) {
-      if (counter % gap === 0) epoch += 1;
+      if (counter % gap === 0) refreshIndex += 1;
       counter += 1;
     }
-    return epoch;
+    return refreshIndex;
   });
 }

@@ -111,7 +111,9 @@ describe('a recording that does not fit its config fails', () => {
   test('blocks in another order than the library takes them', async () => {
     const config = { block_order: 'ascending', density: 0.5 };
     const reversed = recorded('FRUGAL BlockAdamW', config, subspaces => [...subspaces].reverse());
-    expect(await reasonOf(reversed)).toMatch(/block "w0" in epoch 0: expected not active, as recorded, found active/);
+    expect(await reasonOf(reversed)).toMatch(
+      /block "w0" in refreshIndex 0: expected not active, as recorded, found active/,
+    );
   });
 
   test('a missing gradient where the official code would fail', async () => {

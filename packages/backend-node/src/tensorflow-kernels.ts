@@ -1,4 +1,5 @@
 import {
+  type BackendTraits,
   type Graph,
   type KernelInputs,
   type KernelSet,
@@ -22,6 +23,12 @@ import { TensorFlow } from './tensorflow.js';
  */
 export class TensorFlowKernels implements KernelSet {
   readonly description = 'TensorFlow training operations';
+  readonly traits: BackendTraits = {
+    readsAtOnce: true,
+    sharesMemory: false,
+    refreshesOn: 'host',
+    startsWithin: false,
+  };
   private readonly tensorflow: TensorFlow;
   private readonly splits: Splits;
   private readonly passes: GradientPasses;

@@ -135,7 +135,7 @@ describe.skipIf(missing !== null)("TensorFlow's own decompositions", () => {
     const projector = svd({ density: 0.25 });
     const site = soleSite('w', [48, 32]);
     const refresh = (): void => {
-      dispose(Object.values(tidy(() => projector.fit(g, null, { site, epoch: 0 })) as Record<string, Tensor2D>));
+      dispose(Object.values(tidy(() => projector.fit(g, null, { site, refreshIndex: 0 })) as Record<string, Tensor2D>));
     };
     expect(watch(refresh).operations).toContain('Svd');
     const [tensors, live] = [memory().numTensors, handles()];

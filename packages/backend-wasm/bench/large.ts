@@ -2,7 +2,7 @@
  * Takes FRUGAL steps (ρ = .25) on 2.56e8 parameters in matrices of 6.4e7 on tfjs's wasm backend, whose heap ends at
  * 4 GiB; `tf.train.adam` aborts there above 6e7 parameters.
  *
- * node --conditions=source --import tsx packages/backend-wasm/bench/large.ts [rows|columns|randK|blockwise|tf.train.adam]
+ * node --conditions=@frugaljs/source --import tsx packages/backend-wasm/bench/large.ts [rows|columns|randK|blockwise|tf.train.adam]
  */
 import '@frugaljs/backend-wasm';
 import { compose, residual, subspace } from '@frugaljs/composer';

@@ -1,7 +1,7 @@
 /**
  * Times `matMul` of tfjs's WASM backend with and without this package, in all four transpositions.
  *
- *     node --conditions=source --import tsx packages/backend-wasm/bench/mat-mul.ts
+ *     node --conditions=@frugaljs/source --import tsx packages/backend-wasm/bench/mat-mul.ts
  */
 import { matMul, randomNormal, setBackend } from '@tensorflow/tfjs-core';
 import { registerTrainingKernels, restoreTfjsKernels } from '../src/index.js';

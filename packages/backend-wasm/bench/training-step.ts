@@ -2,7 +2,7 @@
  * Times forward and backward pass of a small LLaMA on tfjs's WASM backend, with and without this package, all in one
  * run, and prints where the time goes.
  *
- *     node --conditions=source --import tsx packages/backend-wasm/bench/training-step.ts [rounds]
+ *     node --conditions=@frugaljs/source --import tsx packages/backend-wasm/bench/training-step.ts [rounds]
  */
 import '@tensorflow/tfjs-layers';
 import { dispose, setBackend, type Tensor1D, tensor1d, tidy, variableGrads } from '@tensorflow/tfjs-core';

@@ -9,7 +9,7 @@ import type { Printed } from './full-heap-process.js';
 const script = fileURLToPath(new URL('full-heap-process.ts', import.meta.url));
 
 async function run(way: string): Promise<Partial<Printed>> {
-  const node = ['--conditions=source', '--import', 'tsx', script, way];
+  const node = ['--conditions=@frugaljs/source', '--import', 'tsx', script, way];
   const { stdout } = await promisify(execFile)(process.execPath, node);
   return JSON.parse(stdout.slice(stdout.indexOf('{"outcomes"'))) as Partial<Printed>;
 }

@@ -1,6 +1,6 @@
 // One optimizer step on many parameters, against what the device's memory gives when buffers are copied.
 //
-//   node --conditions=source --import tsx packages/backend-webgpu/bench/large.ts [--params 1e8] [--side 2048] [--rounds 20]
+//   node --conditions=@frugaljs/source --import tsx packages/backend-webgpu/bench/large.ts [--params 1e8] [--side 2048] [--rounds 20]
 //
 // Or packed into a folder by pack.ts, for a machine without this repository.
 import { parseArgs } from 'node:util';

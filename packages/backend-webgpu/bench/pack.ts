@@ -1,6 +1,6 @@
 // Packs large.ts with everything it needs into a folder, for a machine with a GPU and Node but without this repository.
 //
-//   node --conditions=source --import tsx packages/backend-webgpu/bench/pack.ts FOLDER
+//   node --conditions=@frugaljs/source --import tsx packages/backend-webgpu/bench/pack.ts FOLDER
 //   … copy the folder …
 //   node FOLDER/large.mjs --params 1e8
 import { cpSync, mkdirSync } from 'node:fs';
@@ -28,7 +28,7 @@ await build({
   bundle: true,
   platform: 'node',
   format: 'esm',
-  conditions: ['source'],
+  conditions: ['@frugaljs/source'],
   mainFields: ['module', 'main'],
   external: ['webgpu'],
   // tfjs asks for modules of Node by require().

@@ -81,13 +81,13 @@ describeOnDevice('kernels', () => {
     expect(() => small.run(next, { w: large, g: large }, {}, [3000], {})).toThrow(message);
     small.run(next, { w: fits, g: fits }, {}, [2048], { w: 'w' });
     expect(Array.from(await fits.data())).toEqual(new Array(2048).fill(0));
-    const judge = small.judge();
-    for (const onNonFinite of ['ignore', 'withhold', 'halt'] as const) {
+    const check = small.finiteCheck();
+    for (const onNonFinite of ['ignore', 'skip', 'halt'] as const) {
       const gradients = [fits, large].map((gradient, id) => ({ id, gradient }));
-      expect(() => judge.judge(gradients, { onNonFinite })).toThrow(message);
+      expect(() => check.check(gradients, { onNonFinite })).toThrow(message);
     }
-    expect((await judge.report()).latest).toEqual([]);
-    judge.dispose();
+    expect((await check.report()).latest).toEqual([]);
+    check.dispose();
     tf.dispose([fits, large]);
   });
 

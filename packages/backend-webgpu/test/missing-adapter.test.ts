@@ -6,7 +6,7 @@ const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
 /** Runs a program in a process of its own, which finds no driver. */
 function withoutDriver(program: string): string {
-  const node = ['--conditions=source', '--import', 'tsx', '--input-type=module', '--eval', program];
+  const node = ['--conditions=@frugaljs/source', '--import', 'tsx', '--input-type=module', '--eval', program];
   const env = { ...process.env, VK_DRIVER_FILES: '/nowhere.json', VK_ICD_FILENAMES: '/nowhere.json' };
   return spawnSync(process.execPath, node, { cwd: ROOT, encoding: 'utf8', env }).stdout;
 }

@@ -1,4 +1,4 @@
-// node --conditions=source --import tsx packages/checkpoint/bench/kill.ts [KILLS] [SEED]
+// node --conditions=@frugaljs/source --import tsx packages/checkpoint/bench/kill.ts [KILLS] [SEED]
 // Kills a process that saves every step with SIGKILL at random moments, and restores after every kill.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

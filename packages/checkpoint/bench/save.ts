@@ -1,4 +1,4 @@
-// node --conditions=source --import tsx packages/checkpoint/bench/save.ts [CONFIGURATION] [RECIPE] [ROUNDS]
+// node --conditions=@frugaljs/source --import tsx packages/checkpoint/bench/save.ts [CONFIGURATION] [RECIPE] [ROUNDS]
 // How long a save keeps training waiting, when the checkpoint is durable, and how long restoring takes: medians.
 import '@frugaljs/backend-wasm';
 import '@tensorflow/tfjs-layers';

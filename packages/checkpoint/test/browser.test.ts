@@ -42,7 +42,7 @@ describe.skipIf(!existsSync(CHROMIUM))('in a browser', () => {
       configFile: false,
       root: fileURLToPath(new URL('browser-page', import.meta.url)),
       logLevel: 'error',
-      resolve: { conditions: ['source', ...defaultClientConditions] },
+      resolve: { conditions: ['@frugaljs/source', ...defaultClientConditions] },
       build: { outDir: built, emptyOutDir: true, target: 'es2022', minify: false },
     });
     server = createServer(({ url }, response) => {

@@ -17,7 +17,7 @@ const ON_WEBGPU: readonly string[] =
 const script = fileURLToPath(new URL('exact-resume-process.ts', import.meta.url));
 
 async function run(...args: string[]): Promise<Printed> {
-  const node = ['--conditions=source', '--import', 'tsx', script, ...args];
+  const node = ['--conditions=@frugaljs/source', '--import', 'tsx', script, ...args];
   const { stdout } = await promisify(execFile)(process.execPath, node, { maxBuffer: 2 ** 28 });
   return JSON.parse(stdout.slice(stdout.indexOf('{'))) as Printed;
 }

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { killRepeatedly } from './killing.js';
 import { temporaryFolder } from './temporary-folder.js';
 
-// A hundred kills: node --conditions=source --import tsx packages/checkpoint/bench/kill.ts
+// A hundred kills: node --conditions=@frugaljs/source --import tsx packages/checkpoint/bench/kill.ts
 test('whatever moment a process that saves every step is killed at, the folder holds its last complete state', async () => {
   await tf.setBackend('cpu');
   const { kills, intact, problems } = await killRepeatedly(temporaryFolder(), 20, 1);

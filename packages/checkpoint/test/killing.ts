@@ -30,7 +30,7 @@ export async function killRepeatedly(folder: string, kills: number, seed: number
   const key = randomKey(seed, 'delays');
   const verdict: Verdict = { kills: 0, intact: 0, interrupted: 0, steps: 0, problems: [] };
   for (let i = 0; i < kills; i++) {
-    const child = spawn(process.execPath, ['--conditions=source', '--import', 'tsx', script, folder], {
+    const child = spawn(process.execPath, ['--conditions=@frugaljs/source', '--import', 'tsx', script, folder], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     await firstSave(child);

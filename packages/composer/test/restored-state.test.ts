@@ -14,7 +14,7 @@ const PROJECTORS = { columns, randK, blockwise, svd };
 /** State goes back into the optimizer it came from, while its subspaces stay what they are. */
 describe.each(['cpu', 'wasm'])('on %s', backend => {
   test.each(Object.keys(PROJECTORS) as (keyof typeof PROJECTORS)[])(
-    'going back to saved state in the middle of an epoch repeats the same steps (%s)',
+    'going back to saved state in the middle of a refresh repeats the same steps (%s)',
     async name => {
       await tf.setBackend(backend);
       const use = subspace({

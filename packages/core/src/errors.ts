@@ -165,8 +165,8 @@ export class DeviceLostError extends FrugalError {
   }
 }
 
-/** What ran out of memory: the heap of wasm, the memory of this process, a GPU, or TensorFlow's allocator. */
-export type MemoryKind = 'wasm-heap' | 'host' | 'gpu' | 'tensorflow';
+/** What ran out of memory: the heap of wasm, the memory of this process, a GPU, or the allocator of a native library. */
+export type MemoryKind = 'wasm-heap' | 'host' | 'gpu' | 'native';
 
 /** A tensor could not be allocated. The tensors that were there are as they were. */
 export class OutOfMemoryError extends FrugalError {

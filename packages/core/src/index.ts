@@ -9,10 +9,12 @@ export {
 } from './expression-rule.js';
 export type { Described, Json } from './json.js';
 export {
-  type GradientJudge,
-  type JudgeLimits,
-  type Judgement,
-  type JudgeReport,
+  type BackendTraits,
+  backendTraits,
+  type CheckLimits,
+  type CheckReport,
+  type CheckResult,
+  type FiniteCheck,
   type KernelInputs,
   type KernelSet,
   kernelsFor,
@@ -20,6 +22,7 @@ export {
   registerKernels,
   type SplitAxis,
   type SplitTier,
+  sharedRegistry,
 } from './kernels.js';
 export {
   didYouMean,

@@ -21,8 +21,8 @@ export interface ProjectorTraits {
    */
   readonly coordinate: boolean;
   /**
-   * What the basis follows from. `seed`: a pure function of (seed, parameter, epoch), re-derived on load and never
-   * saved. `gradient`: fitted to the gradient at the refresh, saved with the state. `fixed`: the same in every epoch
+   * What the basis follows from. `seed`: a pure function of (seed, parameter, refresh), re-derived on load and never
+   * saved. `gradient`: fitted to the gradient at the refresh, saved with the state. `fixed`: the same in every refresh
    * and re-derived on load.
    */
   readonly basisFrom: 'seed' | 'gradient' | 'fixed';
@@ -31,7 +31,7 @@ export interface ProjectorTraits {
 export interface FitContext {
   readonly site: Site;
   /** Number of the subspace, from 0. */
-  readonly epoch: number;
+  readonly refreshIndex: number;
   /**
    * Flat or axis indices that an enclosing coordinate projector of the same `kind` already covers, ascending. A nested
    * split draws from the others, so that no coordinate is covered twice.
@@ -59,12 +59,12 @@ export interface Projector<B extends string = string> extends Described {
    * Called once, before any state is created.
    */
   check?(site: Site): void;
-  /** Shape of down(G) in this epoch; `null` when nothing of this parameter is in the subspace (block-wise). */
-  reducedShape(site: Site, epoch: number): Shape | null;
+  /** Shape of down(G) in this refresh; `null` when nothing of this parameter is in the subspace (block-wise). */
+  reducedShape(site: Site, refreshIndex: number): Shape | null;
   /** The tensors `fit` returns. Empty when the basis needs none. */
   basis(site: Site): Readonly<Record<B, BasisSpec>>;
   /**
-   * Chooses the subspace of an epoch. `g` is null only when `basisFrom` is not `gradient`, in which case it must not
+   * Chooses the subspace of a refresh. `g` is null only when `basisFrom` is not `gradient`, in which case it must not
    * matter. Called only when `reducedShape` is neither null nor empty.
    */
   fit(g: Tensor | null, previous: Basis<B> | null, context: FitContext): Basis<B>;

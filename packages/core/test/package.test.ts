@@ -11,7 +11,7 @@ const manifest = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'))
 async function runModule(code: string): Promise<string> {
   const { stdout } = await promisify(execFile)(
     process.execPath,
-    ['--conditions=source', '--import', 'tsx', '--input-type=module', '--eval', code],
+    ['--conditions=@frugaljs/source', '--import', 'tsx', '--input-type=module', '--eval', code],
     { cwd: fileURLToPath(root) },
   );
   return stdout.trim();

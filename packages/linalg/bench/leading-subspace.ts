@@ -1,5 +1,5 @@
 /**
- * node --conditions=source --import tsx packages/linalg/bench/leading-subspace.ts [TEXT_FILE] [SECONDS]
+ * node --conditions=@frugaljs/source --import tsx packages/linalg/bench/leading-subspace.ts [TEXT_FILE] [SECONDS]
  *
  * Times the projectors' building blocks on the wasm backend with one 1024 x 1024 gradient, rank 256. On a shared
  * machine other processes take the core away, so every sample stands between two probes (a small matMul) and counts

@@ -12,7 +12,6 @@ export type { NewtonSchulzOptions } from './newton-schulz.js';
 export { newtonSchulz } from './newton-schulz.js';
 export type { OrthonormalizeOptions } from './orthonormalize.js';
 export { orthonormalize } from './orthonormalize.js';
-export { readsBackCheaply } from './readback.js';
 export { semiOrthonormal } from './semi-orthonormal.js';
 export type { Side } from './sides.js';
 export type { SpectralNormOptions } from './spectral-norm.js';

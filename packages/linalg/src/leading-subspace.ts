@@ -1,3 +1,4 @@
+import { backendTraits } from '@frugaljs/core';
 import type { Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
 import { concat, reshape, slice, tensor2d, tidy } from '@tensorflow/tfjs-core';
 import { requireCount, requireMatrix } from './arguments.js';
@@ -9,7 +10,6 @@ import { nativeDecompositions } from './native.js';
 import { exactNatively } from './native-svd.js';
 import { fullGramOnHost, randomizedOnHost } from './randomized-host.js';
 import { columnsFromRows } from './rayleigh-ritz.js';
-import { readsBackCheaply } from './readback.js';
 import type { Side } from './sides.js';
 import { sided } from './sides.js';
 import type { SubspaceRequest, SubspaceResult } from './subspace-request.js';
@@ -38,7 +38,8 @@ export interface SubspaceOptions {
    * subspace, cheaper. Default true; on the device path only for at most 64 columns, since Jacobi gets slow there.
    */
   readonly align?: boolean;
-  /** true: factor small matrices on the host. false: tfjs ops only. Default `readsBackCheaply()`. */
+  /** true: factor small matrices on the host. false: tfjs ops only. Default: where the backend's trait
+   * `refreshesOn` says. */
   readonly host?: boolean;
 }
 
@@ -88,7 +89,7 @@ export function leadingSingularTriplets(g: Tensor2D, options: Omit<SubspaceOptio
 
 function compute(g: Tensor2D, side: Side, options: SubspaceOptions, triplets: boolean): SubspaceResult {
   requireMatrix(PARAMETER, g);
-  const { host = readsBackCheaply(), method = 'auto', start } = options;
+  const { host = backendTraits().refreshesOn === 'host', method = 'auto', start } = options;
   const [m, n] = g.shape;
   const short = Math.min(m, n);
   const near = side === 'right' ? n : m;

@@ -1,3 +1,4 @@
+import { sharedRegistry } from '@frugaljs/core';
 import type { Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
 import { getBackend } from '@tensorflow/tfjs-core';
 
@@ -21,7 +22,7 @@ export interface NativeDecompositions {
   orthonormalize(x: Tensor2D): Tensor2D;
 }
 
-const registered = new Map<string, () => NativeDecompositions>();
+const registered = sharedRegistry<() => NativeDecompositions>('decompositions', 1);
 
 /** Makes the decompositions of a tfjs backend known; called when the package of a backend is imported. */
 export function registerDecompositions(backendName: string, create: () => NativeDecompositions): void {

@@ -1,3 +1,4 @@
+import { backendTraits } from '@frugaljs/core';
 import type { Tensor2D } from '@tensorflow/tfjs-core';
 import { tensor2d } from '@tensorflow/tfjs-core';
 import { requireMatrix } from './arguments.js';
@@ -6,7 +7,6 @@ import { nativeDecompositions } from './native.js';
 import { requireFinite } from './native-svd.js';
 import { orthonormalizeOnDevice } from './orthonormalize-device.js';
 import { orthonormalizeOnHost } from './orthonormalize-host.js';
-import { readsBackCheaply } from './readback.js';
 
 /** Multiply-adds (m r^2) up to which a backend's own Householder QR is faster than the Gram matrix and the host. */
 const NATIVE_WORK = 2 ** 22;
@@ -14,7 +14,7 @@ const NATIVE_WORK = 2 ** 22;
 export interface OrthonormalizeOptions {
   /**
    * true: small factor problems are solved on the host in float64. false: tfjs ops only, nothing is read back.
-   * Default: `readsBackCheaply()`, that is true on cpu, wasm and tensorflow.
+   * Default: where the backend's trait `refreshesOn` says.
    */
   readonly host?: boolean;
 }
@@ -36,7 +36,7 @@ export interface OrthonormalizeOptions {
  * @throws LinalgArgumentError if X is not a matrix or r > m.
  */
 export function orthonormalize(x: Tensor2D, options: OrthonormalizeOptions = {}): Tensor2D {
-  const { host = readsBackCheaply() } = options;
+  const { host = backendTraits().refreshesOn === 'host' } = options;
   requireMatrix('x', x);
   const [m, r] = x.shape;
   if (r > m) throw new LinalgArgumentError('x', `shape ${m}x${r}`, 'at most as many columns as rows; transpose it');

@@ -1,5 +1,5 @@
 // Time of a loss and of a loss with all gradients.
-//   node --conditions=source --import tsx packages/llama/bench/step.ts [preset] [batch] [length] [wasm|cpu]
+//   node --conditions=@frugaljs/source --import tsx packages/llama/bench/step.ts [preset] [batch] [length] [wasm|cpu]
 import '@tensorflow/tfjs-layers';
 import '@tensorflow/tfjs-backend-cpu';
 import '@frugaljs/backend-wasm';

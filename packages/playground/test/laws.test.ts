@@ -37,7 +37,7 @@ describe.skipIf(executablePath === null)('laws on WebGPU in Chromium', () => {
       configFile: false,
       root: fileURLToPath(new URL('laws-page', import.meta.url)),
       logLevel: 'error',
-      resolve: { conditions: ['source', ...defaultClientConditions] },
+      resolve: { conditions: ['@frugaljs/source', ...defaultClientConditions] },
       build: { outDir: folder, emptyOutDir: true, target: 'es2022', minify: false },
     });
     server = await serve(folder, "default-src 'self'");

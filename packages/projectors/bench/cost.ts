@@ -1,6 +1,6 @@
 // What projectors cost: milliseconds of fit, down and up for one matrix, best of several runs.
 //
-//   node --conditions=source --import tsx packages/projectors/bench/cost.ts [rows] [columns] [density] [backend]
+//   node --conditions=@frugaljs/source --import tsx packages/projectors/bench/cost.ts [rows] [columns] [density] [backend]
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import { type Basis, type Projector, randomKey, randomNormals, soleSite } from '@frugaljs/core';
@@ -30,9 +30,9 @@ const g = tensor(randomNormals(randomKey(1), m * n), [m, n]);
 function cost(projector: Projector): Record<string, string> {
   const shape = [...projector.reducedShape(site, 0)!];
   const refit = (previous: Basis | null) => () => {
-    tidy(() => ({ ...projector.fit(g, previous, { site, epoch: 1 }) }));
+    tidy(() => ({ ...projector.fit(g, previous, { site, refreshIndex: 1 }) }));
   };
-  const basis = projector.fit(g, null, { site, epoch: 0 });
+  const basis = projector.fit(g, null, { site, refreshIndex: 0 });
   const x: Tensor = tensor(randomNormals(randomKey(2), shape[0]! * (shape[1] ?? 1)), shape);
   const first = milliseconds(2, () => tidy(refit(null)));
   const next = milliseconds(2, () => tidy(refit(basis)));

@@ -1,7 +1,7 @@
 // What a refresh of randK costs: milliseconds for the choice of entries, hashing each entry (revision 1, for runs that
 // began with it) and as it is now. The two take turns in one run, so that their ratio holds on a busy machine too.
 //
-//   node --conditions=source --import tsx packages/projectors/bench/rand-k.ts [entries] [turns]
+//   node --conditions=@frugaljs/source --import tsx packages/projectors/bench/rand-k.ts [entries] [turns]
 import '@tensorflow/tfjs-backend-cpu';
 import { soleSite } from '@frugaljs/core';
 import { randK } from '@frugaljs/projectors';
@@ -10,9 +10,9 @@ import { dispose } from '@tensorflow/tfjs-core';
 const [entries = 64_000_000, turns = 3] = process.argv.slice(2).map(Number);
 const site = soleSite('w', [entries]);
 
-function milliseconds(density: number, revision: number, epoch: number): number {
+function milliseconds(density: number, revision: number, refreshIndex: number): number {
   const start = performance.now();
-  const basis = randK({ density }).fit(null, null, { site, epoch, revision });
+  const basis = randK({ density }).fit(null, null, { site, refreshIndex, revision });
   const took = performance.now() - start;
   dispose({ ...basis });
   return took;

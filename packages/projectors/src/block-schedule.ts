@@ -18,44 +18,47 @@ export interface BlockSchedule {
 }
 
 /**
- * The active blocks of an epoch, as one flag per block: a pure function of the schedule and the epoch. The running
- * pointer of the reference implementation moves by c (mirror: c/2) in every epoch, so its position is a product.
+ * The active blocks of a refresh, as one flag per block: a pure function of the schedule and the refresh. The running
+ * pointer of the reference implementation moves by c (mirror: c/2) in every refresh, so its position is a product.
  *
  * @throws InvalidOptionError for order `mirror` with an odd number of active blocks.
  */
-export function activeBlocks(schedule: BlockSchedule, epoch: number): Uint8Array {
+export function activeBlocks(schedule: BlockSchedule, refreshIndex: number): Uint8Array {
   const { order, count, active, skip, seed } = schedule;
   const flags = new Uint8Array(count);
   if (order === 'mirror') requireEven(schedule);
   if (active === 0) return flags;
   switch (order) {
     case 'random': {
-      const permutation = randomPermutation(randomKey(seed, epoch, 'blockwise'), count);
+      const permutation = randomPermutation(randomKey(seed, refreshIndex, 'blockwise'), count);
       for (let i = 0; i < active; i++) flags[permutation[(skip + i) % count]!] = 1;
       return flags;
     }
     case 'shuffled': {
-      // A pass visits every block once, in ⌈N/c⌉ epochs of which the last may be short.
-      const epochs = Math.ceil(count / active);
-      const first = (epoch % epochs) * active;
-      const permutation = randomPermutation(randomKey(seed, Math.floor(epoch / epochs), 'blockwise pass'), count);
+      // A pass visits every block once, in ⌈N/c⌉ refreshes of which the last may be short.
+      const refreshes = Math.ceil(count / active);
+      const first = (refreshIndex % refreshes) * active;
+      const permutation = randomPermutation(
+        randomKey(seed, Math.floor(refreshIndex / refreshes), 'blockwise pass'),
+        count,
+      );
       const end = Math.min(first + active, count);
       for (let i = first; i < end; i++) flags[permutation[(skip + i) % count]!] = 1;
       return flags;
     }
     case 'ascending': {
-      const pointer = skip + epoch * active;
+      const pointer = skip + refreshIndex * active;
       for (let i = 0; i < active; i++) flags[(pointer + i) % count] = 1;
       return flags;
     }
     case 'descending': {
-      const pointer = skip + epoch * active;
+      const pointer = skip + refreshIndex * active;
       for (let i = 0; i < active; i++) flags[count - 1 - ((pointer + i) % count)] = 1;
       return flags;
     }
     case 'mirror': {
       const half = Math.floor(count / 2);
-      const pointer = (skip + epoch * active) / 2;
+      const pointer = (skip + refreshIndex * active) / 2;
       for (let i = 0; i < active / 2; i++) {
         const block = (pointer + i) % half;
         flags[block] = 1;

@@ -16,8 +16,8 @@ export interface BlockwiseOptions extends DensityOptions {
   /**
    * Which blocks come when. Default `random`.
    *
-   * - `random`: a fresh random choice in every epoch, without memory of the ones before.
-   * - `shuffled`: random passes; in ⌈N/c⌉ epochs every block is active exactly once (BAdam's "random").
+   * - `random`: a fresh random choice in every refresh, without memory of the ones before.
+   * - `shuffled`: random passes; in ⌈N/c⌉ refreshes every block is active exactly once (BAdam's "random").
    * - `ascending`, `descending`: c blocks at a time in the order of the group, or in reverse, around and around.
    * - `mirror`: c/2 blocks from each end towards the middle; c must be even. With an odd N the middle block is never
    *   active.
@@ -39,13 +39,13 @@ export interface BlockwiseOptions extends DensityOptions {
 }
 
 /**
- * Whole parameters: of the N blocks of the group, c = round(ρ N) (ties to even) are in the subspace in an epoch, the
+ * Whole parameters: of the N blocks of the group, c = round(ρ N) (ties to even) are in the subspace in a refresh, the
  * others not at all. For an active parameter down and up are the identity; for another `reducedShape` is null.
  *
- * Which blocks are active in epoch e is a pure function of the seed, e, N and c; nothing is stored. Blocks are counted
+ * Which blocks are active in refresh e is a pure function of the seed, e, N and c; nothing is stored. Blocks are counted
  * in the order of the group.
  *
- * Memory: the state of the active parameters alone. It is the same in every epoch when the blocks are equal or the order
+ * Memory: the state of the active parameters alone. It is the same in every refresh when the blocks are equal or the order
  * walks over whole layers; with `random` and unequal matrices it varies around ρ.
  *
  * @throws InvalidOptionError for an unknown option, a density outside [0, 1], a pattern that does not compile, and from
@@ -69,7 +69,7 @@ export function blockwise(options: BlockwiseOptions = {}): Projector<never> {
     options: { density, order, unit, ...(pattern === null ? {} : { layerPattern: pattern.source }), skip },
     traits: { orthonormal: true, coordinate: true, basisFrom: 'seed' },
     check: site => void group.isActive(site, 0),
-    reducedShape: (site, epoch) => (group.isActive(site, epoch) ? site.shape : null),
+    reducedShape: (site, refreshIndex) => (group.isActive(site, refreshIndex) ? site.shape : null),
     basis: () => ({}),
     fit: () => ({}),
     down: g => clone(g),
@@ -77,10 +77,13 @@ export function blockwise(options: BlockwiseOptions = {}): Projector<never> {
   };
 }
 
-/** Remembers the blocks of a group and its latest epoch, which every parameter of the group asks for in turn. */
+/** Remembers the blocks of a group and its latest refresh, which every parameter of the group asks for in turn. */
 class GroupSchedule {
   private readonly partitions = new WeakMap<readonly SiteMember[], BlockPartition>();
-  private readonly latest = new WeakMap<readonly SiteMember[], { epoch: number; seed: number; flags: Uint8Array }>();
+  private readonly latest = new WeakMap<
+    readonly SiteMember[],
+    { refreshIndex: number; seed: number; flags: Uint8Array }
+  >();
 
   constructor(
     private readonly density: number,
@@ -89,18 +92,18 @@ class GroupSchedule {
     private readonly partition: (members: readonly SiteMember[]) => BlockPartition,
   ) {}
 
-  isActive({ members, index, seed }: Site, epoch: number): boolean {
+  isActive({ members, index, seed }: Site, refreshIndex: number): boolean {
     let blocks = this.partitions.get(members);
     if (blocks === undefined) {
       blocks = this.partition(members);
       this.partitions.set(members, blocks);
     }
     let held = this.latest.get(members);
-    if (held === undefined || held.epoch !== epoch || held.seed !== seed) {
+    if (held === undefined || held.refreshIndex !== refreshIndex || held.seed !== seed) {
       const { order, skip } = this;
       const { count } = blocks;
       const schedule: BlockSchedule = { order, count, active: roundHalfToEven(this.density * count), skip, seed };
-      held = { epoch, seed, flags: activeBlocks(schedule, epoch) };
+      held = { refreshIndex, seed, flags: activeBlocks(schedule, refreshIndex) };
       this.latest.set(members, held);
     }
     return held.flags[blocks.of[index]!] === 1;

@@ -8,7 +8,7 @@ import { type DensityOptions, requireDensity } from './size-options.js';
 export type ColumnsOptions = DensityOptions;
 
 /**
- * Random columns: indices J ⊂ {0 … n-1} along the last axis, K = trunc(ρ n) of them, drawn anew in every epoch.
+ * Random columns: indices J ⊂ {0 … n-1} along the last axis, K = trunc(ρ n) of them, drawn anew in every refresh.
  *
  *     down(G) = G[…, J]: […, n] → […, K]        up(X) = zeros with X at […, J]
  *

@@ -1,32 +1,14 @@
-import {
-  add,
-  cast,
-  expandDims,
-  gather,
-  gatherND,
-  getBackend,
-  range,
-  reshape,
-  scatterND,
-  type Tensor,
-  tidy,
-} from '@tensorflow/tfjs-core';
+import { add, cast, expandDims, gather, range, reshape, scatterND, type Tensor, tidy } from '@tensorflow/tfjs-core';
 
-// Gathers and scatters along one axis, with the tfjs operations that are fast where they run. The wasm backend moves
-// single elements in `gather` but whole slices in `gatherND`, so there the latter is 10 to 50 times faster; on cpu it is
-// the other way round by a factor of two. Scattering is `scatterND` everywhere: its output starts as exact zeros.
+// Gathers and scatters along one axis. Scattering is `scatterND`: its output starts as exact zeros. The kernels of
+// `@frugaljs/backend-wasm` make both fast on wasm.
 
 /** Above this, float32 no longer counts every integer. */
 const LARGEST_EXACT = 2 ** 24;
 
-function copiesSlices(): boolean {
-  return getBackend() === 'wasm';
-}
-
 /** The slices `x[indices]` along the first axis. */
 export function takeSlices(x: Tensor, indices: Tensor): Tensor {
-  if (!copiesSlices()) return gather(x, indices);
-  return tidy(() => gatherND(x, expandDims(indices, 1)));
+  return gather(x, indices);
 }
 
 /** Zeros of the given shape with `x` at `indices` along the first axis. */
@@ -36,12 +18,7 @@ export function putSlices(x: Tensor, indices: Tensor, shape: readonly number[]):
 
 /** The columns `x[:, indices]` of a matrix. */
 export function takeColumns(x: Tensor, indices: Tensor): Tensor {
-  if (!copiesSlices()) return gather(x, indices, 1);
-  const [rows, columns] = x.shape as [number, number];
-  return tidy(() => {
-    const taken = gatherND(reshape(x, [rows * columns]), flatPositions(indices, rows, columns));
-    return reshape(taken, [rows, indices.size]);
-  });
+  return gather(x, indices, 1);
 }
 
 /** A matrix of zeros with the columns of `x` at `indices`. */

@@ -34,26 +34,29 @@ type CoordinateMethods = Omit<Projector<'indices'>, 'kind' | 'options'>;
 /** The methods of a projector onto given coordinates. */
 export function givenCoordinates(kind: CoordinateKind, source: GivenSource<readonly number[]>): CoordinateMethods {
   const { projector, count, reduced } = SELECTIONS[kind];
-  const at = (name: string, shape: Shape, epoch: number): Int32Array =>
-    ascending(`given.indices["${name}"][${epoch}]`, source.at(name, epoch), count(shape));
-  const kept = (name: string, shape: Shape, epoch: number): number => {
-    const [first, now] = [at(name, shape, 0).length, at(name, shape, epoch).length];
+  const at = (name: string, shape: Shape, refreshIndex: number): Int32Array =>
+    ascending(`given.indices["${name}"][${refreshIndex}]`, source.at(name, refreshIndex), count(shape));
+  const kept = (name: string, shape: Shape, refreshIndex: number): number => {
+    const [first, now] = [at(name, shape, 0).length, at(name, shape, refreshIndex).length];
     if (now === first) return now;
     throw new InvalidOptionError({
-      parameter: `given.indices["${name}"][${epoch}]`,
+      parameter: `given.indices["${name}"][${refreshIndex}]`,
       found: `${now} indices`,
-      expected: `${first} indices as in epoch 0, because state keeps its shape`,
+      expected: `${first} indices as in refresh 0, because state keeps its shape`,
     });
   };
   return {
     traits: { orthonormal: true, coordinate: true, basisFrom: 'seed' },
     check: site => {
       projector.check?.(site);
-      for (let epoch = 0; epoch < source.epochs(site.name); epoch++) kept(site.name, site.shape, epoch);
+      for (let refreshIndex = 0; refreshIndex < source.refreshes(site.name); refreshIndex++)
+        kept(site.name, site.shape, refreshIndex);
     },
-    reducedShape: ({ name, shape }, epoch) => reduced(shape, kept(name, shape, epoch)),
+    reducedShape: ({ name, shape }, refreshIndex) => reduced(shape, kept(name, shape, refreshIndex)),
     basis: ({ name, shape }) => indexSpec(kept(name, shape, 0)),
-    fit: (_g, _previous, { site, epoch }) => ({ indices: tensor1d(at(site.name, site.shape, epoch), 'int32') }),
+    fit: (_g, _previous, { site, refreshIndex }) => ({
+      indices: tensor1d(at(site.name, site.shape, refreshIndex), 'int32'),
+    }),
     down: projector.down,
     up: projector.up,
   };

@@ -28,15 +28,15 @@ const TOLERANCE = 1e-4;
 
 /** The methods of a projector onto a given dense subspace. */
 export function givenDense(kind: DenseKind, source: GivenSource<GivenFactors>): DenseMethods {
-  const factorsAt = (name: string, epoch: number): { left?: GivenMatrix; right?: GivenMatrix } => {
-    const given = source.at(name, epoch);
+  const factorsAt = (name: string, refreshIndex: number): { left?: GivenMatrix; right?: GivenMatrix } => {
+    const given = source.at(name, refreshIndex);
     if (kind === 'full') return given as { left: GivenMatrix; right: GivenMatrix };
     return { [kind]: given as GivenMatrix };
   };
-  const planAt = (name: string, shape: Shape, epoch: number): DensePlan => {
+  const planAt = (name: string, shape: Shape, refreshIndex: number): DensePlan => {
     const [m, n] = requireMatrix('given', name, shape);
-    const { left, right } = factorsAt(name, epoch);
-    const where = `given.basis["${name}"][${epoch}]`;
+    const { left, right } = factorsAt(name, refreshIndex);
+    const where = `given.basis["${name}"][${refreshIndex}]`;
     const rank = requireFactor(where, left, m) ?? requireFactor(where, right, n)!;
     if (right !== undefined) requireFactor(where, right, n, rank);
     return {
@@ -46,28 +46,29 @@ export function givenDense(kind: DenseKind, source: GivenSource<GivenFactors>): 
       reducedShape: [left === undefined ? m : rank, right === undefined ? n : rank],
     };
   };
-  const requireSameRank = (name: string, shape: Shape, epoch: number): DensePlan => {
-    const [first, now] = [planAt(name, shape, 0), planAt(name, shape, epoch)];
+  const requireSameRank = (name: string, shape: Shape, refreshIndex: number): DensePlan => {
+    const [first, now] = [planAt(name, shape, 0), planAt(name, shape, refreshIndex)];
     if (first.rank === now.rank) return now;
     throw new InvalidOptionError({
-      parameter: `given.basis["${name}"][${epoch}]`,
+      parameter: `given.basis["${name}"][${refreshIndex}]`,
       found: `rank ${now.rank}`,
-      expected: `rank ${first.rank} as in epoch 0, because state keeps its shape`,
+      expected: `rank ${first.rank} as in refresh 0, because state keeps its shape`,
     });
   };
   return {
     traits: { orthonormal: true, coordinate: false, basisFrom: 'seed' },
     check: ({ name, shape }) => {
-      for (let epoch = 0; epoch < source.epochs(name); epoch++) {
-        requireSameRank(name, shape, epoch);
-        for (const factor of Object.values(factorsAt(name, epoch))) requireOrthonormal(name, epoch, factor);
+      for (let refreshIndex = 0; refreshIndex < source.refreshes(name); refreshIndex++) {
+        requireSameRank(name, shape, refreshIndex);
+        for (const factor of Object.values(factorsAt(name, refreshIndex)))
+          requireOrthonormal(name, refreshIndex, factor);
       }
     },
-    reducedShape: ({ name, shape }, epoch) => requireSameRank(name, shape, epoch).reducedShape,
+    reducedShape: ({ name, shape }, refreshIndex) => requireSameRank(name, shape, refreshIndex).reducedShape,
     basis: ({ name, shape }) => denseSpec(planAt(name, shape, 0)),
-    fit: (_g, _previous, { site, epoch }) => {
-      const factors = Object.entries(factorsAt(site.name, epoch)).map(([side, matrix]) => {
-        requireOrthonormal(site.name, epoch, matrix);
+    fit: (_g, _previous, { site, refreshIndex }) => {
+      const factors = Object.entries(factorsAt(site.name, refreshIndex)).map(([side, matrix]) => {
+        requireOrthonormal(site.name, refreshIndex, matrix);
         return [side, tensor2d(matrix.map(row => Array.from(row)))];
       });
       return denseBasis(Object.fromEntries(factors));
@@ -97,14 +98,14 @@ function requireFactor(
   });
 }
 
-function requireOrthonormal(name: string, epoch: number, factor: GivenMatrix): void {
+function requireOrthonormal(name: string, refreshIndex: number, factor: GivenMatrix): void {
   const rank = factor[0]?.length ?? 0;
   for (let a = 0; a < rank; a++) {
     for (let b = 0; b <= a; b++) {
       const product = factor.reduce((sum, row) => sum + row[a]! * row[b]!, 0);
       if (Math.abs(product - (a === b ? 1 : 0)) <= TOLERANCE) continue;
       throw new InvalidOptionError({
-        parameter: `given.basis["${name}"][${epoch}]`,
+        parameter: `given.basis["${name}"][${refreshIndex}]`,
         found: `columns ${b} and ${a} with inner product ${product}`,
         expected: 'orthonormal columns',
       });

@@ -1,10 +1,12 @@
 import { InvalidOptionError, type Json, NotSerializableError, UnknownNameError } from '@frugaljs/core';
 
 /**
- * What is given, by parameter and epoch: a table with one entry per epoch (the last one serves all later epochs), or a
+ * What is given, by parameter and refresh: a table with one entry per refresh (the last one serves all later refreshes), or a
  * function. A table travels in JSON; a function does not.
  */
-export type Given<T> = { readonly [parameter: string]: readonly T[] } | ((parameter: string, epoch: number) => T);
+export type Given<T> =
+  | { readonly [parameter: string]: readonly T[] }
+  | ((parameter: string, refreshIndex: number) => T);
 
 /** Stands in the JSON options for what JSON cannot hold. */
 const FUNCTION = 'function';
@@ -19,7 +21,7 @@ export class GivenSource<T> {
       throw new NotSerializableError({
         parameter: option,
         found: 'the trace of a function in saved options',
-        expected: 'a table, parameter → one entry per epoch',
+        expected: 'a table, parameter → one entry per refresh',
         advice: 'Functions cannot be saved: give a table, or build the composition in code.',
       });
     }
@@ -29,19 +31,19 @@ export class GivenSource<T> {
         parameter: option,
         found: given,
         expected:
-          'a table { parameter: [one entry per epoch, at least one] }, or a function (parameter, epoch) => entry',
+          'a table { parameter: [one entry per refresh, at least one] }, or a function (parameter, refresh) => entry',
       });
     }
   }
 
-  at(parameter: string, epoch: number): T {
-    if (typeof this.given === 'function') return this.given(parameter, epoch);
+  at(parameter: string, refreshIndex: number): T {
+    if (typeof this.given === 'function') return this.given(parameter, refreshIndex);
     const entries = this.entriesOf(parameter);
-    return entries[Math.min(epoch, entries.length - 1)]!;
+    return entries[Math.min(refreshIndex, entries.length - 1)]!;
   }
 
-  /** Number of different epochs that can be checked in advance: the length of the table, or 1. */
-  epochs(parameter: string): number {
+  /** Number of different refreshes that can be checked in advance: the length of the table, or 1. */
+  refreshes(parameter: string): number {
     return typeof this.given === 'function' ? 1 : this.entriesOf(parameter).length;
   }
 

@@ -16,15 +16,15 @@ export type SubsetDraw = typeof randomSubset;
 
 /**
  * Draws `kept` of `count` coordinates without replacement, ascending: a pure function of seed, parameter, place in the
- * composition and epoch. Coordinates of an enclosing projector of the same kind come last.
+ * composition and refresh. Coordinates of an enclosing projector of the same kind come last.
  */
 export function drawIndices(
   kind: string,
   count: number,
   kept: number,
-  { site, epoch, occupied }: FitContext,
+  { site, refreshIndex, occupied }: FitContext,
   draw: SubsetDraw = randomSubset,
 ): Basis<'indices'> {
-  const key = randomKey(site.seed, site.name, site.path, epoch, kind);
+  const key = randomKey(site.seed, site.name, site.path, refreshIndex, kind);
   return { indices: tensor1d(draw(key, count, kept, occupied), 'int32') };
 }

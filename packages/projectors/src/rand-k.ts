@@ -11,7 +11,7 @@ const REVISION = 2;
 export type RandKOptions = DensityOptions;
 
 /**
- * RandK: K = trunc(ρ · size) single entries of the flattened parameter, drawn anew in every epoch without replacement.
+ * RandK: K = trunc(ρ · size) single entries of the flattened parameter, drawn anew in every refresh without replacement.
  *
  *     down(G) = flat(G)[J]: R^size → R^K        up(X) = zeros with X at J, in the parameter's shape
  *

@@ -27,7 +27,7 @@ export interface RandomOptions extends RankOptions {
 }
 
 /**
- * A random semi-orthonormal basis, drawn anew in every epoch: Q = the Q factor (with a positive diagonal of R) of a
+ * A random semi-orthonormal basis, drawn anew in every refresh: Q = the Q factor (with a positive diagonal of R) of a
  * Gaussian matrix, so uniform on all orthonormal r-frames (Haar), and E[Π] = (r / dimension) I.
  *
  *     right: down(G) = G V (m × r), up(X) = X Vᵀ     left: down(G) = Uᵀ G (r × n), up(X) = U X
@@ -72,7 +72,7 @@ export function random(options: RandomOptions = {}): Projector<DenseBasisName> {
 }
 
 /** A uniformly random `[dimension, rank]` matrix with orthonormal columns. */
-function frame(dimension: number, rank: number, factor: string, { site, epoch }: FitContext): Tensor {
-  const key = randomKey(site.seed, site.name, site.path, epoch, 'random', factor);
+function frame(dimension: number, rank: number, factor: string, { site, refreshIndex }: FitContext): Tensor {
+  const key = randomKey(site.seed, site.name, site.path, refreshIndex, 'random', factor);
   return tidy(() => semiOrthonormal(tensor2d(randomNormals(key, dimension * rank), [dimension, rank])));
 }

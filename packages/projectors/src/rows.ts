@@ -8,7 +8,7 @@ import { type DensityOptions, requireDensity } from './size-options.js';
 export type RowsOptions = DensityOptions;
 
 /**
- * Random rows: indices J ⊂ {0 … m-1}, K = trunc(ρ m) of them, drawn anew in every epoch.
+ * Random rows: indices J ⊂ {0 … m-1}, K = trunc(ρ m) of them, drawn anew in every refresh.
  *
  *     down(G) = G[J, :]: m × n → K × n        up(X) = zeros with X at [J, :]
  *

@@ -31,7 +31,7 @@ export interface SvdOptions extends RankOptions {
    * where that is cheap. Default `auto`.
    */
   readonly method?: 'auto' | 'exact' | 'randomized';
-  /** Start the randomized method from the basis of the epoch before. Default true. */
+  /** Start the randomized method from the basis of the refresh before. Default true. */
   readonly warmStart?: boolean;
   /** Subspace iterations of the randomized method, at least 1. Default 1 after a warm start, else 2. */
   readonly iterations?: number;
@@ -39,7 +39,7 @@ export interface SvdOptions extends RankOptions {
   readonly oversampling?: number;
   /**
    * true: basis vectors are the singular vectors in descending order; false: another basis of the same subspace, which
-   * is cheaper. Default false from rank 64 on when there is a basis of the epoch before: its vectors are carried on, each
+   * is cheaper. Default false from rank 64 on when there is a basis of the refresh before: its vectors are carried on, each
    * towards its singular vector and without a change of sign or order. Else as in `leadingSubspace` of linalg. Side
    * `full` always aligns.
    */

@@ -111,7 +111,7 @@ export const PROJECTORS: Readonly<Record<string, ProjectorEntry>> = {
   },
   given: {
     create: options => given(options as unknown as GivenOptions),
-    summary: 'indices or a basis of your own, per epoch',
+    summary: 'indices or a basis of your own, per refresh',
     parameters: 'any',
     slot: 'as its kind',
     basis: '4 per index or number',

@@ -13,9 +13,9 @@ function numbered(count: number): string[] {
   return Array.from({ length: count }, (_, i) => `w${i}`);
 }
 
-function activeAt(options: BlockwiseOptions, sites: readonly Site[], epoch: number): number[] {
+function activeAt(options: BlockwiseOptions, sites: readonly Site[], refreshIndex: number): number[] {
   const projector = blockwise(options);
-  return sites.flatMap((site, i) => (projector.reducedShape(site, epoch) === null ? [] : [i]));
+  return sites.flatMap((site, i) => (projector.reducedShape(site, refreshIndex) === null ? [] : [i]));
 }
 
 /** The schedules with a running pointer, as FRUGAL's public code moves it at every refresh. */
@@ -51,9 +51,11 @@ describe('blockwise', () => {
       for (let active = 0; active <= count; active++) {
         if (order === 'mirror' && active % 2 === 1) continue;
         const schedule = simulate(order, count, active);
-        for (let epoch = 0; epoch < 2 * count + 3; epoch++) {
+        for (let refreshIndex = 0; refreshIndex < 2 * count + 3; refreshIndex++) {
           const expected = schedule.next().value;
-          expect(activeAt({ density: active / count, order }, sites, epoch)).toEqual(active === 0 ? [] : expected);
+          expect(activeAt({ density: active / count, order }, sites, refreshIndex)).toEqual(
+            active === 0 ? [] : expected,
+          );
         }
       }
     }
@@ -92,9 +94,11 @@ describe('blockwise', () => {
     }
   });
 
-  it('random: c different blocks in every epoch, which depend on the seed and the epoch and on no parameter', () => {
+  it('random: c different blocks in every refresh, which depend on the seed and the refresh and on no parameter', () => {
     const sites = groupOf(numbered(12), 7);
-    const sets = Array.from({ length: 30 }, (_, epoch) => activeAt({ density: 0.25, order: 'random' }, sites, epoch));
+    const sets = Array.from({ length: 30 }, (_, refreshIndex) =>
+      activeAt({ density: 0.25, order: 'random' }, sites, refreshIndex),
+    );
     for (const set of sets) expect(set).toHaveLength(3);
     expect(new Set(sets.map(String)).size).toBeGreaterThan(20);
     const renamed = groupOf(
@@ -106,27 +110,28 @@ describe('blockwise', () => {
   });
 
   it('random: every block is active with probability c / N', () => {
-    const [count, epochs] = [8, 4000];
+    const [count, refreshes] = [8, 4000];
     const sites = groupOf(numbered(count), 3);
     const projector = blockwise({ density: 0.25, order: 'random' });
     const hits = sites.map(
-      site => Array.from({ length: epochs }, (_, e) => e).filter(e => projector.reducedShape(site, e) !== null).length,
+      site =>
+        Array.from({ length: refreshes }, (_, e) => e).filter(e => projector.reducedShape(site, e) !== null).length,
     );
     // Five standard deviations of a binomial count.
-    const slack = 5 * Math.sqrt(epochs * 0.25 * 0.75);
-    for (const hit of hits) expect(Math.abs(hit - epochs / 4)).toBeLessThan(slack);
+    const slack = 5 * Math.sqrt(refreshes * 0.25 * 0.75);
+    for (const hit of hits) expect(Math.abs(hit - refreshes / 4)).toBeLessThan(slack);
   });
 
-  it('shuffled: every block exactly once in ⌈N/c⌉ epochs, in an order that changes from pass to pass', () => {
+  it('shuffled: every block exactly once in ⌈N/c⌉ refreshes, in an order that changes from pass to pass', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 12 }), fc.nat(), fc.nat({ max: 5 }), (count, seed, skip) => {
         const sites = groupOf(numbered(count), seed);
         for (let active = 1; active <= count; active++) {
           const options = { density: active / count, order: 'shuffled', skip } as const;
-          const epochs = Math.ceil(count / active);
+          const refreshes = Math.ceil(count / active);
           for (const pass of [0, 1, 5]) {
-            const visited = Array.from({ length: epochs }, (_, i) =>
-              activeAt(options, sites, pass * epochs + i),
+            const visited = Array.from({ length: refreshes }, (_, i) =>
+              activeAt(options, sites, pass * refreshes + i),
             ).flat();
             expect(visited.sort((a, b) => a - b)).toEqual(numbered(count).map((_, i) => i));
           }
@@ -146,12 +151,12 @@ describe('blockwise', () => {
         fc.constantFrom('random', 'shuffled', 'ascending', 'descending'),
         fc.integer({ min: 2, max: 12 }),
         fc.nat({ max: 40 }),
-        (order, count, epoch) => {
+        (order, count, refreshIndex) => {
           const sites = groupOf(numbered(count), 5);
           const active = Math.floor(count / 2);
           const density = active / count;
-          const outer = activeAt({ density, order }, sites, epoch);
-          const inner = activeAt({ density, order, skip: active }, sites, epoch);
+          const outer = activeAt({ density, order }, sites, refreshIndex);
+          const inner = activeAt({ density, order, skip: active }, sites, refreshIndex);
           expect(inner.filter(block => outer.includes(block))).toEqual([]);
           if (order !== 'shuffled') expect(inner).toHaveLength(outer.length);
         },
@@ -166,9 +171,9 @@ describe('blockwise', () => {
       ...[0, 1, 2].flatMap(i => ['q_proj', 'up_proj'].map(part => `model.layers.${i}.${part}.weight`)),
       'model.norm.weight',
     ];
-    const at = (epoch: number): string[] => {
+    const at = (refreshIndex: number): string[] => {
       const options = { density: 1 / 5, order: 'ascending', unit: 'layer' } as const;
-      return activeAt(options, groupOf(names), epoch).map(i => names[i]!);
+      return activeAt(options, groupOf(names), refreshIndex).map(i => names[i]!);
     };
     expect([0, 1, 2, 3, 4, 5].map(at)).toEqual([
       ['model.embed_tokens.weight'],
@@ -189,7 +194,10 @@ describe('blockwise', () => {
     [['transformer_block_3/query/kernel', 'transformer_block_3/value/kernel', 'head'], 2],
   ])('recognizes the layers of %s', (names, count) => {
     const options = { density: 1 / count, order: 'ascending', unit: 'layer' } as const;
-    const sizes = Array.from({ length: count }, (_, epoch) => activeAt(options, groupOf(names), epoch).length);
+    const sizes = Array.from(
+      { length: count },
+      (_, refreshIndex) => activeAt(options, groupOf(names), refreshIndex).length,
+    );
     expect(sizes.reduce((sum, size) => sum + size)).toBe(names.length);
     expect(Math.min(...sizes)).toBeGreaterThan(0);
   });
@@ -198,7 +206,11 @@ describe('blockwise', () => {
     const names = ['a-stage1-x', 'b-stage1-y', 'a-stage2-x', 'rest'];
     for (const layerPattern of [/stage(\d+)/, 'stage(\\d+)']) {
       const options = { density: 1 / 3, order: 'ascending', unit: 'layer', layerPattern } as const;
-      expect([0, 1, 2].map(epoch => activeAt(options, groupOf(names), epoch))).toEqual([[0, 1], [2], [3]]);
+      expect([0, 1, 2].map(refreshIndex => activeAt(options, groupOf(names), refreshIndex))).toEqual([
+        [0, 1],
+        [2],
+        [3],
+      ]);
       expect(blockwise(options).options['layerPattern']).toBe('stage(\\d+)');
     }
   });

@@ -75,8 +75,8 @@ export const PROJECTOR_CLAIMS: Readonly<Record<string, Claimed>> = {
     ['given'],
     ({ share, draw }: { share: number; draw: number }, { shape }) => {
       const count = sizeOf(shape);
-      const at = (epoch: number): number[] =>
-        Array.from(randomSubset(randomKey(draw, epoch), count, Math.trunc(share * count)));
+      const at = (refreshIndex: number): number[] =>
+        Array.from(randomSubset(randomKey(draw, refreshIndex), count, Math.trunc(share * count)));
       return given({ kind: 'randK', indices: { parameter: [at(0), at(1), at(2)] } });
     },
     { parameters: 'any', random: false, options: fc.record({ share: density, draw: fc.nat({ max: 999 }) }) },

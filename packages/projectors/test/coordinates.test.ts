@@ -29,8 +29,8 @@ const COUNTS: Readonly<Record<Kind, (shape: readonly [number, number]) => number
   randK: ([m, n]) => m * n,
 };
 
-function indicesOf(projector: Projector<'indices'>, site: Site, epoch: number, occupied?: Int32Array): number[] {
-  const basis: Basis<'indices'> = projector.fit(null, null, { site, epoch, ...(occupied ? { occupied } : {}) });
+function indicesOf(projector: Projector<'indices'>, site: Site, refreshIndex: number, occupied?: Int32Array): number[] {
+  const basis: Basis<'indices'> = projector.fit(null, null, { site, refreshIndex, ...(occupied ? { occupied } : {}) });
   const indices = Array.from(basis.indices.dataSync());
   disposeBasis(basis);
   return indices;
@@ -49,7 +49,7 @@ describe.each(BACKENDS)('coordinate projectors on %s', backend => {
       reduced: Shape,
       positions: (indices: number[]) => number[],
     ): void => {
-      const basis = projector.fit(null, null, { site, epoch: 0 });
+      const basis = projector.fit(null, null, { site, refreshIndex: 0 });
       const expected = positions(Array.from(basis.indices.dataSync()));
       const down = projector.down(x, basis, site);
       expect(down.shape).toEqual(reduced);
@@ -72,7 +72,7 @@ describe.each(BACKENDS)('coordinate projectors on %s', backend => {
     const g = tensor([Number.NaN, ...Array(14).fill(1), Number.POSITIVE_INFINITY], [4, 4]);
     for (const kind of KINDS) {
       const projector = FACTORIES[kind]({ density: 0.5 });
-      const basis = projector.fit(null, null, { site, epoch: 0 });
+      const basis = projector.fit(null, null, { site, refreshIndex: 0 });
       const down = projector.down(g, basis, site);
       const up = Array.from(take(projector.up(down, basis, site)));
       const values = Array.from(g.dataSync());
@@ -127,7 +127,7 @@ describe('the choice of coordinates', () => {
     );
   });
 
-  it.each(KINDS)('%s: ascending, different, and another choice for another seed, name, place or epoch', kind => {
+  it.each(KINDS)('%s: ascending, different, and another choice for another seed, name, place or refresh', kind => {
     const projector = FACTORIES[kind]({ density: 0.25 });
     const site = soleSite('w', [80, 80], 3);
     const base = indicesOf(projector, site, 2);
@@ -144,11 +144,13 @@ describe('the choice of coordinates', () => {
     const [projector, site] = [FACTORIES[kind]({ density: 0.4 }), soleSite('w', shape)];
     const count = COUNTS[kind](shape);
     const kept = Math.trunc(0.4 * count);
-    const epochs = 3000;
+    const refreshes = 3000;
     const hits = new Array<number>(count).fill(0);
-    for (let epoch = 0; epoch < epochs; epoch++) for (const i of indicesOf(projector, site, epoch)) hits[i]! += 1;
+    for (let refreshIndex = 0; refreshIndex < refreshes; refreshIndex++)
+      for (const i of indicesOf(projector, site, refreshIndex)) hits[i]! += 1;
     const p = kept / count;
-    for (const hit of hits) expect(Math.abs(hit / epochs - p)).toBeLessThan(5 * Math.sqrt((p * (1 - p)) / epochs));
+    for (const hit of hits)
+      expect(Math.abs(hit / refreshes - p)).toBeLessThan(5 * Math.sqrt((p * (1 - p)) / refreshes));
   });
 
   it.each(KINDS)('%s: a nested split keeps clear of the coordinates that are taken', kind => {
@@ -159,11 +161,11 @@ describe('the choice of coordinates', () => {
         share,
         share,
         fc.nat({ max: 9 }),
-        (m, n, first, second, epoch) => {
+        (m, n, first, second, refreshIndex) => {
           const site = soleSite('w', [m, n], 1);
-          const outer = indicesOf(FACTORIES[kind]({ density: first }), site, epoch);
+          const outer = indicesOf(FACTORIES[kind]({ density: first }), site, refreshIndex);
           const nested = { ...site, path: 'residual' };
-          const inner = indicesOf(FACTORIES[kind]({ density: second }), nested, epoch, Int32Array.from(outer));
+          const inner = indicesOf(FACTORIES[kind]({ density: second }), nested, refreshIndex, Int32Array.from(outer));
           const count = COUNTS[kind]([m, n]);
           expect(inner).toHaveLength(Math.trunc(second * count));
           expect(inner).toEqual([...new Set(inner)].sort((a, b) => a - b));
@@ -178,7 +180,12 @@ describe('the choice of coordinates', () => {
   it('randK: the first revision still chooses the entries that it chose', () => {
     const site = { ...soleSite('w', [4, 9], 3), path: 'residual' };
     const at = (revision: number): number[] => {
-      const { indices } = randK().fit(null, null, { site, epoch: 2, occupied: Int32Array.of(5, 6, 7), revision });
+      const { indices } = randK().fit(null, null, {
+        site,
+        refreshIndex: 2,
+        occupied: Int32Array.of(5, 6, 7),
+        revision,
+      });
       const list = Array.from(indices.dataSync());
       indices.dispose();
       return list;

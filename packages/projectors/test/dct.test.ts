@@ -59,7 +59,7 @@ describe.each(BACKENDS)('dct on %s', backend => {
         .map(([, j]) => j)
         .sort((x, y) => x - y);
       const site = soleSite('w', shape);
-      const basis = dct({ rank, norm }).fit(g, null, { site, epoch: 0 });
+      const basis = dct({ rank, norm }).fit(g, null, { site, refreshIndex: 0 });
       expect(Array.from(basis.frequencies.dataSync())).toEqual(expected);
     });
   });
@@ -77,7 +77,7 @@ describe.each(BACKENDS)('dct on %s', backend => {
       );
       const site = soleSite('w', [m, n]);
       const projector = dct({ rank: 2 });
-      const basis = projector.fit(g, null, { site, epoch: 0 });
+      const basis = projector.fit(g, null, { site, refreshIndex: 0 });
       expect(Array.from(basis.frequencies.dataSync())).toEqual([1, 6]);
       const missed = sub(g, projector.up(projector.down(g, basis, site), basis, site)).dataSync();
       expect(dot(missed, missed)).toBeLessThan(1e-11);
@@ -95,7 +95,7 @@ describe.each(BACKENDS)('dct on %s', backend => {
         const residual = sub(cubed, projector.up(projector.down(cubed, basis, site), basis, site)).dataSync();
         return dot(residual, residual);
       };
-      const chosen = dct({ rank: 2, norm: 'l2' }).fit(cubed, null, { site, epoch: 0 }).frequencies.dataSync();
+      const chosen = dct({ rank: 2, norm: 'l2' }).fit(cubed, null, { site, refreshIndex: 0 }).frequencies.dataSync();
       const least = missed(Array.from(chosen));
       for (let i = 0; i < 6; i++) {
         for (let j = i + 1; j < 6; j++) expect(least).toBeLessThanOrEqual(missed([i, j]) * (1 + 1e-5));
@@ -136,7 +136,7 @@ describe.each(BACKENDS)('dct on %s', backend => {
     const site = soleSite('w', [30, 20]);
     const projector = dct({ density: 0.25 });
     const g = normal([30, 20], 'g');
-    const { tensors, bytes } = memoryOf(() => projector.fit(g, null, { site, epoch: 0 }));
+    const { tensors, bytes } = memoryOf(() => projector.fit(g, null, { site, refreshIndex: 0 }));
     expect({ tensors, bytes }).toEqual({ tensors: 1, bytes: 4 * 5 });
     g.dispose();
   });
@@ -146,7 +146,7 @@ describe.each(BACKENDS)('dct on %s', backend => {
     const projector = dct({ density: 1 });
     expect(projector.basis(site)).toEqual({});
     const g = normal([6, 6], 'g');
-    const basis = projector.fit(g, null, { site, epoch: 0 });
+    const basis = projector.fit(g, null, { site, refreshIndex: 0 });
     expect(basis).toEqual({});
     disposeBasis(basis);
     g.dispose();

@@ -30,7 +30,7 @@ describe.each(BACKENDS)('given on %s', backend => {
     ['randK', randK({ density: 0.5 })],
   ] as const)('%s: repeats a run of the projector that drew the indices', (kind, projector) => {
     tidy(() => {
-      const drawn = [0, 1, 2].map(epoch => projector.fit(null, null, { site: SITE, epoch }));
+      const drawn = [0, 1, 2].map(refreshIndex => projector.fit(null, null, { site: SITE, refreshIndex }));
       // A recording need not be sorted.
       const indices = { w: drawn.map(({ indices }) => Array.from(indices.dataSync()).reverse()) };
       const g = normal(SITE.shape, 'g');
@@ -40,10 +40,10 @@ describe.each(BACKENDS)('given on %s', backend => {
       ]) {
         replay.check!(SITE);
         expect(replay.basis(SITE)).toEqual(projector.basis(SITE));
-        for (const [epoch, basis] of drawn.entries()) {
-          const again = replay.fit(null, null, { site: SITE, epoch });
+        for (const [refreshIndex, basis] of drawn.entries()) {
+          const again = replay.fit(null, null, { site: SITE, refreshIndex });
           expect(basisNumbers(again)).toEqual(basisNumbers(basis));
-          expect(replay.reducedShape(SITE, epoch)).toEqual(projector.reducedShape(SITE, epoch));
+          expect(replay.reducedShape(SITE, refreshIndex)).toEqual(projector.reducedShape(SITE, refreshIndex));
           const low = projector.down(g, basis, SITE);
           expect(replay.down(g, again, SITE).dataSync()).toEqual(low.dataSync());
           expect(replay.up(low, again, SITE).dataSync()).toEqual(projector.up(low, basis, SITE).dataSync());
@@ -55,7 +55,7 @@ describe.each(BACKENDS)('given on %s', backend => {
   it.each(['left', 'right', 'full'] as const)('%s: repeats a run of the projector that drew the basis', kind => {
     tidy(() => {
       const projector = random({ rank: 2, side: kind });
-      const drawn = [0, 1].map(epoch => projector.fit(null, null, { site: SITE, epoch }));
+      const drawn = [0, 1].map(refreshIndex => projector.fit(null, null, { site: SITE, refreshIndex }));
       const recorded = drawn.map(basis => {
         if (kind === 'full') return { left: rowsOf(basis.left), right: rowsOf(basis.right) };
         return rowsOf(basis[kind]);
@@ -63,15 +63,15 @@ describe.each(BACKENDS)('given on %s', backend => {
       const replay = given(JSON.parse(JSON.stringify({ kind, basis: { w: recorded } })) as GivenOptions);
       replay.check!(SITE);
       const g = normal(SITE.shape, 'g');
-      const bases = drawn.map((basis, epoch) => {
-        const again = replay.fit(null, null, { site: SITE, epoch });
+      const bases = drawn.map((basis, refreshIndex) => {
+        const again = replay.fit(null, null, { site: SITE, refreshIndex });
         expect(
           distance(
             basisNumbers(again)[kind === 'full' ? 'left' : kind]!,
             basisNumbers(basis)[kind === 'full' ? 'left' : kind]!,
           ),
         ).toBe(0);
-        expect(replay.reducedShape(SITE, epoch)).toEqual(projector.reducedShape(SITE, epoch));
+        expect(replay.reducedShape(SITE, refreshIndex)).toEqual(projector.reducedShape(SITE, refreshIndex));
         const low = projector.down(g, basis, SITE);
         expect(distance(replay.down(g, again, SITE).dataSync(), low.dataSync())).toBe(0);
         expect(distance(replay.up(low, again, SITE).dataSync(), projector.up(low, basis, SITE).dataSync())).toBe(0);
@@ -100,7 +100,7 @@ describe.each(BACKENDS)('given on %s', backend => {
         },
       });
       const g = tensor([1, 0, 0, 1, 2, 2], [3, 2]);
-      const basis = rotation.fit(null, null, { site, epoch: 0 });
+      const basis = rotation.fit(null, null, { site, refreshIndex: 0 });
       const low = rotation.down(g, basis, site);
       expect(distance(low.dataSync(), [c, -s, s, c, 2 * (c + s), 2 * (c - s)])).toBeLessThan(1e-6);
       expect(distance(rotation.up(low, basis, site).dataSync(), g.dataSync())).toBeLessThan(1e-6);
@@ -111,10 +111,11 @@ describe.each(BACKENDS)('given on %s', backend => {
 describe('what given accepts', () => {
   useBackend('cpu');
 
-  it('lets the last entry of a table serve all later epochs', () => {
+  it('lets the last entry of a table serve all later refreshes', () => {
     tidy(() => {
       const projector = given({ kind: 'columns', indices: { w: [[0], [3]] } });
-      const at = (epoch: number): unknown => basisNumbers(projector.fit(null, null, { site: SITE, epoch }))['indices'];
+      const at = (refreshIndex: number): unknown =>
+        basisNumbers(projector.fit(null, null, { site: SITE, refreshIndex }))['indices'];
       expect([0, 1, 2, 50].map(at)).toEqual([[0], [3], [3], [3]]);
     });
   });
@@ -138,7 +139,7 @@ describe('what given accepts', () => {
       expect(check(bad)).toThrow('different integers from 0 to 5');
     }
     expect(check([[0], [7]])).toThrow('given.indices["w"][1]');
-    expect(check([[0, 1], [2]])).toThrow('2 indices as in epoch 0');
+    expect(check([[0, 1], [2]])).toThrow('2 indices as in refresh 0');
   });
 
   it('names what is wrong with a basis', () => {
@@ -152,7 +153,7 @@ describe('what given accepts', () => {
     expect(check([e(0, 6)])).toThrow(ShapeMismatchError);
     expect(check([[[1], [0], [0], [0], [0, 1]]])).toThrow(ShapeMismatchError);
     expect(check([[[1], [1], [0], [0], [0]]])).toThrow('orthonormal columns');
-    expect(check([e(0, 5), e(0, 5).map(row => [...row, 0])])).toThrow('rank 1 as in epoch 0');
+    expect(check([e(0, 5), e(0, 5).map(row => [...row, 0])])).toThrow('rank 1 as in refresh 0');
     const full = given({
       kind: 'full',
       basis: { w: [{ left: e(0, 6), right: e(0, 5).map((row, i) => [...row, i === 1 ? 1 : 0]) }] },

@@ -53,7 +53,7 @@ describe.each(BACKENDS)('the whole space on %s', backend => {
         const reduced = projector.reducedShape(site, 0);
         if (reduced === null || sizeOf(reduced) !== sizeOf(shape)) continue;
         const g = normal(shape, 'gradient');
-        const basis = projector.fit(g, null, { site, epoch: 0 });
+        const basis = projector.fit(g, null, { site, refreshIndex: 0 });
         const whole = projector.up(projector.down(g, basis, site), basis, site);
         expect(Array.from(whole.dataSync())).toEqual(Array.from(g.dataSync()));
       }

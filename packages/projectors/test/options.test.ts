@@ -108,7 +108,7 @@ describe('memory of a basis', () => {
     }, 0);
     const g = normal([24, 16], 'g');
     expect(declared).toBe(bytes);
-    expect(memoryOf(() => projector.fit(g, null, { site, epoch: 0 })).bytes).toBe(bytes);
+    expect(memoryOf(() => projector.fit(g, null, { site, refreshIndex: 0 })).bytes).toBe(bytes);
     g.dispose();
   });
 });

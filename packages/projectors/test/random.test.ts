@@ -15,7 +15,7 @@ describe.each(BACKENDS)('random on %s', backend => {
         [[12, 40], 'reverse_std'],
         [[9, 9], 'full'],
       ] as const) {
-        const basis = random({ density: 0.75, side }).fit(null, null, { site: soleSite('w', shape), epoch: 1 });
+        const basis = random({ density: 0.75, side }).fit(null, null, { site: soleSite('w', shape), refreshIndex: 1 });
         for (const factor of Object.values(basis)) {
           const gram = matMul(transpose(factor) as Tensor2D, factor as Tensor2D).dataSync();
           const r = factor.shape[1]!;
@@ -26,12 +26,12 @@ describe.each(BACKENDS)('random on %s', backend => {
     });
   });
 
-  it('draws another basis for another seed, name, place, epoch and side', () => {
+  it('draws another basis for another seed, name, place, refresh and side', () => {
     tidy(() => {
       const site = soleSite('w', [10, 10], 3);
       const projector = random({ density: 0.3, side: 'full' });
-      const numbersAt = (where: object, epoch = 0): Record<string, number[]> =>
-        basisNumbers(projector.fit(null, null, { site: { ...site, ...where }, epoch }));
+      const numbersAt = (where: object, refreshIndex = 0): Record<string, number[]> =>
+        basisNumbers(projector.fit(null, null, { site: { ...site, ...where }, refreshIndex }));
       const base = numbersAt({});
       expect(numbersAt({})).toEqual(base);
       expect(base['left']).not.toEqual(base['right']);
@@ -51,26 +51,26 @@ describe('the distribution of random', () => {
   useBackend('cpu');
 
   it('E[Π] = (r / dimension) I, and every entry of the basis is symmetric around 0', () => {
-    const [dimension, rank, epochs] = [5, 2, 1500];
+    const [dimension, rank, refreshes] = [5, 2, 1500];
     const site = soleSite('w', [7, dimension]);
     const projector = random({ rank });
     const projection = new Float64Array(dimension * dimension);
     const mean = new Float64Array(dimension * rank);
-    for (let epoch = 0; epoch < epochs; epoch++) {
+    for (let refreshIndex = 0; refreshIndex < refreshes; refreshIndex++) {
       tidy(() => {
-        const right = projector.fit(null, null, { site, epoch }).right as Tensor2D;
+        const right = projector.fit(null, null, { site, refreshIndex }).right as Tensor2D;
         matMul(right, transpose(right))
           .dataSync()
           .forEach((value, i) => {
-            projection[i]! += value / epochs;
+            projection[i]! += value / refreshes;
           });
         right.dataSync().forEach((value, i) => {
-          mean[i]! += value / epochs;
+          mean[i]! += value / refreshes;
         });
       });
     }
     // Entries lie in [-1, 1]; five standard errors.
-    const slack = 5 / Math.sqrt(epochs);
+    const slack = 5 / Math.sqrt(refreshes);
     projection.forEach((value, i) => {
       expect(Math.abs(value - (i % (dimension + 1) === 0 ? rank / dimension : 0))).toBeLessThan(slack / 2);
     });

@@ -32,7 +32,7 @@ describe.each(BACKENDS)('svd on %s', backend => {
           const projector = svd({ rank, side, method: 'exact' });
           tidy(() => {
             const g = withSingularValues(m, n, values, seed);
-            const basis = projector.fit(g, null, { site, epoch: 0 });
+            const basis = projector.fit(g, null, { site, refreshIndex: 0 });
             const missed = sub(g, projector.up(projector.down(g, basis, site), basis, site));
             const tail = values.slice(rank).reduce((sum, value) => sum + value ** 2, 0);
             expect(Math.abs(squaredNorm(missed) - tail)).toBeLessThan(2e-6 * squaredNorm(g));
@@ -52,8 +52,9 @@ describe.each(BACKENDS)('svd on %s', backend => {
       const tail = Math.sqrt(values.slice(rank).reduce((sum, value) => sum + value ** 2, 0));
       const missed = (options: object, rounds: number): number => {
         const projector = svd({ rank, method: 'randomized', ...options });
-        let basis = projector.fit(g, null, { site, epoch: 0 });
-        for (let epoch = 1; epoch < rounds; epoch++) basis = projector.fit(g, basis, { site, epoch });
+        let basis = projector.fit(g, null, { site, refreshIndex: 0 });
+        for (let refreshIndex = 1; refreshIndex < rounds; refreshIndex++)
+          basis = projector.fit(g, basis, { site, refreshIndex });
         return Math.sqrt(squaredNorm(sub(g, projector.up(projector.down(g, basis, site), basis, site))));
       };
       const cold = { iterations: 1, oversampling: 0, align: false };
@@ -75,7 +76,7 @@ describe.each(BACKENDS)('svd on %s', backend => {
       const site = soleSite('w', [9, 6]);
       const projector = svd({ rank: 3 });
       const [one, two] = [g, shuffled].map(x => {
-        const { right } = projector.fit(x, null, { site, epoch: 0 });
+        const { right } = projector.fit(x, null, { site, refreshIndex: 0 });
         return matMul(right as Tensor2D, transpose(right) as Tensor2D);
       });
       expect(distance(one!.dataSync(), two!.dataSync())).toBeLessThan(1e-5);
@@ -87,7 +88,7 @@ describe.each(BACKENDS)('svd on %s', backend => {
       const g = withSingularValues(8, 6, [4, 3, 2, 1, 0.5, 0.1], 11);
       const site = soleSite('w', [8, 6]);
       const projector = svd({ rank: 3, side: 'full' });
-      const basis = projector.fit(g, null, { site, epoch: 0 });
+      const basis = projector.fit(g, null, { site, refreshIndex: 0 });
       const diagonal = [4, 0, 0, 0, 3, 0, 0, 0, 2];
       expect(distance(projector.down(g, basis, site).dataSync(), diagonal)).toBeLessThan(1e-5);
     });
@@ -95,7 +96,7 @@ describe.each(BACKENDS)('svd on %s', backend => {
 
   it('refuses a gradient with NaN and names the parameter', () => {
     const g = tensor([1, Number.NaN, 2, 3, 4, 5], [3, 2]);
-    const fitting = (): unknown => svd({ rank: 1 }).fit(g, null, { site: soleSite('w', [3, 2]), epoch: 0 });
+    const fitting = (): unknown => svd({ rank: 1 }).fit(g, null, { site: soleSite('w', [3, 2]), refreshIndex: 0 });
     expect(fitting).toThrow(NonFiniteGradientError);
     expect(fitting).toThrow('gradient of "w"');
     g.dispose();
@@ -105,7 +106,7 @@ describe.each(BACKENDS)('svd on %s', backend => {
     tidy(() => {
       const site = soleSite('w', [7, 5]);
       for (const g of [mul(normal([7, 5], 'z'), 0), withSingularValues(7, 5, [2], 1)]) {
-        const { right } = svd({ rank: 3 }).fit(g, null, { site, epoch: 0 });
+        const { right } = svd({ rank: 3 }).fit(g, null, { site, refreshIndex: 0 });
         const gram = matMul(transpose(right) as Tensor2D, right as Tensor2D);
         expect(distance(gram.dataSync(), [1, 0, 0, 0, 1, 0, 0, 0, 1])).toBeLessThan(1e-5);
       }
@@ -141,7 +142,7 @@ describe('sides and ranks of svd', () => {
       const g = normal(shape, 'g');
       const projector = svd(options);
       const site = soleSite('w', shape);
-      const basis = projector.fit(g, null, { site, epoch: 0 });
+      const basis = projector.fit(g, null, { site, refreshIndex: 0 });
       const names = Object.keys(basis);
       expect(Object.keys(projector.basis(site))).toEqual(names);
       disposeBasis(basis);
@@ -161,7 +162,7 @@ describe('sides and ranks of svd', () => {
       const site = soleSite('w', [3, 7]);
       const projector = svd({ rank: 3, side: 'reverse_std' });
       const g = normal([3, 7], 'g');
-      const basis = projector.fit(g, null, { site, epoch: 0 });
+      const basis = projector.fit(g, null, { site, refreshIndex: 0 });
       const low = projector.down(g, basis, site);
       expect(low.shape).toEqual([3, 3]);
       // All of this gradient lies in the row space that was fitted to it.
@@ -180,8 +181,8 @@ describe('transport between dense subspaces', () => {
         const site = soleSite('w', [6, 5]);
         const projector = svd({ rank: 2, side });
         const [g1, g2] = [normal([6, 5], 'one'), normal([6, 5], 'two')];
-        const from = projector.fit(g1, null, { site, epoch: 0 });
-        const to = projector.fit(add(g1, mul(g2, 0.5)), from, { site, epoch: 1 });
+        const from = projector.fit(g1, null, { site, refreshIndex: 0 });
+        const to = projector.fit(add(g1, mul(g2, 0.5)), from, { site, refreshIndex: 1 });
         const shape = [...projector.reducedShape(site, 0)!];
         const x = normal(shape, 'x');
         const carry = (y: typeof x, degree: 1 | 2): Float32Array =>

@@ -35,7 +35,7 @@ describe.each(['cpu', 'wasm'])('on %s', backend => {
           );
         const reduced = projector.reducedShape(site, 0);
         if (reduced === null || reduced.includes(0)) return;
-        const basis = projector.fit(normals(shape, 0), null, { site, epoch: 0 });
+        const basis = projector.fit(normals(shape, 0), null, { site, refreshIndex: 0 });
         const x = normals(reduced, 1);
         const whole = projector.up(x, basis as never, site).arraySync() as number[][];
         const upRows = projector.upRows!(basis as never, site);

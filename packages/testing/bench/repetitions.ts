@@ -1,6 +1,6 @@
 // Tries the laws on everything built in, again and again with fresh seeds, and counts false alarms.
 //
-//   node --conditions=source --import tsx packages/testing/bench/repetitions.ts
+//   node --conditions=@frugaljs/source --import tsx packages/testing/bench/repetitions.ts
 //     [--from N] [--to N] [--backend cpu|wasm] [--only SUITE]… [--log FILE]
 //
 // Repetition N uses seed 1000 + N, so a failure repeats by its number. With a log, a line of JSON per repetition, a run

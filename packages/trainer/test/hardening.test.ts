@@ -87,11 +87,11 @@ test('memory that the process does not get is typed', async () => {
 
 test.each([
   [
-    'tensorflow',
+    'native',
     'Error',
     'OOM when allocating tensor with shape[8192,32000] and type float on /device:GPU:0 by allocator GPU_0_bfc',
   ],
-  ['tensorflow', 'Error', 'std::bad_alloc'],
+  ['native', 'Error', 'std::bad_alloc'],
   ['gpu', 'GPUOutOfMemoryError', 'Out of device memory'],
   ['gpu', 'OperationError', 'Buffer size (1572864000) exceeds the max buffer size limit (1073741824), maxBufferSize'],
   ['wasm-heap', 'RuntimeError', 'Aborted(Cannot enlarge memory arrays)'],
@@ -162,7 +162,7 @@ test('the gradients of a step that fails are freed', async () => {
     },
   };
   const step = trainingSteps({ model, optimizer: failing, data: tinyData(), steps: 1 }).next();
-  await expect(step).rejects.toMatchObject({ code: 'out-of-memory', kind: 'tensorflow' });
+  await expect(step).rejects.toMatchObject({ code: 'out-of-memory', kind: 'native' });
   expect(memory().numTensors).toBe(before);
   model.dispose();
 });

@@ -18,7 +18,7 @@ export function svdProducts(
   const projector = svd({ density: 0.25 });
   const site = soleSite('products', [size, size]);
   const parts = tidy(() => {
-    const right = projector.fit(gradients[0]!, null, { site, epoch: 0 }).right as Tensor2D;
+    const right = projector.fit(gradients[0]!, null, { site, refreshIndex: 0 }).right as Tensor2D;
     // Every parameter has tensors of its own, as in training.
     return gradients.map(g => {
       const basis = mul<Tensor2D>(right, 1);

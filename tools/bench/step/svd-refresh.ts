@@ -36,7 +36,7 @@ export function refreshProblem(textFile: string): RefreshProblem {
   return problem;
 }
 
-/** A refresh of the projector svd, from the basis of the epoch before (`svd-refresh`) or from nothing. */
+/** A refresh of the projector svd, from the basis of the refresh before (`svd-refresh`) or from nothing. */
 export class SvdRefresh implements Contender {
   readonly method: string;
   readonly params: number = SIZE * SIZE;
@@ -89,7 +89,7 @@ export class SvdRefresh implements Contender {
 
   private refresh(): Tensor2D {
     const start = this.warm ? ({ right: this.previous } as Parameters<typeof this.projector.fit>[1]) : null;
-    return this.projector.fit(this.gradient, start, { site: this.site, epoch: 1 }).right as Tensor2D;
+    return this.projector.fit(this.gradient, start, { site: this.site, refreshIndex: 1 }).right as Tensor2D;
   }
 }
 

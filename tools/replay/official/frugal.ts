@@ -40,9 +40,11 @@ export function planFrugal(className: string, trajectory: TrajectoryCase, option
   const { projection, updateGap } = projected;
   const isBlock = projection.kind === 'Block';
   const resets = projected.resetStatistics || isBlock;
-  const { epochOfStep, updatesBefore } = groupClock(trajectory, updateGap, resets, !isBlock);
+  const { refreshOfStep, updatesBefore } = groupClock(trajectory, updateGap, resets, !isBlock);
   const blocks = trajectory.params.flatMap((parameter, i) =>
-    parameter.projectable ? [{ parameter, recording: new Recording(trajectory, i, parameter.name, epochOfStep) }] : [],
+    parameter.projectable
+      ? [{ parameter, recording: new Recording(trajectory, i, parameter.name, refreshOfStep) }]
+      : [],
   );
   for (const { names, projector } of shares(projected, blocks, trajectory, options)) {
     const rule = subspace({

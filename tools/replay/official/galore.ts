@@ -2,7 +2,7 @@ import { drop, type Group, subspace } from '@frugaljs/composer';
 import { type Rule, UnknownNameError, UnsupportedShapeError } from '@frugaljs/core';
 import { adamW } from '@frugaljs/state-full';
 import type { Plan, PlanOptions } from '../plan.js';
-import { ownEpochs } from '../refresh-clock.js';
+import { ownRefreshes } from '../refresh-clock.js';
 import { recordedBases, singularVectors } from '../subspaces/dense.js';
 import { Recording, requireNoSubspaces } from '../subspaces/recording.js';
 import { denseFactors, type OfficialSide, requireMatrix, resolveSide } from '../subspaces/side.js';
@@ -105,7 +105,7 @@ function projected(
   const parameter = trajectory.params[index]!;
   const shape = requireMatrix(parameter);
   const factors = denseFactors(resolveSide(side, shape), rank, 'svd', shape);
-  const recording = new Recording(trajectory, index, parameter.name, ownEpochs(trajectory, index, gap));
+  const recording = new Recording(trajectory, index, parameter.name, ownRefreshes(trajectory, index, gap));
   const projector = fromRecording
     ? recordedBases(factors, recording, parameter.name)
     : singularVectors(factors, recording, true);

@@ -6,13 +6,13 @@ import type { RecordedFactors } from './recording.js';
  * A projector whose basis vectors get the signs of recorded ones and are otherwise its own. Singular vectors are defined
  * up to their sign only, and state that survives a refresh keeps its coordinates but not their meaning.
  */
-export function alignedTo(projector: Projector, recordedAt: (epoch: number) => RecordedFactors): Projector {
+export function alignedTo(projector: Projector, recordedAt: (refreshIndex: number) => RecordedFactors): Projector {
   return {
     ...projector,
     kind: 'aligned',
     options: { projector: { kind: projector.kind, options: projector.options } },
     fit: (g, previous, context) => {
-      const recorded = recordedAt(context.epoch);
+      const recorded = recordedAt(context.refreshIndex);
       const fitted = projector.fit(g, previous, context);
       return Object.fromEntries(
         Object.entries(fitted).map(([name, factor]) => {

@@ -14,12 +14,12 @@ export interface RecordedBlock {
 export function recordedBlocks(density: number, blocks: readonly RecordedBlock[]): Projector<never> {
   const recordings = new Map(blocks.map(({ parameter, recording }) => [parameter.name, recording]));
   const wanted = roundHalfToEven(density * blocks.length);
-  for (let epoch = 0; epoch < blocks[0]!.recording.epochs; epoch++) {
-    const flags = blocks.map(({ recording }) => recording.activeAt(epoch));
+  for (let refreshIndex = 0; refreshIndex < blocks[0]!.recording.refreshes; refreshIndex++) {
+    const flags = blocks.map(({ recording }) => recording.activeAt(refreshIndex));
     const active = flags.filter(flag => flag === true).length;
     if (active === wanted && !flags.includes(null)) continue;
     throw new InvalidOptionError({
-      parameter: `recorded blocks of epoch ${epoch}`,
+      parameter: `recorded blocks of refresh ${refreshIndex}`,
       found: flags,
       expected: `a flag for every block, ${wanted} of them true, because the density is ${density}`,
     });
@@ -28,7 +28,7 @@ export function recordedBlocks(density: number, blocks: readonly RecordedBlock[]
     kind: 'recordedBlocks',
     options: {},
     traits: { orthonormal: true, coordinate: true, basisFrom: 'seed' },
-    reducedShape: ({ name, shape }, epoch) => (recordings.get(name)!.activeAt(epoch) ? shape : null),
+    reducedShape: ({ name, shape }, refreshIndex) => (recordings.get(name)!.activeAt(refreshIndex) ? shape : null),
     basis: () => ({}),
     fit: () => ({}),
     down: g => clone(g),
@@ -54,12 +54,12 @@ export function orderedBlocks(
   blocks.forEach(({ parameter: { name, shape }, recording }, index) => {
     const site = { ...soleSite(name, shape), members, index };
     projector.check?.(site);
-    for (let epoch = 0; epoch < recording.epochs; epoch++) {
-      const recorded = recording.activeAt(epoch);
-      const ours = projector.reducedShape(site, epoch) !== null;
+    for (let refreshIndex = 0; refreshIndex < recording.refreshes; refreshIndex++) {
+      const recorded = recording.activeAt(refreshIndex);
+      const ours = projector.reducedShape(site, refreshIndex) !== null;
       if (recorded === null || recorded === ours) continue;
       throw new InvalidOptionError({
-        parameter: `block "${name}" in epoch ${epoch}`,
+        parameter: `block "${name}" in refresh ${refreshIndex}`,
         found: ours ? 'active' : 'not active',
         expected: recorded ? 'active, as recorded' : 'not active, as recorded',
       });
@@ -72,7 +72,8 @@ function amongAll(projector: Projector<never>, members: readonly SiteMember[]): 
   const index = new Map(members.map(({ name }, i) => [name, i]));
   return {
     ...projector,
-    reducedShape: (site, epoch) => projector.reducedShape({ ...site, members, index: index.get(site.name)! }, epoch),
+    reducedShape: (site, refreshIndex) =>
+      projector.reducedShape({ ...site, members, index: index.get(site.name)! }, refreshIndex),
     check: () => {},
   };
 }

@@ -7,7 +7,7 @@ import { requireMatrix } from './side.js';
 
 export type CoordinateChoice = 'columns' | 'rows' | 'randk';
 
-/** The recorded coordinates of every parameter, by name and epoch. */
+/** The recorded coordinates of every parameter, by name and refresh. */
 export type RecordedIndices = Readonly<Record<string, readonly (readonly number[])[]>>;
 
 const KINDS = { columns: 'columns', rows: 'rows', randk: 'randK' } as const;
@@ -22,8 +22,10 @@ export function recordedIndices(
     parameters.map(({ parameter, recording }) => {
       const [m, n] = requireMatrix(parameter);
       const count = Math.trunc({ columns: n, rows: m, randk: m * n }[choice] * density);
-      const epochs = Array.from({ length: recording.epochs }, (_, epoch) => recording.indicesAt(epoch, count));
-      return [parameter.name, epochs];
+      const refreshes = Array.from({ length: recording.refreshes }, (_, refreshIndex) =>
+        recording.indicesAt(refreshIndex, count),
+      );
+      return [parameter.name, refreshes];
     }),
   );
 }
@@ -52,7 +54,9 @@ function inOrder(choice: CoordinateChoice, indices: RecordedIndices): Projector<
       return choice === 'rows' ? [count(name), shape[1]!] : [shape[0]!, count(name)];
     },
     basis: ({ name }) => ({ positions: { shape: [count(name)], dtype: 'int32' } }),
-    fit: (_g, _previous, { site, epoch }) => ({ positions: tensor1d([...indices[site.name]![epoch]!], 'int32') }),
+    fit: (_g, _previous, { site, refreshIndex }) => ({
+      positions: tensor1d([...indices[site.name]![refreshIndex]!], 'int32'),
+    }),
     down: (g, { positions }) => {
       if (choice === 'randk') return tidy(() => gather(reshape(g, [g.size]), positions));
       return gather(g, positions, choice === 'rows' ? 0 : 1);

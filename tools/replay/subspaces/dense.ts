@@ -15,21 +15,21 @@ import type { DenseFactors } from './side.js';
 export function singularVectors(factors: DenseFactors, recording: Recording, keepsState: boolean): Projector {
   const { side, rank, shapes } = factors;
   const projector = factors.rotates ? rotation(side, rank) : svd({ rank, side });
-  if (!keepsState || recording.epochs < 2 || rank === 0) return projector;
-  return alignedTo(projector, epoch => recording.factorsAt(epoch, side, shapes));
+  if (!keepsState || recording.refreshes < 2 || rank === 0) return projector;
+  return alignedTo(projector, refreshIndex => recording.factorsAt(refreshIndex, side, shapes));
 }
 
 /** The recorded bases. */
 export function recordedBases({ side, shapes }: DenseFactors, recording: Recording, name: string): Projector {
-  const bases = epochsOf(recording).map(epoch => recording.factorsAt(epoch, side, shapes));
+  const bases = epochsOf(recording).map(refreshIndex => recording.factorsAt(refreshIndex, side, shapes));
   if (side === 'full') return given({ kind: side, basis: { [name]: bases as Required<RecordedFactors>[] } });
   return given({ kind: side, basis: { [name]: bases.map(factors => factors[side]!) } });
 }
 
 /** @throws InvalidOptionError unless every recorded basis selects coordinates, as `proj_type` randperm does. */
 export function requirePermutations({ side, shapes }: DenseFactors, recording: Recording, name: string): void {
-  for (const epoch of epochsOf(recording)) {
-    for (const factor of Object.values(recording.factorsAt(epoch, side, shapes)) as number[][][]) {
+  for (const refreshIndex of epochsOf(recording)) {
+    for (const factor of Object.values(recording.factorsAt(refreshIndex, side, shapes)) as number[][][]) {
       const entries = factor.flat();
       if (entries.every(x => x === 0 || x === 1)) continue;
       throw new InvalidOptionError({
@@ -42,5 +42,5 @@ export function requirePermutations({ side, shapes }: DenseFactors, recording: R
 }
 
 function epochsOf(recording: Recording): number[] {
-  return Array.from({ length: recording.epochs }, (_, epoch) => epoch);
+  return Array.from({ length: recording.refreshes }, (_, refreshIndex) => refreshIndex);
 }

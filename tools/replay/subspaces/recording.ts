@@ -7,61 +7,61 @@ export interface RecordedFactors {
   readonly right?: readonly (readonly number[])[];
 }
 
-/** The subspaces of one parameter that a file holds, by epoch. */
+/** The subspaces of one parameter that a file holds, by refresh. */
 export class Recording {
-  private readonly byEpoch: readonly RecordedSubspace[];
+  private readonly byRefresh: readonly RecordedSubspace[];
 
   /**
-   * @param epochOfStep The epoch that every step belongs to by the official rules.
-   * @throws TrajectoryFormatError when the recorded subspace changes within an epoch.
+   * @param refreshOfStep The refresh that every step belongs to by the official rules.
+   * @throws TrajectoryFormatError when the recorded subspace changes within a refresh.
    */
   constructor(
     { steps }: TrajectoryCase,
     index: number,
     private readonly name: string,
-    private readonly epochOfStep: readonly number[],
+    private readonly refreshOfStep: readonly number[],
   ) {
-    const byEpoch: RecordedSubspace[] = [];
-    epochOfStep.forEach((epoch, k) => {
-      if (epoch < 0) return;
+    const byRefresh: RecordedSubspace[] = [];
+    refreshOfStep.forEach((refreshIndex, k) => {
+      if (refreshIndex < 0) return;
       const recorded = steps[k]!.subspace[index]!;
-      if (byEpoch.length <= epoch) byEpoch[epoch] = recorded;
-      else if (JSON.stringify(recorded) !== JSON.stringify(byEpoch[epoch])) {
+      if (byRefresh.length <= refreshIndex) byRefresh[refreshIndex] = recorded;
+      else if (JSON.stringify(recorded) !== JSON.stringify(byRefresh[refreshIndex])) {
         throw new TrajectoryFormatError(
           `steps[${k}].subspace of "${name}"`,
-          `the subspace of step ${epochOfStep.indexOf(epoch)}, because there is no refresh between the two`,
+          `the subspace of step ${refreshOfStep.indexOf(refreshIndex)}, because there is no refresh between the two`,
           recorded,
         );
       }
     });
-    this.byEpoch = byEpoch;
+    this.byRefresh = byRefresh;
   }
 
-  get epochs(): number {
-    return this.byEpoch.length;
+  get refreshes(): number {
+    return this.byRefresh.length;
   }
 
   /** The recorded flags of a block; `null` where none is on record. */
-  activeAt(epoch: number): boolean | null {
-    const recorded = this.at(epoch);
+  activeAt(refreshIndex: number): boolean | null {
+    const recorded = this.at(refreshIndex);
     if (recorded === null) return null;
-    return 'active' in recorded ? recorded.active : this.refuse(epoch, '{ active }');
+    return 'active' in recorded ? recorded.active : this.refuse(refreshIndex, '{ active }');
   }
 
-  indicesAt(epoch: number, count: number): readonly number[] {
-    const recorded = this.at(epoch);
-    if (recorded === null || !('indices' in recorded)) return this.refuse(epoch, '{ indices }');
+  indicesAt(refreshIndex: number, count: number): readonly number[] {
+    const recorded = this.at(refreshIndex);
+    if (recorded === null || !('indices' in recorded)) return this.refuse(refreshIndex, '{ indices }');
     if (recorded.indices.length === count) return recorded.indices;
-    return this.refuse(epoch, `${count} indices, which is what the density makes of this parameter`);
+    return this.refuse(refreshIndex, `${count} indices, which is what the density makes of this parameter`);
   }
 
   /** @param shapes Shapes of the recorded matrices: of the left one, the right one, or both. */
-  factorsAt(epoch: number, side: 'left' | 'right' | 'full', shapes: readonly Shape[]): RecordedFactors {
-    const recorded = this.at(epoch);
-    if (recorded === null || !('basis' in recorded)) return this.refuse(epoch, '{ basis }');
+  factorsAt(refreshIndex: number, side: 'left' | 'right' | 'full', shapes: readonly Shape[]): RecordedFactors {
+    const recorded = this.at(refreshIndex);
+    if (recorded === null || !('basis' in recorded)) return this.refuse(refreshIndex, '{ basis }');
     const { basis } = recorded;
     if (basis.length !== shapes.length || !basis.every(({ shape }, i) => sameShape(shape, shapes[i]!))) {
-      return this.refuse(epoch, `matrices of shape ${shapes.map(shape => `[${shape}]`).join(' and ')}`);
+      return this.refuse(refreshIndex, `matrices of shape ${shapes.map(shape => `[${shape}]`).join(' and ')}`);
     }
     return {
       ...(side === 'right' ? {} : { left: rowsOf(basis[0]!) }),
@@ -69,13 +69,13 @@ export class Recording {
     };
   }
 
-  private at(epoch: number): RecordedSubspace {
-    return this.byEpoch[epoch] ?? null;
+  private at(refreshIndex: number): RecordedSubspace {
+    return this.byRefresh[refreshIndex] ?? null;
   }
 
-  private refuse(epoch: number, expected: string): never {
-    const where = `steps[${this.epochOfStep.indexOf(epoch)}].subspace of "${this.name}"`;
-    throw new TrajectoryFormatError(where, expected, this.at(epoch));
+  private refuse(refreshIndex: number, expected: string): never {
+    const where = `steps[${this.refreshOfStep.indexOf(refreshIndex)}].subspace of "${this.name}"`;
+    throw new TrajectoryFormatError(where, expected, this.at(refreshIndex));
   }
 }
 

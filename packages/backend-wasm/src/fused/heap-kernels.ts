@@ -1,4 +1,5 @@
 import {
+  type BackendTraits,
   type Graph,
   hostValues,
   type KernelInputs,
@@ -24,7 +25,12 @@ import { tierTensors } from './tier.js';
 /** Runs expression graphs in place on the heap of tfjs's wasm backend. */
 export class HeapKernels implements KernelSet {
   readonly description = 'fused WebAssembly SIMD, in place';
-  readonly takesStarts = true;
+  readonly traits: BackendTraits = {
+    readsAtOnce: true,
+    sharesMemory: false,
+    refreshesOn: 'host',
+    startsWithin: true,
+  };
 
   constructor(private readonly heap: TensorHeap) {}
 

@@ -1,4 +1,5 @@
 import {
+  type BackendTraits,
   type Graph,
   hostValues,
   type KernelInputs,
@@ -28,6 +29,12 @@ import { unfilledFloats } from './unfilled-floats.js';
  */
 export class TileKernels implements KernelSet {
   readonly description = 'fused WebAssembly SIMD, tile by tile';
+  readonly traits: BackendTraits = {
+    readsAtOnce: true,
+    sharesMemory: true,
+    refreshesOn: 'host',
+    startsWithin: false,
+  };
   private readonly arrays: CpuArrays;
   private readonly memory = new TileMemory();
 

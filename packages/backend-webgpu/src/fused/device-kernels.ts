@@ -1,5 +1,6 @@
 import {
-  type GradientJudge,
+  type BackendTraits,
+  type FiniteCheck,
   type Graph,
   type KernelInputs,
   type KernelSet,
@@ -12,7 +13,7 @@ import {
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { Dispatcher } from '../device/dispatcher.js';
 import { type TensorDevice, tensorDevice } from '../device/tensor-device.js';
-import { BufferJudge } from './buffer-judge.js';
+import { BufferCheck } from './buffer-check.js';
 import { CutDispatches } from './cut-dispatches.js';
 import { type DeviceLimits, limitsOf } from './device-limits.js';
 import { GraphRuns } from './graph-runs.js';
@@ -22,6 +23,12 @@ import { SplitRuns } from './split-runs.js';
 /** Runs expression graphs in place on the buffers of tfjs's webgpu backend. */
 export class DeviceKernels implements KernelSet {
   readonly description = 'fused WGSL, in place';
+  readonly traits: BackendTraits = {
+    readsAtOnce: false,
+    sharesMemory: false,
+    refreshesOn: 'device',
+    startsWithin: false,
+  };
   private readonly dispatcher: Dispatcher;
   private readonly limits: DeviceLimits;
   private readonly runs: GraphRuns;
@@ -67,8 +74,8 @@ export class DeviceKernels implements KernelSet {
     return this.device.isSole(tensor);
   }
 
-  judge(): GradientJudge {
-    return new BufferJudge(this.dispatcher, this.limits);
+  finiteCheck(): FiniteCheck {
+    return new BufferCheck(this.dispatcher, this.limits);
   }
 
   finish(): void {

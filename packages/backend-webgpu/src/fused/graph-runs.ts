@@ -2,7 +2,7 @@ import { type Graph, hostValues, type KernelInputs, matrixView, type Shape, slot
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { TensorDevice } from '../device/tensor-device.js';
 import type { Field } from '../wgsl/shader.js';
-import { floatBits } from './buffer-judge.js';
+import { floatBits } from './buffer-check.js';
 import { sharesOf } from './column-reductions.js';
 import type { CutDispatches } from './cut-dispatches.js';
 import { requireBindable } from './device-limits.js';

@@ -1,5 +1,5 @@
-import { InvalidOptionError, type Json, requireInteger, requireKnownKeys } from '@frugaljs/core';
-import { getBackend, Tensor } from '@tensorflow/tfjs-core';
+import { backendTraits, InvalidOptionError, type Json, requireInteger, requireKnownKeys } from '@frugaljs/core';
+import { Tensor } from '@tensorflow/tfjs-core';
 import { toExactJson } from '../json/exact-json.js';
 import type { Dtype, TensorData } from '../safetensors/dtype.js';
 import type { TensorToWrite } from '../safetensors/tensor-info.js';
@@ -39,8 +39,6 @@ export interface Snapshot {
   readonly texts: Readonly<Record<string, string | Uint8Array>>;
 }
 
-/** Backends whose `data()` returns memory of its own, or memory that nobody writes to afterwards. */
-const READS_COPY: readonly string[] = ['wasm', 'webgpu', 'tensorflow'];
 const DTYPES: Readonly<Record<string, Dtype>> = { float32: 'F32', int32: 'I32', bool: 'BOOL' };
 
 /**
@@ -82,7 +80,7 @@ export async function takeSnapshot(state: TrainingState, copy: boolean): Promise
 
 async function takeTensors(tensors: readonly (readonly [string, Tensor])[], copy: boolean): Promise<TensorToWrite[]> {
   const taken: TensorToWrite[] = [];
-  const isCopied = READS_COPY.includes(getBackend());
+  const isCopied = !backendTraits().sharesMemory;
   for (const [name, tensor] of tensors) {
     const dtype = DTYPES[tensor.dtype];
     if (dtype === undefined) {

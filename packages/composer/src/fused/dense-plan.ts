@@ -47,7 +47,7 @@ export class DensePlan {
     private readonly clipValue: number | undefined,
     kernels: KernelSet,
   ) {
-    this.byRows = kernels.takesStarts === true && worksByRows(epilogue);
+    this.byRows = kernels.traits.startsWithin && worksByRows(epilogue);
   }
 
   static of(bound: BoundRule, kernels: KernelSet, clipping: Clipping, form: DecayForm): DensePlan | string {

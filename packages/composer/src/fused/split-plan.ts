@@ -25,7 +25,7 @@ export class SplitPlan {
     private readonly tiers: readonly { readonly level: BoundSubspace | null; readonly program: StepProgram }[],
   ) {}
 
-  /** The plan for a rule as it stands in this epoch, or the reason why there is none. */
+  /** The plan for a rule as it stands in this refresh, or the reason why there is none. */
   static of(bound: BoundRule, kernels: KernelSet, clipping: Clipping, form: DecayForm): SplitPlan | string {
     const chain = chainOf(bound);
     if (typeof chain === 'string') return chain;
@@ -38,7 +38,7 @@ export class SplitPlan {
       return step.finish(directionAt(step, chain, 0, member, step.g), form);
     };
     if (axis === null && chain.last === null && chain.levels.every(level => level.choice.membership() === 'inactive')) {
-      return 'at rest in this epoch';
+      return 'at rest in this refresh';
     }
     const tiers = [...splitting, null].map(level => ({ level, program: program(level) }));
     for (const { level, program: tier } of tiers) {

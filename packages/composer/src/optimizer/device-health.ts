@@ -1,4 +1,4 @@
-import { type GradientJudge, type KernelSet, NonFiniteGradientError } from '@frugaljs/core';
+import { type FiniteCheck, type KernelSet, NonFiniteGradientError } from '@frugaljs/core';
 import { getBackend, type Tensor } from '@tensorflow/tfjs-core';
 import type { PendingVerdict } from '../runtime/gate.js';
 import { readsBackAtOnce } from '../runtime/readback.js';
@@ -6,7 +6,7 @@ import { nonFiniteGradient } from './gradient-health.js';
 import type { Clip, NonFinitePolicy } from './options.js';
 import { TensorJudge } from './tensor-judge.js';
 
-const ON_NON_FINITE = { ignore: 'ignore', skip: 'withhold', throw: 'halt' } as const;
+const ON_NON_FINITE = { ignore: 'ignore', skip: 'skip', throw: 'halt' } as const;
 
 /** True when gradients are to be judged on the device, because the host cannot read the verdict at once. */
 export function judgesOnDevice(kernels: KernelSet | null): boolean {
@@ -19,7 +19,7 @@ export function judgesOnDevice(kernels: KernelSet | null): boolean {
  * verdict under way.
  */
 export class DeviceHealth {
-  private judge: GradientJudge | null = null;
+  private judge: FiniteCheck | null = null;
   /** Judges work on the backend they were made on. */
   private judgeBackend = '';
   private readonly ids = new Map<string, number>();
@@ -53,7 +53,7 @@ export class DeviceHealth {
   ): { readonly factor: Tensor | null; readonly verdict: PendingVerdict | null } {
     if (gradients.length === 0) return { factor: null, verdict: null };
     const numbered = gradients.map(({ name, gradient }) => ({ id: this.idOf(name), gradient }));
-    const { factor, proceed } = this.judgeFor(kernels).judge(numbered, {
+    const { factor, proceed } = this.judgeFor(kernels).check(numbered, {
       ...(value === undefined ? {} : { clipValue: value }),
       ...(globalNorm === undefined ? {} : { globalNorm }),
       onNonFinite: ON_NON_FINITE[this.policy],
@@ -90,7 +90,7 @@ export class DeviceHealth {
     this.judge = null;
   }
 
-  private async read(judge: GradientJudge): Promise<void> {
+  private async read(judge: FiniteCheck): Promise<void> {
     try {
       while (this.judge === judge && this.judged > this.reported) {
         const { judged } = this;
@@ -114,11 +114,11 @@ export class DeviceHealth {
     }
   }
 
-  private judgeFor(kernels: KernelSet | null): GradientJudge {
+  private judgeFor(kernels: KernelSet | null): FiniteCheck {
     const backend = getBackend();
     if (this.judge === null || this.judgeBackend !== backend) {
       this.judge?.dispose();
-      this.judge = kernels?.judge?.() ?? new TensorJudge();
+      this.judge = kernels?.finiteCheck?.() ?? new TensorJudge();
       this.judgeBackend = backend;
       // What the judge before had found is not asked for any more.
       this.reported = this.judged;

@@ -1,4 +1,4 @@
-import type { GradientJudge, JudgeLimits, Judgement, JudgeReport, NumberedGradient } from '@frugaljs/core';
+import type { CheckLimits, CheckReport, CheckResult, FiniteCheck, NumberedGradient } from '@frugaljs/core';
 import {
   add,
   clipByValue,
@@ -31,7 +31,7 @@ const SMALL: number = 2 ** -80;
 const NONE = 2 ** 24;
 
 /** Judges gradients by tfjs operations alone, on every backend and without reading anything back. */
-export class TensorJudge implements GradientJudge {
+export class TensorJudge implements FiniteCheck {
   private withheld: Tensor = keep(scalar(0));
   /** The number of the gradient that halted, from 1; 0 while there is none. */
   private halted: Tensor = keep(scalar(0));
@@ -39,7 +39,7 @@ export class TensorJudge implements GradientJudge {
   /** Verdicts that were not reported, one tensor per update. */
   private unreported: Tensor[] = [];
 
-  judge(gradients: readonly NumberedGradient[], limits: JudgeLimits): Judgement {
+  check(gradients: readonly NumberedGradient[], limits: CheckLimits): CheckResult {
     const { clipValue, globalNorm, onNonFinite } = limits;
     let factor: Tensor | null = null;
     let proceed: Tensor | null = null;
@@ -58,7 +58,7 @@ export class TensorJudge implements GradientJudge {
     return { factor, proceed };
   }
 
-  async report(): Promise<JudgeReport> {
+  async report(): Promise<CheckReport> {
     // A copy: the next update replaces the tensors.
     const latest = this.unreported;
     this.unreported = [];
@@ -68,7 +68,7 @@ export class TensorJudge implements GradientJudge {
     try {
       const [withheld, halted, ...proceeds] = await read.data();
       return {
-        withheld: withheld!,
+        skipped: withheld!,
         halted: halted === 0 ? null : halted! - 1,
         latest: proceeds.map(each => each === 0),
       };

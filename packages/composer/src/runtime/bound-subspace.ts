@@ -49,7 +49,7 @@ export class BoundSubspace implements BoundRule {
       rule.projector.traits.coordinate &&
       rule.projector.traits.basisFrom !== 'gradient' &&
       'indices' in rule.projector.basis(site);
-    const reduced = this.bases.reducedShape(this.cadence.epochAt(0));
+    const reduced = this.bases.reducedShape(this.cadence.refreshAt(0));
     if (reduced !== null) bind(rule.rule, childSite(site, 'rule', reduced)).dispose();
   }
 
@@ -104,7 +104,7 @@ export class BoundSubspace implements BoundRule {
     return this.chosen?.innerExpression()?.slots.hasAges() ?? false;
   }
 
-  /** True when there is a residual in this epoch and the combine reads it. */
+  /** True when there is a residual in this refresh and the combine reads it. */
   splitsResidual(): boolean {
     return this.combine.readsResidual && !this.choice.isComplete;
   }
@@ -115,7 +115,7 @@ export class BoundSubspace implements BoundRule {
   }
 
   plan(update: number): readonly PlannedTensor[] {
-    const reduced = this.bases.reducedShape(this.cadence.epochAt(update));
+    const reduced = this.bases.reducedShape(this.cadence.refreshAt(update));
     const within = (step: string, rule: BoundRule): readonly PlannedTensor[] =>
       rule.plan(update).map(tensor => ({ ...tensor, path: joinPath(step, tensor.path) }));
     const planned: PlannedTensor[] = [];
@@ -136,9 +136,13 @@ export class BoundSubspace implements BoundRule {
   }
 
   release(update: number): void {
-    const epoch = this.cadence.epochAt(update);
-    if (this.chosen !== null && this.chosen.epoch < epoch && this.bases.reducedShape(epoch) === null) {
-      this.choose(this.choiceOf(epoch, null));
+    const refreshIndex = this.cadence.refreshAt(update);
+    if (
+      this.chosen !== null &&
+      this.chosen.refreshIndex < refreshIndex &&
+      this.bases.reducedShape(refreshIndex) === null
+    ) {
+      this.choose(this.choiceOf(refreshIndex, null));
     }
     this.residual?.release(update);
   }
@@ -169,9 +173,9 @@ export class BoundSubspace implements BoundRule {
     if (this.chosen === null) return;
     const { inside } = this.chosen;
     // Loaded, a doubtful subspace is one whose refresh is due.
-    const epoch = this.isDoubtful ? this.chosen.epoch - 1 : this.chosen.epoch;
-    if (epoch < 0) return;
-    into.set(joinPath(path, 'epoch'), epoch);
+    const refreshIndex = this.isDoubtful ? this.chosen.refreshIndex - 1 : this.chosen.refreshIndex;
+    if (refreshIndex < 0) return;
+    into.set(joinPath(path, 'epoch'), refreshIndex);
     this.cadence.save(path, into);
     this.bases.save(path, into, inside?.basis ?? null);
     inside?.rule.save(joinPath(path, 'rule'), into);
@@ -184,16 +188,16 @@ export class BoundSubspace implements BoundRule {
     const occupied = this.occupiedForResidual(context.occupied);
     this.residual?.restore(joinPath(path, 'residual'), from, { occupied });
     if (!from.has(joinPath(path, 'epoch'))) return;
-    const epoch = from.counter(joinPath(path, 'epoch'));
+    const refreshIndex = from.counter(joinPath(path, 'epoch'));
     this.cadence.restore(path, from);
-    const reduced = this.bases.reducedShape(epoch);
+    const reduced = this.bases.reducedShape(refreshIndex);
     if (reduced === null) {
-      this.choose(this.choiceOf(epoch, null));
+      this.choose(this.choiceOf(refreshIndex, null));
       return;
     }
-    const basis = this.bases.restore(path, from, epoch, context.occupied);
+    const basis = this.bases.restore(path, from, refreshIndex, context.occupied);
     const rule = this.bind(this.rule.rule, childSite(this.site, 'rule', reduced));
-    this.choose(this.choiceOf(epoch, this.insideOf(basis, rule, reduced)));
+    this.choose(this.choiceOf(refreshIndex, this.insideOf(basis, rule, reduced)));
     const indices = coordinatesOf(basis);
     const axis = indices === null ? 'element' : CoordinateAges.axisOf(this.site.shape, reduced, indices.length);
     rule.restore(joinPath(path, 'rule'), from, { coordinates: { axis, count: indices?.length ?? 0 } });
@@ -213,34 +217,34 @@ export class BoundSubspace implements BoundRule {
   }
 
   private refreshIfDue(gradient: () => Tensor, { update, occupied, verdict }: StepContext): void {
-    // Updates go back by those that the device left out, epochs do not.
-    const epoch = Math.max(this.cadence.epochAt(update), this.chosen?.epoch ?? 0);
-    if (this.chosen?.epoch === epoch && !this.isDoubtful) return;
-    this.refresh(gradient, epoch, occupied, verdict);
+    // Updates go back by those that the device left out, refreshes do not.
+    const refreshIndex = Math.max(this.cadence.refreshAt(update), this.chosen?.refreshIndex ?? 0);
+    if (this.chosen?.refreshIndex === refreshIndex && !this.isDoubtful) return;
+    this.refresh(gradient, refreshIndex, occupied, verdict);
     this.isDoubtful = false;
   }
 
   private refresh(
     gradient: () => Tensor,
-    epoch: number,
+    refreshIndex: number,
     occupied: Occupied | undefined,
     verdict: PendingVerdict | undefined,
   ): void {
     const before = this.chosen?.inside ?? null;
-    const reduced = this.bases.reducedShape(epoch);
+    const reduced = this.bases.reducedShape(refreshIndex);
     if (reduced === null) {
-      this.choose(this.choiceOf(epoch, null));
+      this.choose(this.choiceOf(refreshIndex, null));
       return;
     }
     const previous = this.isDoubtful && this.fitted?.isFirst ? null : (before?.basis ?? null);
-    const basis = this.bases.fit(gradient, previous, epoch, occupied, verdict);
+    const basis = this.bases.fit(gradient, previous, refreshIndex, occupied, verdict);
     const isJudged = this.bases.areFitted && verdict !== undefined;
     this.fitted = isJudged ? { ordinal: verdict.ordinal, isFirst: previous === null } : null;
     const isSameSize = before !== null && sameShape(before.reduced, reduced);
     const rule = isSameSize ? before.rule : this.bind(this.rule.rule, childSite(this.site, 'rule', reduced));
     const inside = this.insideOf(basis, rule, reduced);
     if (isSameSize) this.moveState(before, inside);
-    this.choose(this.choiceOf(epoch, inside));
+    this.choose(this.choiceOf(refreshIndex, inside));
   }
 
   /** What becomes of the state inside when the subspace moves. */
@@ -265,8 +269,8 @@ export class BoundSubspace implements BoundRule {
     return { basis, rule, reduced, isComplete, indices: this.indicesToRemember(basis) };
   }
 
-  private choiceOf(epoch: number, inside: Inside | null): SubspaceChoice {
-    return new SubspaceChoice(epoch, inside, this.rule.projector.traits.coordinate, this.site.shape);
+  private choiceOf(refreshIndex: number, inside: Inside | null): SubspaceChoice {
+    return new SubspaceChoice(refreshIndex, inside, this.rule.projector.traits.coordinate, this.site.shape);
   }
 
   /** Replaces the chosen subspace and frees what the old one does not share with the new. */

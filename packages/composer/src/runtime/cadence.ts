@@ -2,7 +2,7 @@ import type { Refresh, Site } from '@frugaljs/core';
 import { joinPath, type SavedState, type StateReader } from './saved-state.js';
 
 /**
- * When a subspace changes: epoch ⌊(update + offset) / every⌋. With `stagger` the parameters of a group take turns, each
+ * When a subspace changes: refresh ⌊(update + offset) / every⌋. With `stagger` the parameters of a group take turns, each
  * ahead of the first one by its share of `every` updates.
  */
 export class Cadence {
@@ -15,13 +15,13 @@ export class Cadence {
     this.offset = this.offsetAt(site);
   }
 
-  epochAt(update: number): number {
+  refreshAt(update: number): number {
     return Math.floor((update + this.offset) / this.refresh.every);
   }
 
-  /** Updates made before the first one of an epoch. */
-  startOf(epoch: number): number {
-    return epoch === 0 ? 0 : Math.max(0, epoch * this.refresh.every - this.offset);
+  /** Updates made before the first one of a refresh. */
+  startOf(refreshIndex: number): number {
+    return refreshIndex === 0 ? 0 : Math.max(0, refreshIndex * this.refresh.every - this.offset);
   }
 
   /** Begins anew at another place in the group. */

@@ -9,7 +9,7 @@ import { currentRevision, savedRevision } from './revision.js';
 import { joinPath, type SavedState, type StateReader } from './saved-state.js';
 import { union } from './union.js';
 
-/** The bases that a projector chooses for one parameter, epoch by epoch. Those handed out belong to the caller. */
+/** The bases that a projector chooses for one parameter, refresh by refresh. Those handed out belong to the caller. */
 export class SubspaceBases {
   /** How the projector derives its bases: state that was saved with an earlier revision stays with that. */
   private revision: number;
@@ -32,8 +32,8 @@ export class SubspaceBases {
   }
 
   /** Shape of the gradient inside, or null when there is nothing inside. */
-  reducedShape(epoch: number): Shape | null {
-    const reduced = this.projector.reducedShape(this.site, epoch);
+  reducedShape(refreshIndex: number): Shape | null {
+    const reduced = this.projector.reducedShape(this.site, refreshIndex);
     return reduced === null || sizeOf(reduced) === 0 ? null : reduced;
   }
 
@@ -44,7 +44,7 @@ export class SubspaceBases {
   }
 
   /**
-   * The basis of an epoch that has an inside.
+   * The basis of a refresh that has an inside.
    *
    * @param gradient Called when the basis is fitted to it.
    * @param previous The basis before, for projectors that start from it.
@@ -53,13 +53,13 @@ export class SubspaceBases {
   fit(
     gradient: (() => Tensor) | null,
     previous: Basis | null,
-    epoch: number,
+    refreshIndex: number,
     occupied: Occupied | undefined,
     verdict?: PendingVerdict,
   ): Basis {
     const { projector, site, revision } = this;
-    const taken = occupied?.kind === projector.kind ? occupied.at(this.cadence.startOf(epoch)) : undefined;
-    const context = { site, epoch, revision, ...(taken === undefined ? {} : { occupied: taken }) };
+    const taken = occupied?.kind === projector.kind ? occupied.at(this.cadence.startOf(refreshIndex)) : undefined;
+    const context = { site, refreshIndex, revision, ...(taken === undefined ? {} : { occupied: taken }) };
     if (!this.areFitted) return keepBasis(tidy(() => ({ ...projector.fit(null, previous, context) })));
     const g = gradient!();
     if (verdict === undefined) return keepBasis(tidy(() => ({ ...projector.fit(g, previous, context) })));
@@ -79,9 +79,9 @@ export class SubspaceBases {
     return {
       kind,
       at: update => {
-        const epoch = this.cadence.epochAt(update);
-        if (this.reducedShape(epoch) === null) return new Int32Array(0);
-        const basis = this.fit(null, null, epoch, above);
+        const refreshIndex = this.cadence.refreshAt(update);
+        if (this.reducedShape(refreshIndex) === null) return new Int32Array(0);
+        const basis = this.fit(null, null, refreshIndex, above);
         const own = coordinatesOf(basis)!;
         disposeBasis(basis);
         return above?.kind === kind ? union(own, above.at(update)) : own;
@@ -109,9 +109,9 @@ export class SubspaceBases {
     this.revision = savedRevision(path, from, this.projector);
   }
 
-  /** The saved basis of an epoch, or the one that follows from the seed again. */
-  restore(path: string, from: StateReader, epoch: number, occupied: Occupied | undefined): Basis {
-    if (!this.areFitted) return this.fit(null, null, epoch, occupied);
+  /** The saved basis of a refresh, or the one that follows from the seed again. */
+  restore(path: string, from: StateReader, refreshIndex: number, occupied: Occupied | undefined): Basis {
+    if (!this.areFitted) return this.fit(null, null, refreshIndex, occupied);
     const specs = Object.entries(this.projector.basis(this.site));
     // Integers were saved as a list and become a tensor again, of which only the copy stays.
     return keepBasis(

@@ -27,7 +27,7 @@ export class SubspaceChoice {
    * @param full Shape of the parameter.
    */
   constructor(
-    readonly epoch: number,
+    readonly refreshIndex: number,
     readonly inside: Inside | null,
     private readonly isOfCoordinates: boolean,
     private readonly full: Shape,

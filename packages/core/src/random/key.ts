@@ -15,7 +15,7 @@ const FRACTION = 4;
 
 /**
  * Derives the key of an independent stream from a seed and any number of labels, for example
- * `randomKey(site.seed, site.name, site.path, epoch, 'rows')`. There is no generator object: a number is a function of its
+ * `randomKey(site.seed, site.name, site.path, refresh, 'rows')`. There is no generator object: a number is a function of its
  * key and its index, so nothing has to be saved for a run to continue exactly.
  *
  * Labels are absorbed one by one; a number and its decimal string are different labels.

@@ -123,12 +123,12 @@ export const KERNEL_LAWS: readonly Law<KernelSubject>[] = [
   }),
   optimizerLaw({
     name: 'memory settles',
-    formula: 'bytes and tensors do not grow from one step to the next within an epoch',
+    formula: 'bytes and tensors do not grow from one step to the next within a refresh',
     why: 'Kernels that keep scratch buffers per step exhaust a heap that never shrinks.',
     example: () => examples(false),
     check: async ({ fused }: KernelSubject, { composition, stream }) => {
       const variables = makeVariables(stream, startValues(stream));
-      // One epoch only: a refresh may change what state there is.
+      // One refresh only: a refresh may change what state there is.
       const optimizer = composed(fused, buildComposition(fused, unmoving(composition)));
       let settled = { numTensors: 0, numBytes: 0 };
       for (let step = 0; step < 5; step++) {

@@ -76,11 +76,14 @@ export interface Algebra {
     random(options: Density): Projector;
     dct(options: Density): Projector;
     identity(): Projector;
-    /** Indices or a basis per epoch. */
+    /** Indices or a basis per refresh. */
     given(
       options:
-        | { readonly kind: 'rows' | 'columns' | 'randK'; readonly indices: (name: string, epoch: number) => number[] }
-        | { readonly kind: 'right' | 'left'; readonly basis: (name: string, epoch: number) => number[][] },
+        | {
+            readonly kind: 'rows' | 'columns' | 'randK';
+            readonly indices: (name: string, refreshIndex: number) => number[];
+          }
+        | { readonly kind: 'right' | 'left'; readonly basis: (name: string, refreshIndex: number) => number[][] },
     ): Projector;
   };
 }

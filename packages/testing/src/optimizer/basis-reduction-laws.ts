@@ -24,7 +24,7 @@ export const BASIS_REDUCTION_LAWS: readonly Law<Algebra>[] = [
       for (const moves of [false, true]) {
         const projector = algebra.projectors.given({
           kind: 'right',
-          basis: (_, epoch) => basis(n, n, seed + (moves ? epoch : 0)),
+          basis: (_, refreshIndex) => basis(n, n, seed + (moves ? refreshIndex : 0)),
         });
         const refresh = moves ? { every } : NEVER;
         const use = algebra.subspace({ projector, rule: algebra.rules.sgdm(), refresh, onRefresh: 'transport' });

@@ -68,7 +68,7 @@ export const CONTINUITY_LAWS: readonly Law<Algebra>[] = [
   optimizerLaw({
     name: 'resume',
     formula:
-      'state saved after any update, also in the middle of an epoch, and loaded into a new optimizer goes on bit for bit',
+      'state saved after any update, also in the middle of a refresh, and loaded into a new optimizer goes on bit for bit',
     why: 'A resumed run must be the run, also across the next refresh.',
     effort: 3,
     example: () => fc.tuple(examples(), fc.nat({ max: 7 })).map(([example, at]) => ({ ...example, at })),

@@ -15,9 +15,12 @@ export const DENSITY_REDUCTION_LAWS: readonly Law<Algebra>[] = [
     example: reductionExamples,
     check: async (algebra: Algebra, { stream, every, seed }) => {
       const { one, m, n } = only({ ...stream, steps: 9 });
-      const sets = Array.from({ length: 9 }, (_, epoch) => rowsOf(seed + 31 * epoch, m));
+      const sets = Array.from({ length: 9 }, (_, refreshIndex) => rowsOf(seed + 31 * refreshIndex, m));
       const use = algebra.subspace({
-        projector: algebra.projectors.given({ kind: 'rows', indices: (_, epoch) => sets[Math.min(epoch, 8)]! }),
+        projector: algebra.projectors.given({
+          kind: 'rows',
+          indices: (_, refreshIndex) => sets[Math.min(refreshIndex, 8)]!,
+        }),
         rule: algebra.rules.sgdm({ momentum: 0.9, convention: 'ema' }),
         combine: algebra.residual(algebra.rules.sgd()),
         refresh: { every },
@@ -172,7 +175,7 @@ export const DENSITY_REDUCTION_LAWS: readonly Law<Algebra>[] = [
 /** Some rows, at least one. */
 function rowsOf(seed: number, m: number): number[] {
   const chosen = [...Array(m).keys()].filter(i => ((seed * 2654435761) >>> (i + 3)) % 2 === 1);
-  // State keeps its shape, so every epoch has as many rows.
+  // State keeps its shape, so every refresh has as many rows.
   const size = Math.max(1, Math.floor(m / 2));
   const all = [...chosen, ...[...Array(m).keys()].filter(i => !chosen.includes(i))];
   return all.slice(0, size).sort((a, b) => a - b);

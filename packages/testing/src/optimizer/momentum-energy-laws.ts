@@ -77,7 +77,7 @@ class EnergyRun {
     this.stream = { shapes: { a: shape }, steps: STEPS, seed: recipe.seed, kind: 'normal' as const };
     this.variables = makeVariables(this.stream, { a: Float32Array.from(this.f.start) });
     const use = algebra.subspace({
-      projector: algebra.projectors.given({ kind: 'rows', indices: (_, epoch) => this.rows(epoch) }),
+      projector: algebra.projectors.given({ kind: 'rows', indices: (_, refreshIndex) => this.rows(refreshIndex) }),
       rule: algebra.rules.sgdm({ momentum, convention: 'ema' }),
       combine: algebra.residual(algebra.rules[outside](), { tolerance: 0 }),
       refresh: { every },
@@ -120,16 +120,16 @@ class EnergyRun {
     return Float64Array.from((await valuesOf(this.variables))['a']!);
   }
 
-  /** Half of the rows, others in every epoch. */
-  private rows(epoch: number): number[] {
+  /** Half of the rows, others in every refresh. */
+  private rows(refreshIndex: number): number[] {
     const m = this.example.shape[0]!;
-    const order = randomPermutation(randomKey(this.example.objective.seed, 'rows', epoch), m);
+    const order = randomPermutation(randomKey(this.example.objective.seed, 'rows', refreshIndex), m);
     return [...order.slice(0, Math.floor(m / 2))].sort((a, b) => a - b);
   }
 
-  private inside(epoch: number): boolean[] {
+  private inside(refreshIndex: number): boolean[] {
     const { shape } = this.example;
-    const rows = this.rows(epoch);
+    const rows = this.rows(refreshIndex);
     return Array.from({ length: sizeOf(shape) }, (_, i) => rows.includes(Math.floor(i / shape[1]!)));
   }
 

@@ -43,7 +43,7 @@ export const PARTITION_LAWS: readonly Law<Algebra>[] = [
   }),
   optimizerLaw({
     name: 'every entry is stepped on exactly once',
-    formula: 'supports of the state-full and the state-free step are disjoint and cover everything, in every epoch',
+    formula: 'supports of the state-full and the state-free step are disjoint and cover everything, in every refresh',
     why: 'Overlap doubles a step, a gap leaves weights untrained.',
     example: reductionExamples,
     check: async (algebra: Algebra, { stream, density, every }) => {

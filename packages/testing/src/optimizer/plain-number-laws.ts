@@ -17,9 +17,9 @@ export const PLAIN_NUMBER_LAWS: readonly Law<Algebra>[] = [
       const shape = stream.shapes['a'] as [number, number];
       const one = withShapes(stream, { a: shape });
       const [m, n] = shape;
-      const chosen = (epoch: number): number[] => [(seed + epoch) % m];
+      const chosen = (refreshIndex: number): number[] => [(seed + refreshIndex) % m];
       const use = algebra.subspace({
-        projector: algebra.projectors.given({ kind: 'rows', indices: (_, epoch) => chosen(epoch) }),
+        projector: algebra.projectors.given({ kind: 'rows', indices: (_, refreshIndex) => chosen(refreshIndex) }),
         rule: algebra.rules.adamW(),
         combine: algebra.residual(algebra.rules.signSgd(), { scale: 0.5 }),
         refresh: { every },
@@ -30,12 +30,12 @@ export const PLAIN_NUMBER_LAWS: readonly Law<Algebra>[] = [
       let [first, second] = [new Float64Array(m * n), new Float64Array(m * n)];
       const expected = Array.from({ length: one.steps }, (_, step): Values => {
         const g = gradientValues(one, step)['a']!;
-        const epoch = Math.floor(step / every);
+        const refreshIndex = Math.floor(step / every);
         if (step % every === 0) [first, second] = [new Float64Array(m * n), new Float64Array(m * n)];
         const t = (step % every) + 1;
         for (let i = 0; i < m * n; i++) {
           w[i]! *= 1 - RATE * weightDecay;
-          if (chosen(epoch).includes(Math.floor(i / n))) {
+          if (chosen(refreshIndex).includes(Math.floor(i / n))) {
             first[i] = 0.9 * first[i]! + 0.1 * g[i]!;
             second[i] = 0.999 * second[i]! + 0.001 * g[i]! ** 2;
             const root = Math.sqrt(second[i]! / (1 - 0.999 ** t)) + 1e-8;
@@ -59,10 +59,10 @@ export const PLAIN_NUMBER_LAWS: readonly Law<Algebra>[] = [
       const one = withShapes(stream, { a: shape });
       const [m, n] = shape;
       const r = Math.max(1, n - 1);
-      const at = (epoch: number): Float64Array[] => orthonormalRows(r, n, randomKey(seed, epoch));
+      const at = (refreshIndex: number): Float64Array[] => orthonormalRows(r, n, randomKey(seed, refreshIndex));
       const projector = algebra.projectors.given({
         kind: 'right',
-        basis: (_, epoch) => Array.from({ length: n }, (_row, j) => at(epoch).map(column => column[j]!)),
+        basis: (_, refreshIndex) => Array.from({ length: n }, (_row, j) => at(refreshIndex).map(column => column[j]!)),
       });
       // A large ε keeps Adam from magnifying rounding errors of projected entries near 0.
       const use = algebra.subspace({

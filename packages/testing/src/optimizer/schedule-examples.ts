@@ -1,7 +1,7 @@
 import fc, { type Arbitrary } from 'fast-check';
 import { type GradientStream, gradientStreams } from '../arbitraries/gradient-streams.js';
 
-/** What a run over several epochs draws. */
+/** What a run over several refreshes draws. */
 export interface ScheduleExample {
   readonly stream: GradientStream;
   /** Updates between refreshes. */

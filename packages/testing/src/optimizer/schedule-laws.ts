@@ -18,17 +18,17 @@ import {
 export const SCHEDULE_LAWS: readonly Law<Algebra>[] = [
   optimizerLaw({
     name: 'refresh at 0, T, 2T …',
-    formula: 'fit is called in updates 0, T, 2T … with epochs 0, 1, 2 …, once per parameter, and in no other',
+    formula: 'fit is called in updates 0, T, 2T … with refreshes 0, 1, 2 …, once per parameter, and in no other',
     why: 'A subspace that moves too often gives momentum no time; one that moves too late misses the gradient.',
     example: scheduleExamples,
     check: async (algebra: Algebra, { stream, every }) => {
-      const fits: { readonly update: number; readonly epoch: number; readonly name: string }[] = [];
+      const fits: { readonly update: number; readonly refreshIndex: number; readonly name: string }[] = [];
       let update = 0;
       const inner = algebra.projectors.rows({ density: 0.5 });
       const projector: Projector = {
         ...inner,
         fit: (g, previous, context) => {
-          fits.push({ update, epoch: context.epoch, name: context.site.name });
+          fits.push({ update, refreshIndex: context.refreshIndex, name: context.site.name });
           return inner.fit(g, previous, context);
         },
       };
@@ -39,10 +39,13 @@ export const SCHEDULE_LAWS: readonly Law<Algebra>[] = [
       await end(optimizer);
       dispose(variables);
       for (const [name, shape] of Object.entries(stream.shapes)) {
-        const found = fits.filter(fit => fit.name === name).map(fit => `${fit.update} (epoch ${fit.epoch})`);
+        const found = fits.filter(fit => fit.name === name).map(fit => `${fit.update} (refresh ${fit.refreshIndex})`);
         const hasRows = Math.trunc(0.5 * matrixView(shape)[0]) > 0;
         const count = hasRows ? Math.ceil(stream.steps / every) : 0;
-        const expected = Array.from({ length: count }, (_, epoch) => `${epoch * every} (epoch ${epoch})`);
+        const expected = Array.from(
+          { length: count },
+          (_, refreshIndex) => `${refreshIndex * every} (refresh ${refreshIndex})`,
+        );
         require(found.join() === expected.join(), () =>
           `"${name}" is fitted in updates ${found.join(', ')}, expected ${expected.join(', ')}`);
       }

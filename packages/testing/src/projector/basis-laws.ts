@@ -9,19 +9,27 @@ import { basisNumbers, numbers } from './tensor-numbers.js';
 export const BASIS_LAWS: readonly Law<ProjectorSubject>[] = [
   law({
     name: 'same seed, same basis',
-    formula: 'fit is a function of (gradient, previous basis, seed, parameter, epoch), also in a new instance',
+    formula: 'fit is a function of (gradient, previous basis, seed, parameter, refresh), also in a new instance',
     why: 'A resumed run derives the basis again; hidden counters or generators let it continue in another subspace.',
     needs: ['shapes as declared'],
     example: projectorExamples,
     check: async (subject: ProjectorSubject, example) => {
-      const { projector, site, epoch, basis, g } = fitted(subject, example);
+      const { projector, site, refreshIndex, basis, g } = fitted(subject, example);
       const first = await basisNumbers(basis);
-      requireSame('the basis of a second fit', await basisNumbers(projector.fit(g, null, { site, epoch })), first);
-      // Other epochs in between leave no trace.
-      projector.fit(g, basis, { site, epoch: epoch + 3 });
+      requireSame(
+        'the basis of a second fit',
+        await basisNumbers(projector.fit(g, null, { site, refreshIndex })),
+        first,
+      );
+      // Other refreshes in between leave no trace.
+      projector.fit(g, basis, { site, refreshIndex: refreshIndex + 3 });
       const fresh = subject.create(example.options, site);
-      requireSame('the basis of a new instance', await basisNumbers(fresh.fit(g, null, { site, epoch })), first);
-      requireSame('the basis after other epochs', await basisNumbers(projector.fit(g, null, { site, epoch })), first);
+      requireSame('the basis of a new instance', await basisNumbers(fresh.fit(g, null, { site, refreshIndex })), first);
+      requireSame(
+        'the basis after other refreshes',
+        await basisNumbers(projector.fit(g, null, { site, refreshIndex })),
+        first,
+      );
     },
   }),
   law({
@@ -32,30 +40,30 @@ export const BASIS_LAWS: readonly Law<ProjectorSubject>[] = [
     lifted: ({ traits }) => (traits.basisFrom === 'gradient' ? 'the basis is from the gradient' : null),
     example: projectorExamples,
     check: async (subject: ProjectorSubject, example) => {
-      const { projector, site, epoch, basis, g } = fitted(subject, example);
-      const without = await basisNumbers(projector.fit(null, null, { site, epoch }));
+      const { projector, site, refreshIndex, basis, g } = fitted(subject, example);
+      const without = await basisNumbers(projector.fit(null, null, { site, refreshIndex }));
       requireSame('the basis with a gradient', await basisNumbers(basis), without);
-      const before = projector.fit(g, null, { site, epoch: epoch + 1 });
+      const before = projector.fit(g, null, { site, refreshIndex: refreshIndex + 1 });
       requireSame(
         'the basis with a previous one',
-        await basisNumbers(projector.fit(g, before, { site, epoch })),
+        await basisNumbers(projector.fit(g, before, { site, refreshIndex })),
         without,
       );
     },
   }),
   law({
     name: 'fixed basis',
-    formula: 'basisFrom = fixed ⟹ the same basis and shape in every epoch and for every seed',
+    formula: 'basisFrom = fixed ⟹ the same basis and shape in every refresh and for every seed',
     why: 'State is then kept across refreshes without being carried over.',
     needs: ['shapes as declared'],
     lifted: ({ traits }) => (traits.basisFrom === 'fixed' ? null : `the basis is from the ${traits.basisFrom}`),
     example: projectorExamples,
     check: async (subject: ProjectorSubject, example) => {
-      const { projector, site, epoch, basis, reduced } = fitted(subject, example);
+      const { projector, site, refreshIndex, basis, reduced } = fitted(subject, example);
       const elsewhere = { ...site, seed: site.seed + 1 };
-      const later = projector.fit(null, null, { site: elsewhere, epoch: epoch + 1 });
-      requireSame('the shape in the next epoch', projector.reducedShape(elsewhere, epoch + 1) ?? [], reduced);
-      requireSame('the basis in the next epoch', await basisNumbers(later), await basisNumbers(basis));
+      const later = projector.fit(null, null, { site: elsewhere, refreshIndex: refreshIndex + 1 });
+      requireSame('the shape in the next refresh', projector.reducedShape(elsewhere, refreshIndex + 1) ?? [], reduced);
+      requireSame('the basis in the next refresh', await basisNumbers(later), await basisNumbers(basis));
     },
   }),
   law({

@@ -15,17 +15,17 @@ export const CONTINUITY_LAWS: readonly Law<ProjectorSubject>[] = [
     needs: ['shapes as declared', 'same seed, same basis'],
     example: projectorExamples,
     check: async (subject: ProjectorSubject, example) => {
-      const { projector, site, epoch, reduced, basis, g } = fitted(subject, example);
+      const { projector, site, refreshIndex, reduced, basis, g } = fitted(subject, example);
       require(survivesJson(projector.options), () =>
         `options do not survive JSON, which makes them ${JSON.stringify(projector.options)}`);
       const again = subject.create(optionsToRemake(example.options, projector.options), site);
       const options = JSON.stringify(again.options);
       require(options === JSON.stringify(projector.options), () =>
         `made again from ${JSON.stringify(projector.options)} the options are ${options}`);
-      const shape = again.reducedShape(site, epoch);
+      const shape = again.reducedShape(site, refreshIndex);
       require(shape !== null && sameShape(shape, reduced), () =>
         `made from ${JSON.stringify(example.options)}, again from ${options}: down(G) is [${reduced}], then [${shape}]`);
-      const saved = await savedBasis(again, basis, { site, epoch });
+      const saved = await savedBasis(again, basis, { site, refreshIndex });
       const x = normalTensor(reduced, example.seed, 'x');
       requireSame(
         'down(G) after loading',
@@ -49,7 +49,7 @@ export const CONTINUITY_LAWS: readonly Law<ProjectorSubject>[] = [
     example: projectorExamples,
     check: async (subject: ProjectorSubject, example) => {
       const all = fitted(subject, example);
-      const { projector, site, epoch, reduced, basis } = all;
+      const { projector, site, refreshIndex, reduced, basis } = all;
       const transport = projector.transport!.bind(projector);
       const x = normalTensor(reduced, example.seed, 'x');
       const tolerance = 4 * rounding(Math.max(...site.shape)) * scaleOf(await numbers(x));
@@ -62,7 +62,10 @@ export const CONTINUITY_LAWS: readonly Law<ProjectorSubject>[] = [
           tolerance,
         );
       }
-      const next = projector.fit(normalTensor(site.shape, example.seed, 'next'), null, { site, epoch: epoch + 1 });
+      const next = projector.fit(normalTensor(site.shape, example.seed, 'next'), null, {
+        site,
+        refreshIndex: refreshIndex + 1,
+      });
       const there = await numbers(projector.down(projector.up(x, basis, site), next, site));
       requireClose('transport of degree 1', await numbers(transport(x, basis, next, site, 1)), there, tolerance);
       const squares = mul(x, x);

@@ -28,16 +28,16 @@ export const FITTED_BASIS_LAWS: readonly Law<ProjectorSubject>[] = [
     example: projectorExamples,
     check: async (subject: ProjectorSubject, example) => {
       const all = fitted(subject, example);
-      const { projector, site, epoch, g, values, reduced } = all;
+      const { projector, site, refreshIndex, g, values, reduced } = all;
       const other = normalTensor(site.shape, example.seed, 'other gradient');
-      const stale = projector.fit(other, null, { site, epoch });
+      const stale = projector.fit(other, null, { site, refreshIndex });
       const [m, n] = site.shape as [number, number];
       const scale = scaleOf(values);
       const sigma = singularValues(values, m, n);
       const lost = norm(sigma.slice(rankOf(reduced, m, n))) / scale;
       for (const [start, basis] of [
         ['', all.basis],
-        [' after another subspace', projector.fit(g, stale, { site, epoch: epoch + 1 })],
+        [' after another subspace', projector.fit(g, stale, { site, refreshIndex: refreshIndex + 1 })],
       ] as const) {
         const kept = await numbers(projectOnto({ projector, basis, site }, g));
         const rest = norm(values.map((x, i) => x - kept[i]!)) / scale;
@@ -69,9 +69,9 @@ export const FITTED_BASIS_LAWS: readonly Law<ProjectorSubject>[] = [
     example: projectorExamples,
     check: async (subject: ProjectorSubject, example) => {
       const all = fitted(subject, example);
-      const { projector, site, epoch, g, values } = all;
+      const { projector, site, refreshIndex, g, values } = all;
       for (const c of [2, 2 ** -10, -1]) {
-        const basis = projector.fit(mul(g, c), null, { site, epoch });
+        const basis = projector.fit(mul(g, c), null, { site, refreshIndex });
         const found = await numbers(projectOnto({ projector, basis, site }, g));
         requireSameLoss(`Π fitted to ${show(c)} G`, found, await numbers(projectOnto(all, g)), values, site.shape);
       }
@@ -86,7 +86,7 @@ export const FITTED_BASIS_LAWS: readonly Law<ProjectorSubject>[] = [
     example: projectorExamples,
     check: async (subject: ProjectorSubject, example) => {
       const all = fitted(subject, example);
-      const { projector, site, epoch, values } = all;
+      const { projector, site, refreshIndex, values } = all;
       const [m, n] = site.shape as [number, number];
       const rows = randomPermutation(randomKey(example.seed, 'rows'), m);
       const columns = randomPermutation(randomKey(example.seed, 'columns'), n);
@@ -94,7 +94,7 @@ export const FITTED_BASIS_LAWS: readonly Law<ProjectorSubject>[] = [
         Float32Array.from({ length: m * n }, (_, i) => x[rows[Math.floor(i / n)]! * n + columns[i % n]!]!);
       const permuted = permute(values);
       const g = tensor(permuted, [m, n], 'float32');
-      const basis = projector.fit(g, null, { site, epoch });
+      const basis = projector.fit(g, null, { site, refreshIndex });
       const found = await numbers(projectOnto({ projector, basis, site }, g));
       requireSameLoss('Π fitted to PGQ', found, permute(await numbers(projectOnto(all, all.g))), permuted, [m, n]);
     },
@@ -111,7 +111,7 @@ async function requireBetterThanChance(subject: ProjectorSubject, { seed }: { re
   for (const [i, options] of drawn.entries()) {
     if (count === GRADIENTS) break;
     const matrix = { kind: 'heavyTailed', exponent: 0, seed: seed + i } as const;
-    const example = { shape: SQUARE, options, matrix, epoch: 0, seed, before: 0, after: 0 };
+    const example = { shape: SQUARE, options, matrix, refreshIndex: 0, seed, before: 0, after: 0 };
     const { projector, site } = place(subject, example);
     const part = sizeOf(projector.reducedShape(site, 0) ?? [0]) / sizeOf(SQUARE);
     if (part < 0.5 || part > 0.9) continue;

@@ -46,7 +46,7 @@ export class MomentumRun {
   private readonly site: Site;
   private basis: Basis | null = null;
   private m: Float64Array = new Float64Array(0);
-  private epoch = -1;
+  private refreshIndex = -1;
 
   constructor(
     subject: ProjectorSubject,
@@ -152,13 +152,13 @@ export class MomentumRun {
   /** Moves to the subspace of step k, and the momentum with it. */
   private async refresh(g: Float64Array, k: number): Promise<void> {
     const { projector, site, example } = this;
-    const epoch = Math.floor(k / example.every);
-    if (epoch === this.epoch) return;
-    this.epoch = epoch;
-    const reduced = projector.reducedShape(site, epoch);
+    const refreshIndex = Math.floor(k / example.every);
+    if (refreshIndex === this.refreshIndex) return;
+    this.refreshIndex = refreshIndex;
+    const reduced = projector.reducedShape(site, refreshIndex);
     const size = reduced === null ? 0 : sizeOf(reduced);
     const previous = this.basis;
-    this.basis = size === 0 ? null : projector.fit(this.tensorOf(g), previous, { site, epoch });
+    this.basis = size === 0 ? null : projector.fit(this.tensorOf(g), previous, { site, refreshIndex });
     const comparable = previous !== null && this.basis !== null && this.m.length === size;
     if (!comparable || example.onRefresh === 'reset') this.m = new Float64Array(size);
     else if (example.onRefresh === 'transport') this.m = await this.down(await this.lift(this.m, previous));
@@ -183,7 +183,7 @@ export class MomentumRun {
   }
 
   private reducedShape(): readonly number[] {
-    return this.projector.reducedShape(this.site, this.epoch)!;
+    return this.projector.reducedShape(this.site, this.refreshIndex)!;
   }
 }
 

@@ -25,8 +25,8 @@ const REPEATS = 41;
 /** Laws of random subspaces. */
 export const RANDOM_LAWS: readonly Law<ProjectorSubject>[] = [
   law({
-    name: 'other epoch, other basis',
-    formula: `of the subspaces of ${REPEATS} epochs, at least two differ (by chance equal with probability ≤ 2⁻⁴⁰)`,
+    name: 'other refresh, other basis',
+    formula: `of the subspaces of ${REPEATS} refreshes, at least two differ (by chance equal with probability ≤ 2⁻⁴⁰)`,
     why: 'A subspace that never moves trains a fixed part of the parameter and leaves the rest without state forever.',
     needs: ['same seed, same basis'],
     effort: 0.2,
@@ -34,26 +34,26 @@ export const RANDOM_LAWS: readonly Law<ProjectorSubject>[] = [
     example: properExamples,
     check: async (subject: ProjectorSubject, example) => {
       const { projector, site } = place(subject, example);
-      await requireVariety(projector, i => ({ site, epoch: example.epoch + i }), 'epochs');
+      await requireVariety(projector, i => ({ site, refreshIndex: example.refreshIndex + i }), 'refreshes');
     },
   }),
   law({
     name: 'other seed, other basis',
-    formula: `of the subspaces of ${REPEATS} seeds, at least two differ, and likewise when the epoch falls as the seed rises`,
-    why: 'Runs that should be independent would share every subspace, or all but the first where seed and epoch are added.',
+    formula: `of the subspaces of ${REPEATS} seeds, at least two differ, and likewise when the refresh falls as the seed rises`,
+    why: 'Runs that should be independent would share every subspace, or all but the first where seed and refresh are added.',
     needs: ['same seed, same basis'],
     effort: 0.2,
     lifted: notRandom,
     example: properExamples,
     check: async (subject: ProjectorSubject, example) => {
-      const { projector, site, epoch } = place(subject, example);
+      const { projector, site, refreshIndex } = place(subject, example);
       const seeded = (i: number): Site => ({ ...site, seed: site.seed + i });
-      await requireVariety(projector, i => ({ site: seeded(i), epoch }), 'seeds');
-      const last = epoch + REPEATS - 1;
+      await requireVariety(projector, i => ({ site: seeded(i), refreshIndex }), 'seeds');
+      const last = refreshIndex + REPEATS - 1;
       await requireVariety(
         projector,
-        i => ({ site: seeded(i), epoch: last - i }),
-        'seeds, each in the epoch before that of the last seed,',
+        i => ({ site: seeded(i), refreshIndex: last - i }),
+        'seeds, each in the refresh before that of the last seed,',
       );
     },
   }),
@@ -66,8 +66,8 @@ export const RANDOM_LAWS: readonly Law<ProjectorSubject>[] = [
     lifted: ofParts,
     example: properExamples,
     check: async (subject: ProjectorSubject, example) => {
-      const { projector, site, epoch } = place(subject, example);
-      await requireVariety(projector, i => ({ site: renamed(site, `parameter.${i}`), epoch }), 'parameters');
+      const { projector, site, refreshIndex } = place(subject, example);
+      await requireVariety(projector, i => ({ site: renamed(site, `parameter.${i}`), refreshIndex }), 'parameters');
     },
   }),
   law({
@@ -80,9 +80,9 @@ export const RANDOM_LAWS: readonly Law<ProjectorSubject>[] = [
       ofParts(subject) ?? (choosesNoCoordinates(subject) === null ? 'it keeps clear of occupied coordinates' : null),
     example: properExamples,
     check: async (subject: ProjectorSubject, example) => {
-      const { projector, site, epoch } = place(subject, example);
+      const { projector, site, refreshIndex } = place(subject, example);
       const path = (depth: number): string => Array(depth).fill('residual').join('/');
-      await requireVariety(projector, i => ({ site: { ...site, path: path(i) }, epoch }), 'nested splits');
+      await requireVariety(projector, i => ({ site: { ...site, path: path(i) }, refreshIndex }), 'nested splits');
     },
   }),
   law({
@@ -104,15 +104,15 @@ export const RANDOM_LAWS: readonly Law<ProjectorSubject>[] = [
     lifted: subject => notRandom(subject) ?? choosesNoCoordinates(subject),
     example: projectorExamples,
     check: async (subject: ProjectorSubject, example) => {
-      const { projector, site, epoch } = place(subject, example);
-      const reduced = projector.reducedShape(site, epoch);
+      const { projector, site, refreshIndex } = place(subject, example);
+      const reduced = projector.reducedShape(site, refreshIndex);
       fc.pre(reduced !== null && sizeOf(reduced) > 0 && sizeOf(reduced) < sizeOf(site.shape));
-      const first = projector.fit(null, null, { site, epoch }) as Basis<'indices'>;
+      const first = projector.fit(null, null, { site, refreshIndex }) as Basis<'indices'>;
       fc.pre(first.indices?.dtype === 'int32');
       const occupied = (await numbers(first.indices)).slice() as Int32Array;
       const of = Math.round((sizeOf(site.shape) / sizeOf(reduced!)) * occupied.length);
       const inner = { ...site, path: 'residual' };
-      const second = projector.fit(null, null, { site: inner, epoch, occupied }) as Basis<'indices'>;
+      const second = projector.fit(null, null, { site: inner, refreshIndex, occupied }) as Basis<'indices'>;
       const drawn = await numbers(second.indices);
       require(drawn.length === occupied.length, () => `${drawn.length} indices are drawn, not ${occupied.length}`);
       const twice = drawn.filter(j => occupied.includes(j)).length;
@@ -137,10 +137,10 @@ function renamed(site: Site, name: string): Site {
 }
 
 /** What a projector chose: its shape and its basis. */
-async function choice(projector: Projector, site: Site, epoch: number): Promise<string> {
-  const reduced = projector.reducedShape(site, epoch);
+async function choice(projector: Projector, site: Site, refreshIndex: number): Promise<string> {
+  const reduced = projector.reducedShape(site, refreshIndex);
   if (reduced === null || sizeOf(reduced) === 0) return String(reduced);
-  const basis = projector.fit(null, null, { site, epoch });
+  const basis = projector.fit(null, null, { site, refreshIndex });
   const text = `${reduced}: ${await basisNumbers(basis)}`;
   dispose({ ...basis });
   return text;
@@ -148,24 +148,24 @@ async function choice(projector: Projector, site: Site, epoch: number): Promise<
 
 async function requireVariety(
   projector: Projector,
-  at: (i: number) => { readonly site: Site; readonly epoch: number },
+  at: (i: number) => { readonly site: Site; readonly refreshIndex: number },
   what: string,
 ): Promise<void> {
-  const { site, epoch } = at(0);
+  const { site, refreshIndex } = at(0);
   const takesWholes = Object.keys(projector.basis(site)).length === 0;
   if (takesWholes) {
     // Whether there is a choice at all shows in the group: some are in, others are not.
     const inside = site.members.map(
-      ({ name, shape }, index) => projector.reducedShape({ ...site, name, shape, index }, epoch) !== null,
+      ({ name, shape }, index) => projector.reducedShape({ ...site, name, shape, index }, refreshIndex) !== null,
     );
     fc.pre(inside.includes(true) && inside.includes(false));
   } else {
-    const reduced = projector.reducedShape(site, epoch);
+    const reduced = projector.reducedShape(site, refreshIndex);
     fc.pre(reduced !== null && sizeOf(reduced) > 0 && sizeOf(reduced) < sizeOf(site.shape));
   }
   const seen = new Set<string>();
   for (let i = 0; i < REPEATS && seen.size < 2; i++) {
-    const { site: where, epoch: when } = at(i);
+    const { site: where, refreshIndex: when } = at(i);
     seen.add(await choice(projector, where, when));
   }
   require(seen.size > 1, () => `${REPEATS} ${what} give the same subspace, ${[...seen][0]!.slice(0, 80)}`);

@@ -19,15 +19,15 @@ export const REVISION_LAWS: readonly Law<ProjectorSubject>[] = [
     lifted: ({ revision }) => (revision === 1 ? 'there is one revision' : null),
     example: projectorExamples,
     check: async (subject: ProjectorSubject, example) => {
-      const { projector, site, epoch } = place(subject, example);
+      const { projector, site, refreshIndex } = place(subject, example);
       const { revision: current = 1 } = projector;
-      const reduced = projector.reducedShape(site, epoch);
+      const reduced = projector.reducedShape(site, refreshIndex);
       // With fewer directions revisions may well agree for every seed.
       fc.pre(reduced !== null && sizeOf(reduced) >= 3 && sizeOf(site.shape) >= sizeOf(reduced) + 3);
       const specs = Object.entries(projector.basis(site));
       const basisOf = async (seed: number, revision?: number): Promise<number[]> => {
         const where = { ...site, seed };
-        const context = { site: where, epoch, ...(revision === undefined ? {} : { revision }) };
+        const context = { site: where, refreshIndex, ...(revision === undefined ? {} : { revision }) };
         const basis = projector.fit(null, null, context);
         for (const [name, { shape, dtype }] of specs) {
           const found = basis[name];

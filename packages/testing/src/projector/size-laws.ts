@@ -38,8 +38,8 @@ export const SIZE_LAWS: readonly Law<ProjectorSubject>[] = [
     lifted: noDensity,
     example: projectorExamples,
     check: async (subject: ProjectorSubject, example) => {
-      const { projector, site, epoch } = placeWithDensity(subject, example, 0);
-      const reduced = projector.reducedShape(site, epoch);
+      const { projector, site, refreshIndex } = placeWithDensity(subject, example, 0);
+      const reduced = projector.reducedShape(site, refreshIndex);
       require(reduced === null || sizeOf(reduced) === 0, () => `reducedShape is [${reduced}] with density 0`);
     },
   }),
@@ -51,8 +51,8 @@ export const SIZE_LAWS: readonly Law<ProjectorSubject>[] = [
     lifted: noDensity,
     example: projectorExamples,
     check: async (subject: ProjectorSubject, example) => {
-      const { projector, site, epoch } = placeWithDensity(subject, example, 1);
-      const reduced = projector.reducedShape(site, epoch);
+      const { projector, site, refreshIndex } = placeWithDensity(subject, example, 1);
+      const reduced = projector.reducedShape(site, refreshIndex);
       require(reduced !== null && sizeOf(reduced) > 0, () => 'nothing is in the subspace with density 1');
       if (sizeOf(reduced!) < sizeOf(site.shape) && subject.traits.basisFrom !== 'gradient') {
         const { kept, limit } = withinParameter(reduced!, site.shape, subject.traits.coordinate);
@@ -61,7 +61,7 @@ export const SIZE_LAWS: readonly Law<ProjectorSubject>[] = [
       }
       const values = matrixValues(site.shape, example.matrix);
       const g = tensor(values, [...site.shape], 'float32');
-      const basis = projector.fit(g, null, { site, epoch });
+      const basis = projector.fit(g, null, { site, refreshIndex });
       const rest = await numbers(sub(g, projectOnto({ projector, basis, site }, g)));
       const tolerance = rounding(Math.max(...site.shape, 1)) * scaleOf(values);
       requireAtMost('‖G - ΠG‖ with density 1', norm(rest), 0, tolerance);
@@ -97,13 +97,13 @@ function requireDensity(density: number, { kept, of, limit, mayBeShort }: Count)
     `${promise}, a tie that goes to the even neighbor or down, but ${kept} are kept`);
 }
 
-function countOf({ projector, site, epoch }: Placed, coordinate: boolean): Count {
-  const reduced = projector.reducedShape(site, epoch);
+function countOf({ projector, site, refreshIndex }: Placed, coordinate: boolean): Count {
+  const reduced = projector.reducedShape(site, refreshIndex);
   // Without a basis there is nothing to tell coordinates apart by: such a projector takes parameters whole.
   const takesWholes = reduced === null || (coordinate && Object.keys(projector.basis(site)).length === 0);
   if (!takesWholes) return withinParameter(reduced, site.shape, coordinate);
   const perBlock = site.members.map((member, index) =>
-    projector.reducedShape({ ...site, name: member.name, shape: member.shape, index }, epoch),
+    projector.reducedShape({ ...site, name: member.name, shape: member.shape, index }, refreshIndex),
   );
   const kept = perBlock.filter(shape => shape !== null).length;
   return { kept, of: site.members.length, limit: site.members.length, mayBeShort: true };

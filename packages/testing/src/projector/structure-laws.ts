@@ -16,8 +16,8 @@ export const STRUCTURE_LAWS: readonly Law<ProjectorSubject>[] = [
     why: 'State is allocated and memory is reported from these shapes before the first step.',
     example: projectorExamples,
     check: async (subject: ProjectorSubject, example) => {
-      const { projector, site, epoch, reduced, basis, g } = fitted(subject, example);
-      const again = projector.reducedShape(site, epoch);
+      const { projector, site, refreshIndex, reduced, basis, g } = fitted(subject, example);
+      const again = projector.reducedShape(site, refreshIndex);
       require(again !== null && sameShape(again, reduced), () => `reducedShape says [${reduced}], then [${again}]`);
       const specs = projector.basis(site);
       const [declared, found] = [Object.keys(specs).sort(), Object.keys(basis).sort()];
@@ -42,10 +42,10 @@ export const STRUCTURE_LAWS: readonly Law<ProjectorSubject>[] = [
     needs: ['shapes as declared'],
     example: projectorExamples,
     check: async (subject: ProjectorSubject, example) => {
-      const { projector, site, epoch, reduced, basis, g, values } = fitted(subject, example);
+      const { projector, site, refreshIndex, reduced, basis, g, values } = fitted(subject, example);
       const x = normalTensor(reduced, example.seed, 'x');
       const before = { g: values, x: (await numbers(x)).slice(), basis: await basisNumbers(basis) };
-      const next = projector.fit(g, basis, { site, epoch: epoch + 1 });
+      const next = projector.fit(g, basis, { site, refreshIndex: refreshIndex + 1 });
       const results = [projector.down(g, basis, site), projector.up(x, basis, site)];
       if (projector.transport !== undefined) results.push(projector.transport(x, basis, next, site, 1));
       const given = [g, x, ...Object.values(basis)];
@@ -68,9 +68,9 @@ export const STRUCTURE_LAWS: readonly Law<ProjectorSubject>[] = [
     effort: 0.5,
     example: projectorExamples,
     check: async (subject: ProjectorSubject, example) => {
-      const { projector, site, epoch, reduced, basis, g } = fitted(subject, example);
+      const { projector, site, refreshIndex, reduced, basis, g } = fitted(subject, example);
       const x = normalTensor(reduced, example.seed, 'x');
-      const next = projector.fit(g, null, { site, epoch: epoch + 1 });
+      const next = projector.fit(g, null, { site, refreshIndex: refreshIndex + 1 });
       const count = (what: string, returned: number, call: () => unknown): void => {
         const { numTensors } = memory();
         const result = call();
@@ -78,7 +78,7 @@ export const STRUCTURE_LAWS: readonly Law<ProjectorSubject>[] = [
         require(made === returned, () => `${what} leaves ${made} tensors behind and returns ${returned}`);
         dispose(result as Tensor);
       };
-      count('fit', Object.keys(basis).length, () => ({ ...projector.fit(g, basis, { site, epoch }) }));
+      count('fit', Object.keys(basis).length, () => ({ ...projector.fit(g, basis, { site, refreshIndex }) }));
       count('down', 1, () => projector.down(g, basis, site));
       count('up', 1, () => projector.up(x, basis, site));
       const { transport } = projector;
@@ -111,8 +111,8 @@ export const STRUCTURE_LAWS: readonly Law<ProjectorSubject>[] = [
       const examples = fc.sample(projectorExamples(subject), { seed, numRuns: 60 });
       const works = examples.some(example => {
         try {
-          const { projector, site, epoch } = place(subject, example);
-          const reduced = projector.reducedShape(site, epoch);
+          const { projector, site, refreshIndex } = place(subject, example);
+          const reduced = projector.reducedShape(site, refreshIndex);
           return reduced !== null && sizeOf(reduced) > 0;
         } catch (error) {
           if (fc.PreconditionFailure.isFailure(error)) return false;
@@ -175,7 +175,7 @@ async function tryShape(
     if (reduced === null || sizeOf(reduced) === 0) return;
     for (const kind of kinds) {
       const g = tensor(matrixValues(shape, { kind, exponent: 0, seed: 5 }), [...shape], 'float32');
-      const basis = projector.fit(g, null, { site, epoch: 0 });
+      const basis = projector.fit(g, null, { site, refreshIndex: 0 });
       const x = normalTensor(reduced, 1, 'x');
       const back = projector.down(projector.up(x, basis, site), basis, site);
       requireFinite(`up(down(G)) with ${where}`, await numbers(projectOnto({ projector, basis, site }, g)));

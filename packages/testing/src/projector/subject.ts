@@ -26,7 +26,7 @@ export interface ProjectorClaims<Options> {
   /** Options to draw. Default: `{ density }`. */
   readonly options?: Arbitrary<Options>;
   /**
-   * The subspace is drawn at random: another seed or epoch gives another one, and on average every direction is kept
+   * The subspace is drawn at random: another seed or refresh gives another one, and on average every direction is kept
    * alike. Default: true for a basis from the seed. Set it to false where the user or a fixed order decides.
    */
   readonly random?: boolean;
@@ -123,7 +123,7 @@ export interface ProjectorExample {
   readonly shape: Shape;
   readonly options: unknown;
   readonly matrix: MatrixRecipe;
-  readonly epoch: number;
+  readonly refreshIndex: number;
   readonly seed: number;
   /** Parameters of the group before and after this one. */
   readonly before: number;
@@ -135,7 +135,7 @@ export function projectorExamples(subject: ProjectorSubject): Arbitrary<Projecto
     shape: shapes({ parameters: subject.parameters }),
     options: subject.options,
     matrix: matrixRecipes(subject.matrices),
-    epoch: fc.integer({ min: 0, max: 6 }),
+    refreshIndex: fc.integer({ min: 0, max: 6 }),
     seed: fc.nat({ max: 99999 }),
     before: fc.integer({ min: 0, max: 4 }),
     after: fc.integer({ min: 0, max: 4 }),
@@ -162,7 +162,7 @@ export function siteOf({
 export interface Placed {
   readonly projector: Projector;
   readonly site: Site;
-  readonly epoch: number;
+  readonly refreshIndex: number;
 }
 
 /** Makes the projector; passes over the example when the projector refuses the parameter. */
@@ -171,7 +171,7 @@ export function place(subject: ProjectorSubject, example: ProjectorExample): Pla
   try {
     const projector = subject.create(example.options, site);
     projector.check?.(site);
-    return { projector, site, epoch: example.epoch };
+    return { projector, site, refreshIndex: example.refreshIndex };
   } catch (error) {
     if (error instanceof FrugalError) fc.pre(false);
     throw error;
@@ -190,13 +190,13 @@ export interface Fitted extends Placed {
 /** Fits the projector; passes over the example when nothing of the parameter is in the subspace. */
 export function fitted(subject: ProjectorSubject, example: ProjectorExample): Fitted {
   const placed = place(subject, example);
-  const { projector, site, epoch } = placed;
-  const reduced = projector.reducedShape(site, epoch);
+  const { projector, site, refreshIndex } = placed;
+  const reduced = projector.reducedShape(site, refreshIndex);
   if (reduced === null || sizeOf(reduced) === 0) fc.pre(false);
   const values = matrixValues(site.shape, example.matrix);
   // The cpu backend keeps the array it is given; `values` must stay what it is whatever happens to the tensor.
   const g = tensor(values.slice(), [...site.shape], 'float32');
-  const basis: unknown = projector.fit(g, null, { site, epoch });
+  const basis: unknown = projector.fit(g, null, { site, refreshIndex });
   if (typeof basis !== 'object' || basis === null || basis instanceof Promise || basis instanceof Tensor) {
     throw new BrokenLaw(`fit returns ${nameOf(basis)}, expected an object of tensors: those that basis() lists`);
   }

@@ -25,10 +25,10 @@ const FALSE_ALARM = 1e-12;
  * its share of u.
  */
 export async function requireUnbiased(subject: ProjectorSubject, example: ProjectorExample): Promise<void> {
-  const { projector, site, epoch } = place(subject, example);
+  const { projector, site, refreshIndex } = place(subject, example);
   const size = sizeOf(site.shape);
   // Of subspaces that are nearly nothing or nearly everything, a bias shows least.
-  const share = sizeOf(projector.reducedShape(site, epoch) ?? [0]) / size;
+  const share = sizeOf(projector.reducedShape(site, refreshIndex) ?? [0]) / size;
   fc.pre(Object.keys(projector.basis(site)).length > 0 && share >= 0.15 && share <= 0.85);
   const sums = new Float64Array(size * size);
   let [kept, along] = [0, 0];
@@ -37,11 +37,15 @@ export async function requireUnbiased(subject: ProjectorSubject, example: Projec
   const signs = randomKey(example.seed, 'signs');
   for (let draw = 0; draw < DRAWS; draw++) {
     const where: Site = { ...site, seed: site.seed + 7919 * (draw + 1) };
-    const reduced = projector.reducedShape(where, epoch);
+    const reduced = projector.reducedShape(where, refreshIndex);
     if (reduced === null || sizeOf(reduced) === 0) continue;
     kept += sizeOf(reduced) / size;
     const s = Float32Array.from({ length: size }, (_, i) => (randomUniform(signs, draw * size + i) < 0.5 ? -1 : 1));
-    const [projected, leaning] = await through(projector, { site: where, epoch }, coordinate ? [s] : [s, uniform]);
+    const [projected, leaning] = await through(
+      projector,
+      { site: where, refreshIndex },
+      coordinate ? [s] : [s, uniform],
+    );
     if (leaning !== undefined) along += dot(leaning, uniform) / DRAWS;
     for (let i = 0; i < size; i++) for (let j = 0; j < size; j++) sums[i * size + j]! += projected![i]! * s[j]!;
   }

@@ -104,8 +104,8 @@ export const PROJECTOR_MUTANTS: readonly Mutant[] = [
     },
   ),
   broken('reducedShape one too large', 'shapes as declared', columns, right => ({
-    reducedShape: (site, epoch) => {
-      const shape = right.reducedShape(site, epoch)!;
+    reducedShape: (site, refreshIndex) => {
+      const shape = right.reducedShape(site, refreshIndex)!;
       return [...shape.slice(0, -1), shape.at(-1)! + 1];
     },
   })),
@@ -147,17 +147,17 @@ export const PROJECTOR_MUTANTS: readonly Mutant[] = [
     for (let i = 0; chosen.size < size; i++) chosen.add(Math.floor(randomUniform(keyOf(context), i) ** 4 * count));
     return [...chosen].sort((a, b) => a - b);
   }),
-  drawing('epoch ignored: the basis is never refreshed', 'other epoch, other basis', (count, size, { site }) =>
+  drawing('refresh ignored: the basis is never refreshed', 'other refresh, other basis', (count, size, { site }) =>
     randomSubset(randomKey(site.seed, site.name, site.path), count, size),
   ),
-  drawing('seed ignored', 'other seed, other basis', (count, size, { site, epoch }) =>
-    randomSubset(randomKey(7, site.name, site.path, epoch), count, size),
+  drawing('seed ignored', 'other seed, other basis', (count, size, { site, refreshIndex }) =>
+    randomSubset(randomKey(7, site.name, site.path, refreshIndex), count, size),
   ),
-  drawing('seed and epoch added', 'other seed, other basis', (count, size, { site, epoch }) =>
-    randomSubset(randomKey(site.seed + epoch, site.name, site.path), count, size),
+  drawing('seed and refresh added', 'other seed, other basis', (count, size, { site, refreshIndex }) =>
+    randomSubset(randomKey(site.seed + refreshIndex, site.name, site.path), count, size),
   ),
-  drawing('name of the parameter ignored', 'other parameter, other basis', (count, size, { site, epoch }) =>
-    randomSubset(randomKey(site.seed, site.path, epoch), count, size),
+  drawing('name of the parameter ignored', 'other parameter, other basis', (count, size, { site, refreshIndex }) =>
+    randomSubset(randomKey(site.seed, site.path, refreshIndex), count, size),
   ),
   broken('place in nested splits ignored', 'other split, other basis', random, right => ({
     fit: (g, previous, context) => right.fit(g, previous, { ...context, site: { ...context.site, path: '' } }),
@@ -269,7 +269,7 @@ export const PROJECTOR_MUTANTS: readonly Mutant[] = [
   })),
   broken('a revision that is counted but draws as the one before', 'earlier revisions', columns, right => ({
     revision: 2,
-    fit: (g, previous, { site, epoch }) => right.fit(g, previous, { site, epoch }),
+    fit: (g, previous, { site, refreshIndex }) => right.fit(g, previous, { site, refreshIndex }),
   })),
   broken('the first revision by default', 'earlier revisions', randK, right => ({
     fit: (g, previous, context) => right.fit(g, previous, { revision: 1, ...context }),

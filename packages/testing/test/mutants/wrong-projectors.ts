@@ -14,9 +14,9 @@ import {
   transpose,
 } from '@tensorflow/tfjs-core';
 
-/** A stream of random numbers of a place and an epoch. */
-export const keyOf = ({ site, epoch }: FitContext, ...more: number[]): ReturnType<typeof randomKey> =>
-  randomKey(site.seed, site.name, site.path, epoch, ...more);
+/** A stream of random numbers of a place and a refresh. */
+export const keyOf = ({ site, refreshIndex }: FitContext, ...more: number[]): ReturnType<typeof randomKey> =>
+  randomKey(site.seed, site.name, site.path, refreshIndex, ...more);
 
 /** Random rows, of a count that the mutant decides. */
 export function rowsOfCount(count: (m: number) => number): Projector {

@@ -8,7 +8,7 @@ const NEARLY_FULL = 3.5 * 2 ** 30;
 /** How backends and engines say that memory ran out. */
 const EXHAUSTED: readonly (readonly [MemoryKind, RegExp])[] = [
   ['wasm-heap', /cannot enlarge memory|wasm memory.*(grow|allocat)|memory\.grow/i],
-  ['tensorflow', /OOM when allocating|RESOURCE_?EXHAUSTED|std::bad_alloc|failed to allocate memory/i],
+  ['native', /OOM when allocating|RESOURCE_?EXHAUSTED|std::bad_alloc|failed to allocate memory/i],
   [
     'gpu',
     /GPUOutOfMemory|out of (device |gpu )?memory|VK_ERROR_OUT_OF|max(StorageBufferBinding|Buffer)Size|larger than the maximum (storage )?(buffer|binding) size/i,

@@ -95,7 +95,7 @@ interface Turns {
   readonly repeats: boolean;
 }
 
-/** The subspaces whose size depends on the epoch, wherever they are in a composition. */
+/** The subspaces whose size depends on the refresh, wherever they are in a composition. */
 function turnsOf(json: Json | undefined): Turns[] {
   if (typeof json !== 'object' || json === null) return [];
   const { kind, options } = json as Partial<SubspaceJson>;

@@ -55,7 +55,7 @@ export function frugalProcess(args: readonly string[]): ReturnType<typeof fromSo
 
 function fromSource(args: readonly string[]): { readonly command: readonly string[]; readonly env: NodeJS.ProcessEnv } {
   return {
-    command: [process.execPath, '--conditions=source', '--import', import.meta.resolve('tsx'), ...args],
+    command: [process.execPath, '--conditions=@frugaljs/source', '--import', import.meta.resolve('tsx'), ...args],
     env: { ...withoutNpm(process.env), TSX_TSCONFIG_PATH: join(root, 'tsconfig.base.json') },
   };
 }

@@ -7,7 +7,7 @@ export interface TemplateProjectorOptions {
 }
 
 /**
- * The first rows, the starting point of a projector: K = trunc(ρ m) of the m rows, the same in every epoch.
+ * The first rows, the starting point of a projector: K = trunc(ρ m) of the m rows, the same in every refresh.
  *
  *     down(G) = G[0 … K-1, :]: m × n → K × n        up(X) = X with m - K rows of zeros below
  *

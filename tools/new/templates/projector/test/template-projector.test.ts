@@ -15,7 +15,7 @@ describe('templateProjector', () => {
     const projector = templateProjector({ density: 0.5 });
     tidy(() => {
       const g = tensor([1, 2, 3, 4, 5, 6, 7, 8], [4, 2]);
-      const basis = projector.fit(null, null, { site, epoch: 0 });
+      const basis = projector.fit(null, null, { site, refreshIndex: 0 });
       const low = projector.down(g, basis, site);
       expect(Array.from(low.dataSync())).toEqual([1, 2, 3, 4]);
       expect(Array.from(projector.up(low, basis, site).dataSync())).toEqual([1, 2, 3, 4, 0, 0, 0, 0]);

@@ -5,11 +5,11 @@ import { sgd } from '@frugaljs/state-free';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
 import { Dispatcher } from '../src/device/dispatcher.js';
-import { BufferJudge } from '../src/fused/buffer-judge.js';
+import { BufferCheck } from '../src/fused/buffer-check.js';
 import { describeOnDevice } from './device.js';
 
-function newJudge(): BufferJudge {
-  return new BufferJudge(new Dispatcher(tensorDevice(tf.backend())));
+function newCheck(): BufferCheck {
+  return new BufferCheck(new Dispatcher(tensorDevice(tf.backend())));
 }
 
 describeOnDevice('the norm of all gradients', () => {
@@ -22,12 +22,12 @@ describeOnDevice('the norm of all gradients', () => {
     globalNorm: number,
     limits: { readonly clipValue?: number } = {},
   ): Promise<number> {
-    const judge = newJudge();
+    const check = newCheck();
     const gradients = all.map((values, id) => ({ id, gradient: tf.tensor1d(values) }));
-    const { factor } = judge.judge(gradients, { ...limits, globalNorm, onNonFinite: 'ignore' });
+    const { factor } = check.check(gradients, { ...limits, globalNorm, onNonFinite: 'ignore' });
     const [found] = await factor!.data();
     tf.dispose([factor!, gradients.map(({ gradient }) => gradient)]);
-    judge.dispose();
+    check.dispose();
     return found!;
   }
 
@@ -79,7 +79,7 @@ describeOnDevice('the norm of all gradients', () => {
 
 describeOnDevice('the report', () => {
   test('tells of NaN and Inf wherever they are, and of the first gradient that has some', async () => {
-    const judge = newJudge();
+    const check = newCheck();
     const limits = { onNonFinite: 'halt', clipValue: 1, globalNorm: 1 } as const;
     for (const size of [1, 3, 4, 255, 1028, 33_001, 33_004]) {
       for (const place of new Set([0, Math.floor(size / 2), size - 1])) {
@@ -87,23 +87,23 @@ describeOnDevice('the report', () => {
           const values = new Float32Array(size).fill(3e38);
           values[place] = bad;
           const gradient = tf.tensor1d(values);
-          const found = judge.judge([{ id: 7, gradient }], size % 3 === 0 ? limits : { onNonFinite: 'halt' });
-          expect((await judge.report()).halted, `${bad} at ${place} of ${size}`).toBe(7);
-          judge.resume();
+          const found = check.check([{ id: 7, gradient }], size % 3 === 0 ? limits : { onNonFinite: 'halt' });
+          expect((await check.report()).halted, `${bad} at ${place} of ${size}`).toBe(7);
+          check.resume();
           tf.dispose([gradient, found.factor ?? [], found.proceed!]);
         }
       }
     }
     const [good, bad] = [tf.tensor1d([3e38, -3e38, 0]), tf.tensor1d([0, Number.NaN])];
     const many = Array.from({ length: 300 }, (_, id) => ({ id, gradient: [299, 271, 280].includes(id) ? bad : good }));
-    judge.judge(many, { onNonFinite: 'halt' }).proceed!.dispose();
-    expect((await judge.report()).halted).toBe(271);
-    judge.dispose();
+    check.check(many, { onNonFinite: 'halt' }).proceed!.dispose();
+    expect((await check.report()).halted).toBe(271);
+    check.dispose();
     tf.dispose([good, bad]);
   });
 
   test('tells of every update since the last one, however many there were', async () => {
-    const judge = newJudge();
+    const check = newCheck();
     const [good, bad] = [tf.tensor1d([1, 2]), tf.tensor1d([1, Number.NaN])];
     const key = randomKey(8);
     let made = 0;
@@ -111,25 +111,25 @@ describeOnDevice('the report', () => {
     for (const count of [1, 31, 0, 2000, 2500]) {
       const expected = Array.from({ length: count }, (_, i) => randomUniform(key, made + i) < 0.3);
       for (const isBad of expected) {
-        const found = judge.judge([{ id: 0, gradient: isBad ? bad : good }], { onNonFinite: 'withhold' });
+        const found = check.check([{ id: 0, gradient: isBad ? bad : good }], { onNonFinite: 'skip' });
         found.proceed!.dispose();
       }
       made += count;
-      expect((await judge.report()).latest).toEqual(expected);
+      expect((await check.report()).latest).toEqual(expected);
     }
     // One report too late: of the earliest it is known how many, not which.
     const late = 4096 + 40;
     for (let i = 0; i < late; i++) {
-      judge
-        .judge([{ id: 0, gradient: [3, 7, 39].includes(i) || i === late - 1 ? bad : good }], {
-          onNonFinite: 'withhold',
+      check
+        .check([{ id: 0, gradient: [3, 7, 39].includes(i) || i === late - 1 ? bad : good }], {
+          onNonFinite: 'skip',
         })
         .proceed!.dispose();
     }
-    const { latest } = await judge.report();
+    const { latest } = await check.report();
     expect(latest).toHaveLength(late);
     expect(latest.flatMap((isWithheld, i) => (isWithheld ? [i] : []))).toEqual([0, 1, 2, late - 1]);
-    judge.dispose();
+    check.dispose();
     tf.dispose([good, bad]);
   });
 });

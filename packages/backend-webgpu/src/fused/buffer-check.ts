@@ -1,23 +1,23 @@
-import type { GradientJudge, JudgeLimits, Judgement, JudgeReport, NumberedGradient } from '@frugaljs/core';
+import type { CheckLimits, CheckReport, CheckResult, FiniteCheck, NumberedGradient } from '@frugaljs/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Dispatcher } from '../device/dispatcher.js';
 import type { Field, Shader } from '../wgsl/shader.js';
-import { type DeviceLimits, limitsOf, requireBindable } from './device-limits.js';
 import {
+  CHECK_THREADS,
   collectShader,
+  decideShader,
   ENTRIES_PER_THREAD,
   examineShader,
   FINDING,
   gatherShader,
-  JUDGE_THREADS,
   LEDGER_HEAD,
   MOST_THREADS,
   REMEMBERED,
-  verdictShader,
-} from './judge-shaders.js';
+} from './check-shaders.js';
+import { type DeviceLimits, limitsOf, requireBindable } from './device-limits.js';
 import { ScratchBuffer } from './scratch.js';
 
-const POLICIES = { ignore: 0, withhold: 1, halt: 2 } as const;
+const POLICIES = { ignore: 0, skip: 1, halt: 2 } as const;
 const HALTED_AT = 4;
 const LEDGER_BYTES = 4 * LEDGER_HEAD + REMEMBERED / 8;
 
@@ -31,12 +31,12 @@ export function floatBits(value: number): number {
 }
 
 /** Judges gradients in one pass over each of them, and small kernels that put together what was found. */
-export class BufferJudge implements GradientJudge {
+export class BufferCheck implements FiniteCheck {
   private readonly findings: ScratchBuffer;
   private ledger: GPUBuffer | null;
-  /** Updates in the last report, and those of them that were withheld. */
+  /** Updates in the last report, and those of them that were skipped. */
   private reported = 0;
-  private reportedWithheld = 0;
+  private reportedSkipped = 0;
 
   constructor(
     private readonly dispatcher: Dispatcher,
@@ -48,7 +48,7 @@ export class BufferJudge implements GradientJudge {
     this.ledger = device.createBuffer({ label: 'ledger of updates', size: LEDGER_BYTES, usage });
   }
 
-  judge(gradients: readonly NumberedGradient[], limits: JudgeLimits): Judgement {
+  check(gradients: readonly NumberedGradient[], limits: CheckLimits): CheckResult {
     const { device } = this.dispatcher;
     const { globalNorm, onNonFinite } = limits;
     device.requireLive();
@@ -56,18 +56,18 @@ export class BufferJudge implements GradientJudge {
     for (const { gradient } of gradients) requireBindable(this.limits, [device.buffer(gradient)], gradient.shape);
     if (globalNorm === undefined && onNonFinite === 'ignore') return { factor: null, proceed: null };
     // One workgroup's worth of findings per gradient, one for all of them, and room for those that are put together.
-    const kept = gradients.length * JUDGE_THREADS;
-    const [collected, loose] = [kept, kept + JUDGE_THREADS];
+    const kept = gradients.length * CHECK_THREADS;
+    const [collected, loose] = [kept, kept + CHECK_THREADS];
     const most = gradients.reduce((found, { gradient }) => Math.max(found, threadsFor(gradient.size)), 0);
     const findings = this.findings.atLeast((loose + most) * FINDING);
     for (const [i, { id, gradient }] of gradients.entries()) {
-      this.examine(gradient, id, limits, findings, i * JUDGE_THREADS, loose);
+      this.examine(gradient, id, limits, findings, i * CHECK_THREADS, loose);
     }
     this.add(collectShader, [findings], { findings: kept, to: collected });
     const [factor, proceed] = [device.allocate([]), device.allocate([])];
     const buffers = [findings, this.ledger!, device.buffer(factor), device.buffer(proceed)];
     const norm = floatBits(globalNorm ?? Number.POSITIVE_INFINITY);
-    this.add(verdictShader, buffers, { policy: POLICIES[onNonFinite], norm, from: collected });
+    this.add(decideShader, buffers, { policy: POLICIES[onNonFinite], norm, from: collected });
     if (globalNorm === undefined) factor.dispose();
     if (onNonFinite === 'ignore') proceed.dispose();
     return {
@@ -79,19 +79,19 @@ export class BufferJudge implements GradientJudge {
   private examine(
     gradient: Tensor,
     id: number,
-    { clipValue, globalNorm }: JudgeLimits,
+    { clipValue, globalNorm }: CheckLimits,
     findings: GPUBuffer,
     to: number,
     loose: number,
   ): void {
     const threads = threadsFor(gradient.size);
     const buffers = [this.dispatcher.device.buffer(gradient), findings];
-    const isLast = threads === JUDGE_THREADS;
+    const isLast = threads === CHECK_THREADS;
     const width = gradient.size % 4 === 0 ? 4 : 1;
     const limits = { sums: globalNorm !== undefined, limits: clipValue !== undefined, width } as const;
     const limit = floatBits(clipValue ?? 0);
     const numbers = { limit, threads, size: gradient.size / width, to: isLast ? to : loose, id };
-    this.add(examineShader(limits), buffers, numbers, threads / JUDGE_THREADS);
+    this.add(examineShader(limits), buffers, numbers, threads / CHECK_THREADS);
     if (!isLast) this.add(gatherShader, [findings], { threads, from: loose, to, id });
   }
 
@@ -105,24 +105,24 @@ export class BufferJudge implements GradientJudge {
     this.dispatcher.dispatch(shader, buffers, numberFor, [groups, 1, 1]);
   }
 
-  async report(): Promise<JudgeReport> {
-    if (this.ledger === null) return { withheld: 0, halted: null, latest: [] };
+  async report(): Promise<CheckReport> {
+    if (this.ledger === null) return { skipped: 0, halted: null, latest: [] };
     const ledger = new Uint32Array(await this.dispatcher.device.read(this.ledger));
-    const [withheld, halted, judged] = ledger as unknown as [number, number, number];
-    const latest = this.since(ledger, judged, withheld);
-    [this.reported, this.reportedWithheld] = [judged, withheld];
-    return { withheld, halted: halted === 0 ? null : halted - 1, latest };
+    const [skipped, halted, judged] = ledger as unknown as [number, number, number];
+    const latest = this.since(ledger, judged, skipped);
+    [this.reported, this.reportedSkipped] = [judged, skipped];
+    return { skipped, halted: halted === 0 ? null : halted - 1, latest };
   }
 
-  /** For each update after the last report whether it was withheld. */
-  private since(ledger: Uint32Array, judged: number, withheld: number): readonly boolean[] {
+  /** For each update after the last report whether it was skipped. */
+  private since(ledger: Uint32Array, judged: number, skipped: number): readonly boolean[] {
     const first = Math.max(this.reported, judged - REMEMBERED);
     const latest = Array.from({ length: judged - first }, (_, i) => {
       const nth = first + i;
       return ((ledger[LEDGER_HEAD + (Math.floor(nth / 32) % (REMEMBERED / 32))]! >>> (nth % 32)) & 1) === 1;
     });
     // Of those before nobody knows which they were: they count as the first.
-    const forgotten = withheld - this.reportedWithheld - latest.filter(isWithheld => isWithheld).length;
+    const forgotten = skipped - this.reportedSkipped - latest.filter(isSkipped => isSkipped).length;
     return [...Array.from({ length: first - this.reported }, (_, i) => i < forgotten), ...latest];
   }
 
@@ -141,6 +141,6 @@ export class BufferJudge implements GradientJudge {
 
 /** Whole workgroups, so that every thread has a finding. */
 function threadsFor(size: number): number {
-  const wanted = Math.ceil(size / (JUDGE_THREADS * ENTRIES_PER_THREAD)) * JUDGE_THREADS;
-  return Math.max(JUDGE_THREADS, Math.min(MOST_THREADS, wanted));
+  const wanted = Math.ceil(size / (CHECK_THREADS * ENTRIES_PER_THREAD)) * CHECK_THREADS;
+  return Math.max(CHECK_THREADS, Math.min(MOST_THREADS, wanted));
 }

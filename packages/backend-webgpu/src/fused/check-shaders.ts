@@ -2,7 +2,7 @@ import { FLOAT, type Shader, ShaderWriter, type Width } from '../wgsl/shader.js'
 
 // No barriers: software adapters pay dearly for them, and a second small dispatch costs a GPU next to nothing.
 
-export const JUDGE_THREADS = 256;
+export const CHECK_THREADS = 256;
 /** Entries that a thread looks at, where there are enough of them. */
 export const ENTRIES_PER_THREAD = 32;
 /** Threads that look at one gradient at most. */
@@ -107,7 +107,7 @@ ${sums ? `      let limited = ${limited};\n      part += limited * limited;\n   
     sums ? 'sum += part;\n    smallSum += smallPart;' : '',
   );
   const plus = (x: string, y: string): string => `${x} + ${y}`;
-  const body = `  let thread = group.x * ${JUDGE_THREADS}u + local.x;
+  const body = `  let thread = group.x * ${CHECK_THREADS}u + local.x;
   var sum = ${f}(0.0);
   var smallSum = ${f}(0.0);
   var magnitude = ${u}(0u);
@@ -116,7 +116,7 @@ ${entries}
 ${storeSums(findings, [all('sum', plus), all('smallSum', plus)])}
   ${findings}[place + 2u] = ${all('magnitude', (x, y) => `max(${x}, ${y})`)};
   ${findings}[place + 3u] = ${writer.dimension('id')};`;
-  return writer.finish([JUDGE_THREADS, 1], body, width);
+  return writer.finish([CHECK_THREADS, 1], body, width);
 }
 
 /** Puts the findings about one gradient together, so that one workgroup's worth is left. */
@@ -127,12 +127,12 @@ export const gatherShader: Shader = (() => {
   const largest = `      magnitude = max(magnitude, ${findings}[at + 2u]);`;
   const body = `  var sums = vec2<f32>(0.0);
   var magnitude = 0u;
-${summedFindings(findings, 'local.x', writer.dimension('threads'), `${JUDGE_THREADS}u`, `${from} + i`, largest)}
+${summedFindings(findings, 'local.x', writer.dimension('threads'), `${CHECK_THREADS}u`, `${from} + i`, largest)}
   let place = (${writer.dimension('to')} + local.x) * ${FINDING}u;
 ${storeSums(findings, ['sums.x', 'sums.y'])}
   ${findings}[place + 2u] = magnitude;
   ${findings}[place + 3u] = ${writer.dimension('id')};`;
-  return writer.finish([JUDGE_THREADS, 1], body);
+  return writer.finish([CHECK_THREADS, 1], body);
 })();
 
 /** Puts the findings about all gradients together: the last number is now that of the first that is not finite. */
@@ -142,11 +142,11 @@ export const collectShader: Shader = (() => {
   const bad = `      if (${findings}[at + 2u] >= ${INFINITY_BITS}) { first = min(first, ${findings}[at + 3u]); }`;
   const body = `  var sums = vec2<f32>(0.0);
   var first = ${NONE};
-${summedFindings(findings, 'local.x', writer.dimension('findings'), `${JUDGE_THREADS}u`, 'i', bad)}
+${summedFindings(findings, 'local.x', writer.dimension('findings'), `${CHECK_THREADS}u`, 'i', bad)}
   let place = (${writer.dimension('to')} + local.x) * ${FINDING}u;
 ${storeSums(findings, ['sums.x', 'sums.y'])}
   ${findings}[place + 3u] = first;`;
-  return writer.finish([JUDGE_THREADS, 1], body);
+  return writer.finish([CHECK_THREADS, 1], body);
 })();
 
 /**
@@ -154,7 +154,7 @@ ${storeSums(findings, ['sums.x', 'sums.y'])}
  * withheld, the number after that of the gradient that halted (0 while none has), the number of updates that were looked
  * at for NaN and Inf, and for each of the last {@link REMEMBERED} of these a bit: 1 when it was withheld.
  */
-export const verdictShader: Shader = (() => {
+export const decideShader: Shader = (() => {
   const writer = new ShaderWriter();
   const findings = writer.buffer('read', 'u32');
   const ledger = writer.buffer('read_write', 'u32');
@@ -166,7 +166,7 @@ export const verdictShader: Shader = (() => {
   const first = `      bad = min(bad, ${findings}[at + 3u]);`;
   const body = `  var sums = vec2<f32>(0.0);
   var bad = ${NONE};
-${summedFindings(findings, '0u', `${JUDGE_THREADS}u`, '1u', `${from} + i`, first)}
+${summedFindings(findings, '0u', `${CHECK_THREADS}u`, '1u', `${from} + i`, first)}
   var goes = true;
   if (${policy} == 1u && bad != ${NONE}) { goes = false; }
   if (${policy} == 2u) {
