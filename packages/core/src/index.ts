@@ -1,13 +1,26 @@
 export * from './errors.js';
-export * from './expression/index.js';
 export {
-  type ExpressionRule,
-  expressionRule,
-  type RuleInputs,
-  type RuleOutputs,
-  type StateFreeRule,
-} from './expression-rule.js';
-export type { Described, Json } from './json.js';
+  BINARY_OPERATIONS,
+  type BinaryOperation,
+  type Graph,
+  type GraphNode,
+  type GraphOutput,
+  hostValues,
+  inputNames,
+  lastReads,
+  type NodeExtent,
+  neededNodes,
+  needsMatrixView,
+  operandsOf,
+  REDUCTIONS,
+  type Reduction,
+  scalarNames,
+  UNARY_OPERATIONS,
+  type UnaryOperation,
+} from './graph/graph.js';
+export { interpret } from './graph/interpreter.js';
+export { inlineGraph, simplify } from './graph/rewrite.js';
+export { type Operand, select, Tracer, Value } from './graph/tracer.js';
 export {
   type BackendTraits,
   backendTraits,
@@ -19,11 +32,13 @@ export {
   type KernelSet,
   kernelsFor,
   type NumberedGradient,
+  perBackend,
   registerKernels,
   type SplitAxis,
   type SplitTier,
   sharedRegistry,
 } from './kernels.js';
+export type { Described, Json } from './options.js';
 export {
   didYouMean,
   requireBoolean,
@@ -32,14 +47,62 @@ export {
   requireNumber,
   requireOneOf,
 } from './options.js';
-export { perBackend } from './per-backend.js';
 export type { Basis, BasisSpec, FitContext, Projector, ProjectorTraits } from './projector.js';
-export * from './random/index.js';
-export { roundHalfToEven } from './rounding.js';
+export {
+  cosTurns,
+  naturalLog,
+  type RandomKey,
+  randomInteger,
+  randomKey,
+  randomNormals,
+  randomPermutation,
+  randomUniform,
+  sinTurns,
+  threefry2x32,
+} from './random/keys.js';
+export { randomSubset, randomSubsetByMask } from './random/subsets.js';
 export type { Combine, CombineInputs, CombineOutputs, OnRefresh, Refresh, Rule, SubspaceRule } from './rule.js';
-export * from './schedules/index.js';
-export { matrixView, type Shape, sameShape, sizeOf } from './shape.js';
-export { childSite, type Site, type SiteMember, soleSite } from './site.js';
-export { type Extent, type SlotSpec, slotBytes, slotShape } from './slots.js';
-export { type TensorRule, type TensorRuleInputs, type TensorRuleOutputs, tensorRule } from './tensor-rule.js';
-export { traceCombine, traceRule } from './trace.js';
+export {
+  type ExpressionRule,
+  expressionRule,
+  type RuleInputs,
+  type RuleOutputs,
+  type StateFreeRule,
+  type TensorRule,
+  type TensorRuleInputs,
+  type TensorRuleOutputs,
+  tensorRule,
+  traceCombine,
+  traceRule,
+} from './rule.js';
+export type { Schedule } from './schedules.js';
+export {
+  type CosineOptions,
+  constant,
+  cosine,
+  type JoinedPart,
+  joined,
+  type LinearOptions,
+  linear,
+  registerSchedule,
+  scheduleFromJson,
+  type WarmupCosineOptions,
+  type WarmupStableDecayOptions,
+  warmupCosine,
+  warmupStableDecay,
+} from './schedules.js';
+export {
+  childSite,
+  type Extent,
+  matrixView,
+  roundHalfToEven,
+  type Shape,
+  type Site,
+  type SiteMember,
+  type SlotSpec,
+  sameShape,
+  sizeOf,
+  slotBytes,
+  slotShape,
+  soleSite,
+} from './slots.js';

@@ -1,7 +1,7 @@
 import { engine, type KernelBackend, type Tensor } from '@tensorflow/tfjs-core';
 import { UnsupportedBackendError } from './errors.js';
-import type { Graph } from './expression/graph.js';
-import type { Shape } from './shape.js';
+import type { Graph } from './graph/graph.js';
+import type { Shape } from './slots.js';
 
 /** Tensors and numbers by the names a graph gives them. */
 export type KernelInputs = Readonly<Record<string, Tensor | number>>;
@@ -203,5 +203,24 @@ export function sharedRegistry<Entry>(
     set(key, entry) {
       entries.set(key, { form, entry });
     },
+  };
+}
+
+/**
+ * Makes something once for each backend that becomes current, such as its kernel set, and forgets it with the backend.
+ * What tfjs starts anew after `removeBackend` is another backend.
+ *
+ * @param create Makes it for the backend that is current when the returned function is called.
+ */
+export function perBackend<T extends object>(create: (backend: KernelBackend) => T): () => T {
+  const made = new WeakMap<KernelBackend, T>();
+  return () => {
+    const { backend } = engine();
+    let found = made.get(backend);
+    if (found === undefined) {
+      found = create(backend);
+      made.set(backend, found);
+    }
+    return found;
   };
 }

@@ -1,7 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import type { Described } from './json.js';
-import type { Shape } from './shape.js';
-import type { Site } from './site.js';
+import type { Described } from './options.js';
+import type { Shape, Site } from './slots.js';
 
 /** The tensors that describe a subspace, by name. */
 export type Basis<B extends string = string> = { readonly [K in B]: Tensor };

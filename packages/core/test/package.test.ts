@@ -29,28 +29,35 @@ test('Node imports the package as an ES module, and it computes', async () => {
   expect(await runModule(code)).toBe('-1,0,1');
 });
 
-test('every file can be imported alone, and importing has no side effect on tfjs', async () => {
-  const source = fileURLToPath(new URL('src', root));
-  const paths = readdirSync(source, { recursive: true, encoding: 'utf8' })
+test('every file and every entry can be imported alone, and importing has no side effect on tfjs', async () => {
+  const files = readdirSync(new URL('src', root), { recursive: true, encoding: 'utf8' })
     .filter(file => file.endsWith('.ts'))
-    .map(file => `@frugaljs/core/${file.slice(0, -'.ts'.length)}`);
-  expect(paths.length).toBeGreaterThan(20);
+    .map(file => new URL(`src/${file}`, root).href);
+  const entries = Object.keys(manifest.exports)
+    .filter(entry => entry !== './package.json')
+    .map(entry => `@frugaljs/core${entry.slice(1)}`);
+  expect(files.length).toBeGreaterThan(10);
+  expect(entries).toContain('@frugaljs/core/schedules');
   const code = `
     import { engine } from '@tensorflow/tfjs-core';
-    for (const path of ${JSON.stringify(paths)}) await import(path);
+    for (const path of ${JSON.stringify([...files, ...entries])}) await import(path);
     console.log(engine().state.numTensors, engine().backendNames().length);
   `;
   expect(await runModule(code)).toBe('0 0');
 });
 
-test('the manifest offers source, types and output for the package and each of its files', () => {
+test('the manifest offers source, types and output for every entry, and names each of them', () => {
   expect(manifest.type).toBe('module');
+  for (const [entry, conditions] of Object.entries<Record<string, string>>(manifest.exports)) {
+    if (entry === './package.json') continue;
+    expect(Object.keys(conditions), entry).toEqual(['@frugaljs/source', 'types', 'default']);
+    expect(entry).not.toContain('*');
+  }
   expect(manifest.exports['.']).toEqual({
-    source: './src/index.ts',
+    '@frugaljs/source': './src/index.ts',
     types: './dist/index.d.ts',
     default: './dist/index.js',
   });
-  expect(Object.keys(manifest.exports)).toContain('./*');
   expect(manifest.peerDependencies).toHaveProperty('@tensorflow/tfjs-core');
   expect(manifest.dependencies).toBeUndefined();
 });

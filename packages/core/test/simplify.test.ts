@@ -9,7 +9,7 @@ import {
   slotShape,
   Tracer,
 } from '@frugaljs/core';
-import { withOperands } from '@frugaljs/core/expression/graph';
+import { withOperands } from '@frugaljs/core/graph';
 import { dispose, memory, ready, setBackend, type Tensor, tensor } from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import fc from 'fast-check';

@@ -1,27 +1,68 @@
-import { add, clone, fill, notEqual, reshape, scalar, type Tensor, tidy, where, zeros } from '@tensorflow/tfjs-core';
+import {
+  abs,
+  add,
+  cast,
+  clone,
+  div,
+  equal,
+  exp,
+  fill,
+  greater,
+  greaterEqual,
+  isNaN as isNaNTensor,
+  less,
+  lessEqual,
+  log,
+  max,
+  maximum,
+  mean,
+  min,
+  minimum,
+  mul,
+  neg,
+  notEqual,
+  reciprocal,
+  reshape,
+  scalar,
+  sqrt,
+  square,
+  sub,
+  sum,
+  type Tensor,
+  tidy,
+  where,
+  zeros,
+} from '@tensorflow/tfjs-core';
 import { ShapeMismatchError, UnknownNameError } from '../errors.js';
-import { matrixView, type Shape, sameShape, sizeOf } from '../shape.js';
-import { type Extent, slotShape } from '../slots.js';
-import { DEVICE_BINARY, DEVICE_REDUCTION, DEVICE_UNARY } from './device-operations.js';
-import { type BinaryOperation, type Graph, type GraphNode, needsMatrixView, type UnaryOperation } from './graph.js';
-import { HOST_BINARY, HOST_UNARY, hostValues } from './host-operations.js';
-import { lastReads } from './lifetimes.js';
+import { type Extent, matrixView, type Shape, sameShape, sizeOf, slotShape } from '../slots.js';
+import {
+  type BinaryOperation,
+  type Graph,
+  type GraphNode,
+  HOST_BINARY,
+  HOST_UNARY,
+  hostValues,
+  lastReads,
+  needsMatrixView,
+  type Reduction,
+  type UnaryOperation,
+} from './graph.js';
 
 /**
  * A node's value while a graph is interpreted: a tensor that broadcasts to the node's shape, or a number that stands for
  * equal entries. Numbers are float64 in host nodes and rounded to float32 in all others, as their entries would be.
  */
-type Operand = number | Tensor;
+type Computed = number | Tensor;
 
 /** What a node is evaluated with. */
 interface Run {
   readonly graph: Graph;
-  readonly inputs: Readonly<Record<string, Operand>>;
+  readonly inputs: Readonly<Record<string, Computed>>;
   readonly shape: Shape;
   /** Shape in which element-wise values are computed: `shape`, or its matrix view. */
   readonly layout: Shape;
   /** By node position; filled as the run goes on. */
-  readonly values: (Operand | undefined)[];
+  readonly values: (Computed | undefined)[];
 }
 
 /**
@@ -38,14 +79,14 @@ interface Run {
  */
 export function interpret(
   graph: Graph,
-  inputs: Readonly<Record<string, Operand>>,
+  inputs: Readonly<Record<string, Computed>>,
   scalars: Readonly<Record<string, number>>,
   shape: Shape,
 ): Record<string, Tensor> {
   const { asMatrix, dying } = planOf(graph);
   return tidy(() => {
     const layout: Shape = asMatrix ? matrixView(shape) : shape;
-    const values: (Operand | undefined)[] = hostValues(graph, scalars);
+    const values: (Computed | undefined)[] = hostValues(graph, scalars);
     const run: Run = { graph, inputs, shape, layout, values };
     graph.nodes.forEach((node, position) => {
       if (node.extent !== 'host') values[position] = tidy(() => asFloat32(evaluate(node, run)));
@@ -79,7 +120,7 @@ function planOf(graph: Graph): Plan {
   return plan;
 }
 
-function evaluate(node: Exclude<GraphNode, { op: 'scalar' | 'constant' }>, run: Run): Operand {
+function evaluate(node: Exclude<GraphNode, { op: 'scalar' | 'constant' }>, run: Run): Computed {
   const { graph, layout, values } = run;
   switch (node.op) {
     case 'input':
@@ -95,7 +136,7 @@ function evaluate(node: Exclude<GraphNode, { op: 'scalar' | 'constant' }>, run: 
   }
 }
 
-function inputValue(name: string, extent: Extent, { inputs, shape, layout }: Run): Operand {
+function inputValue(name: string, extent: Extent, { inputs, shape, layout }: Run): Computed {
   const input = inputs[name];
   if (input === undefined) {
     throw new UnknownNameError({
@@ -116,17 +157,17 @@ function inputValue(name: string, extent: Extent, { inputs, shape, layout }: Run
   return extent !== 'element' || layout === shape ? input : reshape(input, [...layout]);
 }
 
-function evaluateUnary(op: UnaryOperation, x: Operand): Operand {
+function evaluateUnary(op: UnaryOperation, x: Computed): Computed {
   return typeof x === 'number' ? HOST_UNARY[op](x) : DEVICE_UNARY[op](x);
 }
 
-function evaluateBinary(op: BinaryOperation, x: Operand, y: Operand): Operand {
+function evaluateBinary(op: BinaryOperation, x: Computed, y: Computed): Computed {
   // One of two numbers may come from the host, and would be rounded beside a tensor.
   if (typeof x === 'number' && typeof y === 'number') return HOST_BINARY[op](Math.fround(x), Math.fround(y));
   return DEVICE_BINARY[op](onDevice(x), onDevice(y));
 }
 
-function evaluateSelect(condition: Operand, x: Operand, y: Operand): Operand {
+function evaluateSelect(condition: Computed, x: Computed, y: Computed): Computed {
   if (typeof condition === 'number') {
     const chosen = condition !== 0 ? x : y;
     return typeof chosen === 'number' ? chosen : clone(chosen);
@@ -136,9 +177,9 @@ function evaluateSelect(condition: Operand, x: Operand, y: Operand): Operand {
 
 function evaluateReduction(
   { reduction, extent: per }: GraphNode & { op: 'reduce' },
-  x: Operand,
+  x: Computed,
   shape: Shape,
-): Operand {
+): Computed {
   if (typeof x === 'number') return x * (reduction === 'sum' ? entriesPer(per, shape) : 1);
   const whole = broadcast(x, shape);
   const reduce = DEVICE_REDUCTION[reduction];
@@ -157,15 +198,65 @@ function broadcast(x: Tensor, shape: Shape): Tensor {
   return sameShape(x.shape, shape) ? x : add(zeros([...shape]), x);
 }
 
-function asFloat32(x: Operand): Operand {
+function asFloat32(x: Computed): Computed {
   return typeof x === 'number' ? Math.fround(x) : x;
 }
 
-function onDevice(x: Operand): Tensor {
+function onDevice(x: Computed): Tensor {
   return typeof x === 'number' ? scalar(x) : x;
 }
 
 /** Inputs belong to the caller. */
-function free(node: GraphNode, value: Operand): void {
+function free(node: GraphNode, value: Computed): void {
   if (node.op !== 'input' && typeof value !== 'number') value.dispose();
+}
+
+/** The one-operand operations as tfjs operations. */
+const DEVICE_UNARY: Readonly<Record<UnaryOperation, (x: Tensor) => Tensor>> = {
+  neg,
+  abs,
+  sqrt,
+  square,
+  sign: signOf,
+  exp,
+  log,
+  reciprocal,
+};
+
+/** The two-operand operations as tfjs operations. */
+const DEVICE_BINARY: Readonly<Record<BinaryOperation, (x: Tensor, y: Tensor) => Tensor>> = {
+  add,
+  sub,
+  mul,
+  div,
+  maximum: (x, y) => keepingNaN(maximum, x, y),
+  minimum: (x, y) => keepingNaN(minimum, x, y),
+  greater: (x, y) => cast(greater(x, y), 'float32'),
+  greaterEqual: (x, y) => cast(greaterEqual(x, y), 'float32'),
+  less: (x, y) => cast(less(x, y), 'float32'),
+  lessEqual: (x, y) => cast(lessEqual(x, y), 'float32'),
+  equal: (x, y) => cast(equal(x, y), 'float32'),
+};
+
+/** The reductions as tfjs operations; without an axis, of all entries. */
+const DEVICE_REDUCTION: Readonly<Record<Reduction, (x: Tensor, axis?: number, keepDimensions?: boolean) => Tensor>> = {
+  sum,
+  mean,
+  max,
+  min,
+};
+
+/**
+ * tfjs's own sign is no use here: the wasm kernel gives 0 for all |x| < 1.2e-7, where gradients live, and several
+ * backends give 0 for NaN, which would hide a NaN gradient in a state-free step.
+ */
+function signOf(x: Tensor): Tensor {
+  const zero = scalar(0);
+  return where(isNaNTensor(x), x, sub(cast(greater(x, zero), 'float32'), cast(less(x, zero), 'float32')));
+}
+
+/** The wasm kernels of maximum and minimum give the first operand when the second is NaN. */
+function keepingNaN(extremum: (x: Tensor, y: Tensor) => Tensor, x: Tensor, y: Tensor): Tensor {
+  const [first, second] = x.size <= y.size ? [x, y] : [y, x];
+  return where(isNaNTensor(second), second, extremum(first, second));
 }

@@ -1,0 +1,245 @@
+import { InvalidOptionError, UnknownNameError } from './errors.js';
+import { type Described, didYouMean, requireInteger, requireKnownKeys, requireNumber } from './options.js';
+import { cosTurns } from './random/keys.js';
+
+/**
+ * A learning rate as a function of the number of updates already made: `at(0)` is the rate of the first update. Pure,
+ * in float64, and described by JSON like every other part.
+ */
+export interface Schedule extends Described {
+  at(step: number): number;
+}
+
+/** The same learning rate at every step. */
+export function constant(value: number): Schedule {
+  requireNumber('constant.value', value, '[0, Infinity)');
+  return { kind: 'constant', options: { value }, at: () => value };
+}
+
+export interface LinearOptions {
+  readonly from: number;
+  readonly to: number;
+  /** Updates from `from` to `to`. */
+  readonly steps: number;
+}
+
+/** (1 - p) · from + p · to with p = min(k / steps, 1): `from` at first, and exactly `to` from update `steps` on. */
+export function linear(options: LinearOptions): Schedule {
+  requireKnownKeys('linear', options, ['from', 'to', 'steps']);
+  const { from, to, steps } = options;
+  requireNumber('linear.from', from, '[0, Infinity)');
+  requireNumber('linear.to', to, '[0, Infinity)');
+  requireInteger('linear.steps', steps, 1);
+  const at = (k: number): number => {
+    const progress = Math.min(k / steps, 1);
+    return (1 - progress) * from + progress * to;
+  };
+  return { kind: 'linear', options: { from, to, steps }, at };
+}
+
+export interface CosineOptions {
+  readonly peak: number;
+  /** Updates from the peak to the floor, where the rate stays. */
+  readonly steps: number;
+  /** Lowest rate, as a fraction of the peak. Default 0. */
+  readonly floor?: number;
+}
+
+/** peak · (floor + (1 - floor) · (1 + cos(π · min(k / steps, 1))) / 2). */
+export function cosine(options: CosineOptions): Schedule {
+  requireKnownKeys('cosine', options, ['peak', 'steps', 'floor']);
+  const { peak, steps, floor = 0 } = options;
+  requireNumber('cosine.peak', peak, '[0, Infinity)');
+  requireInteger('cosine.steps', steps, 1);
+  requireNumber('cosine.floor', floor, '[0, 1]');
+  return { kind: 'cosine', options: { peak, steps, floor }, at: k => peak * cosineFactor(k / steps, floor) };
+}
+
+/** Falls from 1 at progress 0 to `floor` at progress 1 along half a cosine. */
+function cosineFactor(progress: number, floor: number): number {
+  return floor + (1 - floor) * 0.5 * (1 + cosTurns(Math.min(Math.max(progress, 0), 1) / 2));
+}
+
+export interface WarmupCosineOptions {
+  readonly peak: number;
+  /** Updates of linear warm-up, from 0. Default 0. */
+  readonly warmup?: number;
+  /** Updates in all, warm-ups included: more than `warmup`. */
+  readonly total: number;
+  /** Lowest rate, as a fraction of the peak. Default 0. */
+  readonly floor?: number;
+  /**
+   * Length of one cycle, its warm-up included: more than `warmup`. When a cycle ends, the next starts with a warm-up of
+   * its own. Default `total`: no restart.
+   */
+  readonly cycle?: number;
+}
+
+/**
+ * Linear warm-up from 0, then half a cosine down to `floor · peak`, repeated every `cycle` updates. The rate of the very
+ * first update is 0 when there is a warm-up: that update fills the state and chooses the subspace but moves nothing.
+ * The rate of update `warmup` is the peak, and from update `total` on it stays at the floor, wherever in a cycle that is.
+ */
+export function warmupCosine(options: WarmupCosineOptions): Schedule {
+  requireKnownKeys('warmupCosine', options, ['peak', 'warmup', 'total', 'floor', 'cycle']);
+  const { peak, warmup = 0, total, floor = 0, cycle = total } = options;
+  requireNumber('warmupCosine.peak', peak, '[0, Infinity)');
+  requireInteger('warmupCosine.warmup', warmup, 0);
+  requireInteger('warmupCosine.total', total, warmup + 1);
+  requireNumber('warmupCosine.floor', floor, '[0, 1]');
+  requireInteger('warmupCosine.cycle', cycle, warmup + 1);
+  const at = (k: number): number => {
+    if (k >= total) return peak * floor;
+    const position = k % cycle;
+    if (position < warmup) return (peak * position) / warmup;
+    return peak * cosineFactor((position - warmup) / (cycle - warmup), floor);
+  };
+  return { kind: 'warmupCosine', options: { peak, warmup, total, floor, cycle }, at };
+}
+
+export interface WarmupStableDecayOptions {
+  readonly peak: number;
+  /** Updates of linear warm-up, from 0. Default 0. */
+  readonly warmup?: number;
+  /** Updates at the peak. */
+  readonly stable: number;
+  /** Updates of linear decay. */
+  readonly decay: number;
+  /** Lowest rate, as a fraction of the peak. Default 0. */
+  readonly floor?: number;
+}
+
+/**
+ * Linear warm-up from 0, a plateau at the peak, then linear decay to `floor · peak`, where it stays. The rate of update
+ * `warmup + stable` is still the peak, that of `warmup + stable + decay` the floor.
+ */
+export function warmupStableDecay(options: WarmupStableDecayOptions): Schedule {
+  requireKnownKeys('warmupStableDecay', options, ['peak', 'warmup', 'stable', 'decay', 'floor']);
+  const { peak, warmup = 0, stable, decay, floor = 0 } = options;
+  requireNumber('warmupStableDecay.peak', peak, '[0, Infinity)');
+  requireInteger('warmupStableDecay.warmup', warmup, 0);
+  requireInteger('warmupStableDecay.stable', stable, 0);
+  requireInteger('warmupStableDecay.decay', decay, 1);
+  requireNumber('warmupStableDecay.floor', floor, '[0, 1]');
+  const at = (k: number): number => {
+    if (k < warmup) return (peak * k) / warmup;
+    const past = Math.min(Math.max((k - warmup - stable) / decay, 0), 1);
+    return peak * (floor + (1 - floor) * (1 - past));
+  };
+  return { kind: 'warmupStableDecay', options: { peak, warmup, stable, decay, floor }, at };
+}
+
+export interface JoinedPart {
+  readonly schedule: Schedule;
+  /** Updates this part lasts. Needed for all parts but the last, which goes on forever. */
+  readonly steps?: number;
+}
+
+/** Schedules one after the other, each counting from 0 where it begins. The last one goes on forever. */
+export function joined(parts: readonly JoinedPart[]): Schedule {
+  if (parts.length === 0) {
+    throw new InvalidOptionError({ parameter: 'joined.parts', found: '[]', expected: 'at least one schedule' });
+  }
+  const last = parts[parts.length - 1]!.schedule;
+  const earlier = parts.slice(0, -1).map(({ schedule, steps }, i) => ({
+    schedule,
+    steps: requireInteger(`joined.parts[${i}].steps`, steps as number, 1),
+  }));
+  const at = (k: number): number => {
+    let start = 0;
+    for (const { schedule, steps } of earlier) {
+      if (k < start + steps) return schedule.at(k - start);
+      start += steps;
+    }
+    return last.at(k - start);
+  };
+  const describe = ({ kind, options }: Schedule) => ({ kind, options });
+  const described = [
+    ...earlier.map(({ schedule, steps }) => ({ schedule: describe(schedule), steps })),
+    { schedule: describe(last) },
+  ];
+  return { kind: 'joined', options: { parts: described }, at };
+}
+
+type Factory = (options: Described['options']) => Schedule;
+
+// The factories check what they are given; the casts only say that JSON has no types.
+const FACTORIES: ReadonlyMap<string, Factory> = new Map<string, Factory>([
+  ['constant', constantFromJson],
+  ['linear', options => linear(options as unknown as LinearOptions)],
+  ['cosine', options => cosine(options as unknown as CosineOptions)],
+  ['warmupCosine', options => warmupCosine(options as unknown as WarmupCosineOptions)],
+  ['warmupStableDecay', options => warmupStableDecay(options as unknown as WarmupStableDecayOptions)],
+  ['joined', options => joined(partsFromJson(options['parts']))],
+]);
+
+const registered = new Map<string, Factory>();
+
+/**
+ * Makes a schedule of your own loadable from JSON: the factory must give back, for the `options` of the schedule, the
+ * same schedule. Built-in kinds cannot be replaced.
+ */
+export function registerSchedule(kind: string, factory: Factory): void {
+  if (FACTORIES.has(kind)) {
+    throw new UnknownNameError({
+      parameter: 'register schedule',
+      found: kind,
+      expected: 'a kind that is not built in',
+      advice: 'Choose another kind for it.',
+    });
+  }
+  registered.set(kind, factory);
+}
+
+/**
+ * Rebuilds a schedule from its description; a number is a constant.
+ *
+ * @throws UnknownNameError when no schedule is called so.
+ * @throws InvalidOptionError when an option is missing, misspelled or out of range.
+ */
+export function scheduleFromJson(json: number | Described): Schedule {
+  if (typeof json === 'number') return constant(json);
+  if (!isObject(json) || !isObject(json.options)) {
+    throw new InvalidOptionError({ parameter: 'schedule', found: json, expected: 'a number or { kind, options }' });
+  }
+  const factory = FACTORIES.get(json.kind) ?? registered.get(json.kind);
+  if (factory === undefined) {
+    const known = [...FACTORIES.keys(), ...registered.keys()];
+    throw new UnknownNameError({
+      parameter: 'schedule.kind',
+      found: json.kind,
+      expected: `one of ${known.join(', ')}`,
+      ...(didYouMean(json.kind, known) ?? {
+        advice: 'Register a schedule of your own with registerSchedule before loading it.',
+      }),
+    });
+  }
+  return factory(json.options);
+}
+
+function constantFromJson(options: Described['options']): Schedule {
+  requireKnownKeys('constant', options, ['value']);
+  return constant(options['value'] as number);
+}
+
+function partsFromJson(parts: unknown): JoinedPart[] {
+  if (!Array.isArray(parts)) {
+    throw new InvalidOptionError({
+      parameter: 'joined.parts',
+      found: parts,
+      expected: 'an array of { schedule, steps }',
+    });
+  }
+  return parts.map((part: unknown, i) => {
+    const parameter = `joined.parts[${i}]`;
+    if (!isObject(part)) {
+      throw new InvalidOptionError({ parameter, found: part, expected: 'an object { schedule, steps }' });
+    }
+    requireKnownKeys(parameter, part, ['schedule', 'steps']);
+    return { schedule: scheduleFromJson(part['schedule'] as number | Described), steps: part['steps'] as number };
+  });
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
