@@ -1,18 +1,17 @@
 import {
   type Combine,
+  describePart,
   InvalidOptionError,
   type OnRefresh,
+  type OptionTable,
   type Projector,
   type Refresh,
   type Rule,
-  requireBoolean,
-  requireKnownKeys,
-  requireOneOf,
+  requireOptions,
+  requirePart,
   type SubspaceRule,
 } from '@frugaljs/core';
 import { drop } from './combine/drop.js';
-import { describe } from './description/describe.js';
-import { requirePart } from './require-part.js';
 
 export interface SubspaceOptions {
   /** Picks the subspace. */
@@ -27,6 +26,33 @@ export interface SubspaceOptions {
   readonly onRefresh?: OnRefresh;
 }
 
+/** The options of `subspace`, in the order of the documentation. */
+export const SUBSPACE_OPTIONS: OptionTable<keyof SubspaceOptions> = {
+  projector: { type: 'structure', meaning: 'picks the subspace' },
+  rule: { type: 'structure', meaning: 'steps inside it, where its state lives' },
+  combine: {
+    type: 'structure',
+    shown: '`drop()`',
+    meaning: '`drop()`, `residual(rule, { scale, tolerance })`, or a combine of your own',
+  },
+  refresh: {
+    type: 'structure',
+    shown: '`{ every: 200 }`',
+    meaning: 'updates between two choices of the subspace; `stagger: true` spreads them over the interval',
+  },
+  onRefresh: {
+    type: 'choice',
+    choices: ['reset', 'keep', 'transport'],
+    default: 'reset',
+    meaning: '`reset` (FRUGAL), `keep` (GaLore) or `transport`',
+  },
+};
+
+const REFRESH_OPTIONS: OptionTable<keyof Refresh> = {
+  every: { type: 'structure', meaning: 'updates, at least 1, or Infinity' },
+  stagger: { type: 'boolean', default: false, meaning: 'the parameters of a group take turns' },
+};
+
 /**
  * A rule that keeps its state in a subspace: with d = rule(down(G)), the direction is combine(up(d), G - up(down(G))).
  * The subspace is chosen at updates 0, T, 2T … (FRUGAL, Algorithm 1 and Algorithm 4).
@@ -34,12 +60,12 @@ export interface SubspaceOptions {
  * The result is itself a rule: it can be the rule inside another subspace or the rule for its residual.
  */
 export function subspace(options: SubspaceOptions): SubspaceRule {
-  requireKnownKeys('subspace', options, ['projector', 'rule', 'combine', 'refresh', 'onRefresh']);
+  requireOptions('subspace', options, SUBSPACE_OPTIONS);
   const { projector, rule, combine = drop(), refresh = { every: 200 }, onRefresh = 'reset' } = options;
   requirePart('subspace.projector', projector, 'fit', 'a projector such as columns({ density: 0.25 })');
   requirePart('subspace.rule', rule, 'type', 'a rule such as adamW()');
   requirePart('subspace.combine', combine, 'apply', 'drop() or residual(signSgd())');
-  requireKnownKeys('subspace.refresh', refresh, ['every', 'stagger']);
+  requireOptions('subspace.refresh', refresh, REFRESH_OPTIONS);
   const { every, stagger = false } = refresh;
   if (every !== Number.POSITIVE_INFINITY && (!Number.isSafeInteger(every) || every < 1)) {
     throw new InvalidOptionError({
@@ -48,7 +74,6 @@ export function subspace(options: SubspaceOptions): SubspaceRule {
       expected: 'an integer of at least 1, or Infinity',
     });
   }
-  requireBoolean('subspace.refresh.stagger', stagger);
   if (stagger && projector.kind === 'blockwise') {
     throw new InvalidOptionError({
       parameter: 'subspace.refresh.stagger',
@@ -56,14 +81,13 @@ export function subspace(options: SubspaceOptions): SubspaceRule {
       expected: 'false with a block-wise projector, whose blocks change together',
     });
   }
-  requireOneOf('subspace.onRefresh', onRefresh, ['reset', 'keep', 'transport']);
   return {
     type: 'subspace',
     kind: 'subspace',
     options: {
-      projector: describe(projector),
-      rule: describe(rule),
-      combine: describe(combine),
+      projector: describePart(projector),
+      rule: describePart(rule),
+      combine: describePart(combine),
       refresh: { every: Number.isFinite(every) ? every : null, ...(stagger ? { stagger } : {}) },
       onRefresh,
     },

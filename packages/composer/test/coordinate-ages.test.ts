@@ -2,7 +2,7 @@ import './fixtures.js';
 import { dispose, setBackend } from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { CoordinateAges } from '../src/runtime/coordinate-ages.js';
+import { CoordinateAges } from '../src/bound/slots.js';
 
 const UNIVERSE = 9;
 const SIZE = 4;

@@ -38,14 +38,22 @@ export {
   type SplitTier,
   sharedRegistry,
 } from './kernels.js';
-export type { Described, Json } from './options.js';
 export {
+  callAdvice,
+  type Described,
+  describePart,
   didYouMean,
+  type Interval,
+  type Json,
+  type OptionSpec,
+  type OptionTable,
   requireBoolean,
   requireInteger,
   requireKnownKeys,
   requireNumber,
   requireOneOf,
+  requireOptions,
+  requirePart,
 } from './options.js';
 export type { Basis, BasisSpec, FitContext, Projector, ProjectorTraits } from './projector.js';
 export {

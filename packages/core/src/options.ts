@@ -1,5 +1,11 @@
 import { InvalidOptionError } from './errors.js';
 
+/** An interval in the usual notation: `[0, 1)` excludes the 1. */
+export type Interval =
+  | `${'[' | '('}${number}, ${number}${']' | ')'}`
+  | `${'[' | '('}${number}, Infinity)`
+  | '(-Infinity, Infinity)';
+
 /**
  * Checks that a number lies in an interval and returns it.
  *
@@ -7,14 +13,7 @@ import { InvalidOptionError } from './errors.js';
  * @param interval In the usual notation: `[0, 1)` excludes the 1. `Infinity` may stand at either end.
  * @throws InvalidOptionError naming the parameter, the value found and the interval.
  */
-export function requireNumber(
-  parameter: string,
-  value: number,
-  interval:
-    | `${'[' | '('}${number}, ${number}${']' | ')'}`
-    | `${'[' | '('}${number}, Infinity)`
-    | '(-Infinity, Infinity)',
-): number {
+export function requireNumber(parameter: string, value: number, interval: Interval): number {
   const [low, high] = interval.slice(1, -1).split(', ').map(Number) as [number, number];
   const aboveLow = interval.startsWith('[') ? value >= low : value > low;
   const belowHigh = interval.endsWith(']') ? value <= high : value < high;
@@ -86,10 +85,60 @@ export function requireKnownKeys(owner: string, options: object, known: readonly
   }
 }
 
+/** What checks, forms and documentation need to know of one option. */
+export type OptionSpec = {
+  /** What it does, in a line of Markdown. */
+  readonly meaning: string;
+  /** Left out where there is none that JSON can say. */
+  readonly default?: Json;
+  /** The default as documentation shows it, where that is not its JSON. */
+  readonly shown?: string;
+} & (
+  | { readonly type: 'number'; readonly interval: Interval }
+  | { readonly type: 'integer'; readonly minimum: number }
+  | { readonly type: 'boolean' }
+  | { readonly type: 'choice'; readonly choices: readonly string[] }
+  /** Something with a structure of its own, which whoever takes it checks. */
+  | { readonly type: 'structure' }
+);
+
+/** The options of one owner by name, in the order of the documentation. */
+export type OptionTable<Name extends string = string> = { readonly [K in Name]: OptionSpec };
+
+/** Checks that options are an object with no key outside a table, and each value that is given by what its row says. */
+export function requireOptions(owner: string, options: object, table: OptionTable): void {
+  requireKnownKeys(owner, options, Object.keys(table));
+  for (const [name, value] of Object.entries(options)) {
+    const spec = table[name]!;
+    const parameter = `${owner}.${name}`;
+    if (value === undefined) continue;
+    if (spec.type === 'number') requireNumber(parameter, value, spec.interval);
+    else if (spec.type === 'integer') requireInteger(parameter, value, spec.minimum);
+    else if (spec.type === 'boolean') requireBoolean(parameter, value);
+    else if (spec.type === 'choice') requireOneOf(parameter, value, spec.choices);
+  }
+}
+
 /** The advice to take the nearest known name; nothing where none is near. */
 export function didYouMean(name: unknown, known: readonly string[]): { readonly advice: string } | null {
   const nearest = typeof name === 'string' ? nearestName(name, known) : null;
   return nearest === null ? null : { advice: `Did you mean ${nearest}?` };
+}
+
+/** Checks that an option is a part, which has `member`, and not a factory, a name or something else. */
+export function requirePart(parameter: string, part: unknown, member: string, expected: string): void {
+  if (typeof part === 'object' && part !== null && member in part) return;
+  throw new InvalidOptionError({
+    parameter,
+    found: part,
+    expected,
+    ...(typeof part === 'function' ? { advice: callAdvice(part) } : {}),
+  });
+}
+
+/** What to do about a factory in the place of what it makes. */
+export function callAdvice({ name }: { readonly name: string }): string {
+  return name === '' ? 'Call the factory.' : `Call the factory: write ${name}() and not ${name}.`;
 }
 
 /** Rules know neither the learning rate nor the weight decay, as the optimizers of other libraries do. */
@@ -172,4 +221,9 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 export interface Described {
   readonly kind: string;
   readonly options: { readonly [key: string]: Json | undefined };
+}
+
+/** The JSON of a part: its kind and options, without its functions. */
+export function describePart(part: Described): { readonly kind: string; readonly options: Described['options'] } {
+  return { kind: part.kind, options: part.options };
 }

@@ -1,6 +1,4 @@
-import { type Combine, type Rule, requireKnownKeys, requireNumber } from '@frugaljs/core';
-import { describe } from '../description/describe.js';
-import { requirePart } from '../require-part.js';
+import { type Combine, describePart, type Rule, requireKnownKeys, requireNumber, requirePart } from '@frugaljs/core';
 
 export interface ResidualOptions {
   /** Factor on the direction of the residual's rule, relative to the subspace's. Default 1. */
@@ -25,7 +23,7 @@ export function residual(rule: Rule, options: ResidualOptions = {}): Combine<nev
   requireNumber('residual.tolerance', tolerance, '[0, 1)');
   return {
     kind: 'residual',
-    options: { rule: describe(rule), scale, tolerance },
+    options: { rule: describePart(rule), scale, tolerance },
     rule,
     tolerance,
     state: () => ({}),

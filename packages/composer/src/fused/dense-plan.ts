@@ -1,24 +1,29 @@
-import { type Graph, inlineGraph, type KernelSet, Tracer } from '@frugaljs/core';
-import { type Tensor, tidy } from '@tensorflow/tfjs-core';
-import { BoundExpression } from '../runtime/bound-expression.js';
-import type { BoundRule } from '../runtime/bound-rule.js';
-import { BoundSubspace } from '../runtime/bound-subspace.js';
-import { FACTOR, gatedOutputs } from '../runtime/gate.js';
-import { prepareGradient } from '../runtime/prepare-gradient.js';
-import type { DecayForm } from '../runtime/update-graphs.js';
 import {
-  denseEpilogue,
+  type Extent,
+  type Graph,
+  inlineGraph,
+  type KernelSet,
+  type Operand,
+  select,
+  Tracer,
+  type Value,
+} from '@frugaljs/core';
+import { type Tensor, tidy } from '@tensorflow/tfjs-core';
+import { BoundExpression, type BoundRule } from '../bound/rules.js';
+import { BoundSubspace, isExactResidual } from '../bound/subspace.js';
+import { clipped } from '../finite-check.js';
+import {
+  type Clipping,
+  type DecayForm,
+  FACTOR,
   factorIn,
-  LARGEST_ENTRY,
-  largestEntry,
-  RESIDUAL_RULE,
-  readsLargest,
+  gatedOutputs,
+  inlineCombine,
+  type ParameterStep,
+  sharedTensors,
   times,
-  worksByRows,
-} from './dense-epilogue.js';
-import { sharedTensors } from './shared-tensors.js';
-import type { Clipping } from './step-graph.js';
-import type { UpdateNumbers } from './update-numbers.js';
+  UPDATE_GRAPHS,
+} from './step-graph.js';
 
 /** Before the names of the slots and scalars of the rule inside. */
 const RULE = 'rule/';
@@ -51,12 +56,12 @@ export class DensePlan {
   }
 
   static of(bound: BoundRule, kernels: KernelSet, clipping: Clipping, form: DecayForm): DensePlan | string {
-    if (!(bound instanceof BoundSubspace) || bound.choice.membership() !== 'dense') return 'no dense projector';
+    if (!(bound instanceof BoundSubspace) || bound.choice.membership !== 'dense') return 'no dense projector';
     if (bound.combine.hasState) return 'a combine with state';
-    const inner = bound.choice.innerExpression();
+    const inner = bound.choice.inner;
     if (inner === null) return 'a subspace or tensor operations inside a subspace';
     if (inner.rule.readsParameter) return 'a rule inside a subspace that reads the parameter';
-    if (inner.slots.hasAges()) return 'coordinates of different ages';
+    if (inner.slots.hasAges) return 'coordinates of different ages';
     const residual = bound.splitsResidual() ? bound.residual : null;
     if (residual !== null && !(residual instanceof BoundExpression))
       return 'a split of the residual of a dense projector';
@@ -67,32 +72,31 @@ export class DensePlan {
     return refusal ?? new DensePlan(bound, inner, residual, inside, epilogue, clipping.clipValue, kernels);
   }
 
-  run(kernels: KernelSet, w: Tensor, gradient: Tensor, update: UpdateNumbers): void {
+  run(kernels: KernelSet, w: Tensor, gradient: Tensor, step: ParameterStep): void {
     const { projector, combine } = this.subspace.rule;
-    const [basis, site] = [this.subspace.choice.basis(), this.subspace.where];
-    const isSole = (tensor: Tensor): boolean => kernels.isSole(tensor);
-    const g = prepareGradient(gradient, this.clipValue, 1);
+    const [basis, site] = [this.subspace.choice.basis, this.subspace.where];
+    const g = clipped(gradient, this.clipValue, 1);
     const low = projector.down(g, basis, site);
     const splits = this.subspace.splitsResidual();
 
-    const inside = prefixed(RULE, this.inner.slots.writable(isSole));
+    const inside = prefixed(RULE, this.inner.slots.writable(kernels));
     const overwrite = sameNames(inside);
-    if (!splits && isSole(low)) overwrite['direction'] = 'g';
-    const { rate, keep, factor } = update;
-    const shared = sharedTensors(update);
+    if (!splits && kernels.isSole(low)) overwrite['direction'] = 'g';
+    const { rate, keep, factor } = step;
+    const shared = sharedTensors(step);
     const numbers: Record<string, number> = { rate, keep, tolerance: combine.tolerance };
     if (typeof factor === 'number') numbers[FACTOR] = factor;
     Object.assign(numbers, prefixed(RULE, this.inner.slots.scalars(this.inner.rule) ?? {}));
     const direction = kernels.run(this.inside, { g: low, ...shared, ...inside }, numbers, low.shape, overwrite)[
       'direction'
     ]!;
-    this.inner.slots.advance(update.verdict);
+    this.inner.slots.advance(step.gate);
 
     const whole: Record<string, Tensor> = { w, g };
     if (this.residual !== null) {
-      Object.assign(whole, prefixed(RESIDUAL_RULE, this.residual.slots.writable(isSole)));
+      Object.assign(whole, prefixed(RESIDUAL_RULE, this.residual.slots.writable(kernels)));
       Object.assign(numbers, prefixed(RESIDUAL_RULE, this.residual.slots.scalars(this.residual.rule) ?? {}));
-      this.residual.slots.advance(update.verdict);
+      this.residual.slots.advance(step.gate);
     }
     const { g: _, ...written } = whole;
     const inPlace = sameNames(written);
@@ -151,4 +155,73 @@ function prefixed<T>(prefix: string, values: Readonly<Record<string, T>>): Recor
 /** Each name to itself: what is written over what it was. */
 function sameNames(values: Readonly<Record<string, unknown>>): Record<string, string> {
   return Object.fromEntries(Object.keys(values).map(name => [name, name]));
+}
+
+/** Before the names of the slots and scalars of the residual's rule. */
+const RESIDUAL_RULE = 'residual/';
+
+/** Input `largest`: max|G|, which tells what of the residual is rounding noise. */
+const LARGEST = 'largest';
+
+const LARGEST_ENTRY: Graph = (() => {
+  const tracer = new Tracer();
+  return tracer.graph({ [LARGEST]: tracer.input('g', 'element').abs().max() }, { [LARGEST]: 'tensor' });
+})();
+
+/**
+ * From the gradient, its projection and the lifted direction to the parameter, as one graph: inputs `w`, `g`, `lifted`,
+ * where the residual is read `projected` and `largest`, and the slots of the residual's rule.
+ */
+function denseEpilogue(
+  bound: BoundSubspace,
+  residualRule: BoundExpression | null,
+  { scale, isGated }: Clipping,
+  form: DecayForm,
+): Graph {
+  const tracer = new Tracer();
+  const factor = factorIn(tracer, scale);
+  const scaled = (name: string): Value => times(tracer.input(name, 'element'), factor);
+  const [w, g, lifted] = [tracer.input('w', 'element'), scaled('g'), tracer.input('lifted', 'element')];
+  const outputs: Record<string, Operand> = {};
+  let residual: Operand = 0;
+  let residualDirection: Operand = 0;
+  if (bound.splitsResidual()) {
+    const rest = g.sub(scaled('projected'));
+    residual = rest;
+    if (readsLargest(bound)) {
+      const limit = tracer.input(LARGEST, 'tensor').mul(tracer.scalar('tolerance'));
+      residual = select(rest.abs().lessEqual(times(limit, factor)), 0, rest);
+    }
+    if (residualRule !== null) {
+      const results = inlineGraph(tracer, residualRule.graph, { g: residual, parameter: w }, RESIDUAL_RULE);
+      residualDirection = results['direction']!;
+      for (const name of Object.keys(residualRule.slots.specs)) outputs[RESIDUAL_RULE + name] = results[name]!;
+    }
+  }
+  const direction = inlineCombine(tracer, bound.combine.graph, { g, lifted, residual, residualDirection });
+  outputs['w'] = inlineGraph(tracer, UPDATE_GRAPHS[form], { w, d: direction })['w']!;
+  const extents = Object.entries(residualRule?.slots.specs ?? {}).map(
+    ([name, { extent }]) => [RESIDUAL_RULE + name, extent] as const,
+  );
+  const all: Record<string, Extent> = { w: 'element', ...Object.fromEntries(extents) };
+  return tracer.graph(isGated ? gatedOutputs(tracer, outputs, name => tracer.input(name, all[name]!)) : outputs, all);
+}
+
+/** True when any few rows of the parameter can be updated by themselves. */
+function worksByRows(epilogue: Graph): boolean {
+  const isLocal = epilogue.nodes.every(
+    ({ op, extent }) => op !== 'reduce' && (extent === 'element' || extent === 'tensor' || extent === 'host'),
+  );
+  return isLocal && Object.values(epilogue.outputs).every(({ extent }) => extent === 'element');
+}
+
+/** True when the combine reads a residual with rounding noise, and so the input `largest`. */
+function readsLargest(bound: BoundSubspace): boolean {
+  return bound.splitsResidual() && !isExactResidual(bound.rule);
+}
+
+/** The input `largest`, where it is read. */
+function largestEntry(bound: BoundSubspace, kernels: KernelSet, g: Tensor): Record<string, Tensor> {
+  if (!readsLargest(bound)) return {};
+  return kernels.run(LARGEST_ENTRY, { g }, {}, g.shape, {});
 }

@@ -1,12 +1,21 @@
-import { type Graph, inlineGraph, type Operand, type SlotSpec, Tracer, type Value } from '@frugaljs/core';
+import {
+  type Graph,
+  inlineGraph,
+  type KernelSet,
+  type Operand,
+  type SlotSpec,
+  select,
+  Tracer,
+  type Value,
+} from '@frugaljs/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import type { BoundExpression } from '../runtime/bound-expression.js';
-import { FACTOR, gatedOutputs } from '../runtime/gate.js';
-import { type DecayForm, UPDATE_GRAPHS } from '../runtime/update-graphs.js';
-import type { UpdateNumbers } from './update-numbers.js';
+import type { BoundExpression, StepContext } from '../bound/rules.js';
 
-/** How large the tensors of a rule are: as large as the parameter, or as what its tier has of it. */
-export type Extent = 'full' | 'compact';
+/** Name of the factor that clips the norm: a per-step number, or an input of one number. */
+export const FACTOR = 'factor';
+
+/** Name of the input, one number for all, that tells a fused update whether to happen: 1 or 0. */
+const PROCEED = 'proceed';
 
 /** What happens to the gradient before the rules see it. */
 export interface Clipping {
@@ -21,7 +30,8 @@ export interface Clipping {
 interface Part {
   readonly prefix: string;
   readonly rule: BoundExpression;
-  readonly size: Extent;
+  /** Its tensors are as large as the parameter, or as what its tier has of it. */
+  readonly size: 'full' | 'compact';
   /** Its coordinates differ in age: the per-step numbers are inputs of one number per entry. */
   readonly byAge: boolean;
 }
@@ -43,16 +53,13 @@ export class StepGraph {
     const { clipValue, scale } = clipping;
     const raw = this.tracer.input('g', 'element');
     const clipped = clipValue === undefined ? raw : raw.maximum(-clipValue).minimum(clipValue);
-    this.g =
-      scale === 'none'
-        ? clipped
-        : clipped.mul(scale === 'host' ? this.tracer.scalar(FACTOR) : this.tracer.input(FACTOR, 'tensor'));
+    this.g = times(clipped, factorIn(this.tracer, scale));
   }
 
   /** The direction of an expression rule for a gradient; its slots become inputs and outputs. */
-  direction(rule: BoundExpression, g: Operand, size: Extent): Operand {
+  direction(rule: BoundExpression, g: Operand, size: Part['size']): Operand {
     const prefix = `${this.parts.length}/`;
-    const byAge = rule.slots.hasAges();
+    const byAge = rule.slots.hasAges;
     this.parts.push({ prefix, rule, size, byAge });
     const graph = byAge ? rule.graphByEntry : rule.graph;
     const outputs = inlineGraph(this.tracer, graph, { g, parameter: this.w }, prefix);
@@ -84,37 +91,115 @@ export class StepProgram {
     private readonly parts: readonly Part[],
   ) {}
 
-  /** The slots of this size by input name, ready to be written, and numbers that go with their entries. */
-  tensors(size: Extent, owned: (tensor: Tensor) => boolean): Record<string, Tensor> {
-    const tensors: Record<string, Tensor> = {};
-    for (const part of this.parts) {
-      if (part.size !== size) continue;
-      for (const [name, tensor] of Object.entries(part.rule.slots.writable(owned)))
-        tensors[part.prefix + name] = tensor;
-      if (!part.byAge) continue;
-      for (const [name, tensor] of Object.entries(part.rule.slots.scalarsByEntry(part.rule.rule)))
-        tensors[part.prefix + name] = tensor;
+  /** What the graph reads at this step: the slots, ready to be written, by their size, and every number. */
+  inputs({ rate, keep, factor }: ParameterStep, kernels: KernelSet): StepInputs {
+    const inputs = { full: {}, compact: {}, scalars: { rate, keep } } as Writable<StepInputs>;
+    if (typeof factor === 'number') inputs.scalars[FACTOR] = factor;
+    for (const { prefix, rule, size, byAge } of this.parts) {
+      const slots = rule.slots.writable(kernels);
+      for (const name in slots) inputs[size][prefix + name] = slots[name]!;
+      if (byAge) {
+        for (const [name, tensor] of Object.entries(rule.slots.scalarsByEntry(rule.rule)))
+          inputs[size][prefix + name] = tensor;
+      } else {
+        const scalars = rule.slots.scalars(rule.rule);
+        for (const name in scalars) inputs.scalars[prefix + name] = scalars[name]!;
+      }
     }
-    return tensors;
+    return inputs;
   }
 
   /** True when some rule keeps state of this size. */
-  hasSlots(size: Extent): boolean {
+  hasSlots(size: Part['size']): boolean {
     return this.parts.some(part => part.size === size && Object.keys(part.rule.slots.specs).length > 0);
   }
 
-  /** Every number the graph reads at this step. */
-  scalars({ rate, keep, factor }: UpdateNumbers): Record<string, number> {
-    const scalars: Record<string, number> = { rate, keep };
-    if (typeof factor === 'number') scalars[FACTOR] = factor;
-    for (const { prefix, rule } of this.parts) {
-      for (const [name, value] of Object.entries(rule.slots.scalars(rule.rule) ?? {})) scalars[prefix + name] = value;
-    }
-    return scalars;
-  }
-
-  /** The rules whose step was taken. */
-  rules(): readonly BoundExpression[] {
+  /** The rules whose step is taken. */
+  get rules(): readonly BoundExpression[] {
     return this.parts.map(({ rule }) => rule);
   }
+}
+
+/** Tensors and numbers by the names a step graph gives them. */
+export interface StepInputs {
+  /** As large as the parameter. */
+  readonly full: Readonly<Record<string, Tensor>>;
+  /** As large as what a tier has of it. */
+  readonly compact: Readonly<Record<string, Tensor>>;
+  readonly scalars: Readonly<Record<string, number>>;
+}
+
+type Writable<T> = { [K in keyof T]: { -readonly [N in keyof T[K]]: T[K][N] } };
+
+/** What one parameter is told of an update: by its rule, by its combines and by the kernels. */
+export interface ParameterStep extends StepContext {
+  /** The parameter itself. */
+  readonly parameter: Tensor;
+  /** The learning rate times that of the group, ηs. */
+  readonly rate: number;
+  /** 1 - ηλ. */
+  readonly keep: number;
+  /** What the gradient is multiplied by to clip the global norm: a number, or one on the device. */
+  readonly factor: number | Tensor;
+}
+
+/** The numbers of an update that are on the device, by the name of the input that takes them. */
+export function sharedTensors({ factor, gate }: ParameterStep): Record<string, Tensor> {
+  const shared: Record<string, Tensor> = {};
+  if (typeof factor !== 'number') shared[FACTOR] = factor;
+  if (gate !== null) shared[PROCEED] = gate.proceed;
+  return shared;
+}
+
+/** True for an input of one number that all parameters share. */
+export function isShared(node: Graph['nodes'][number]): boolean {
+  return node.op === 'input' && (node.name === FACTOR || node.name === PROCEED);
+}
+
+/** What clips the norm, where a graph finds it; null when nothing does. */
+export function factorIn(tracer: Tracer, scale: Clipping['scale']): Value | null {
+  if (scale === 'none') return null;
+  return scale === 'host' ? tracer.scalar(FACTOR) : tracer.input(FACTOR, 'tensor');
+}
+
+export function times(value: Value, factor: Value | null): Value {
+  return factor === null ? value : value.mul(factor);
+}
+
+/** The values of a graph, each replaced by the input of its name when the update is not to happen. */
+export function gatedOutputs(
+  tracer: Tracer,
+  outputs: Readonly<Record<string, Operand>>,
+  currentOf: (name: string) => Operand,
+): Record<string, Operand> {
+  const proceed = tracer.input(PROCEED, 'tensor');
+  const results: Record<string, Operand> = {};
+  for (const [name, next] of Object.entries(outputs)) results[name] = select(proceed, next, currentOf(name));
+  return results;
+}
+
+/** The direction of a combine without state, written down in a tracer; `bindings` are what it reads. */
+export function inlineCombine(
+  tracer: Tracer,
+  graph: Graph,
+  bindings: Readonly<Record<'g' | 'lifted' | 'residual' | 'residualDirection', Operand>>,
+): Operand {
+  return inlineGraph(tracer, graph, bindings)['direction']!;
+}
+
+/** How decoupled weight decay enters the update of a parameter w with direction d, rate ηs and keep = 1 - ηλ. */
+export type DecayForm = 'none' | 'before' | 'after' | 'only';
+
+/** w ← w - rate·d, w ← keep·w - rate·d, w ← keep·(w - rate·d), or, without a direction, w ← keep·w. */
+export const UPDATE_GRAPHS: Readonly<Record<DecayForm, Graph>> = {
+  none: updateGraph((w, d, rate) => w.sub(d.mul(rate))),
+  before: updateGraph((w, d, rate, keep) => w.mul(keep).sub(d.mul(rate))),
+  after: updateGraph((w, d, rate, keep) => w.sub(d.mul(rate)).mul(keep)),
+  only: updateGraph((w, _d, _rate, keep) => w.mul(keep)),
+};
+
+function updateGraph(update: (w: Value, d: Value, rate: Value, keep: Value) => Value): Graph {
+  const tracer = new Tracer();
+  const [w, d] = [tracer.input('w', 'element'), tracer.input('d', 'element')];
+  return tracer.graph({ w: update(w, d, tracer.scalar('rate'), tracer.scalar('keep')) }, { w: 'element' });
 }

@@ -1,9 +1,9 @@
-import { type Rule, requireKnownKeys, requireOneOf } from '@frugaljs/core';
+import type { OptionSpec, Rule } from '@frugaljs/core';
 import { signSgd } from '@frugaljs/state-free';
 import { type AdaLayerOptions, adaLayer as adaLayerRule, sgdm } from '@frugaljs/state-full';
-import { type ComposedOptimizer, compose } from '../optimizer/composed-optimizer.js';
-import type { Match } from '../optimizer/options.js';
-import { COMMON_KEYS, type CommonOptions, composeSettings, decayOf } from './parts.js';
+import type { Match } from '../groups.js';
+import { type ComposedOptimizer, compose } from '../optimizer.js';
+import { type CommonOptions, composeSettings, decayOf, type OwnOptions, requireRecipeOptions } from './settings.js';
 
 export interface AdaLayerRecipeOptions extends CommonOptions, Omit<AdaLayerOptions, 'per'> {
   /**
@@ -23,18 +23,35 @@ export interface AdaLayerRecipeOptions extends CommonOptions, Omit<AdaLayerOptio
   readonly outputAxis?: 'row' | 'column';
 }
 
-const OWN_KEYS = [
-  'adaptive',
-  'rest',
-  'restScale',
-  'lastLayer',
-  'norms',
-  'outputAxis',
-  'beta1',
-  'beta2',
-  'epsilon',
-  'normalization',
-];
+const OF_THE_RULE: OptionSpec = { type: 'structure', meaning: 'as in the rule `adaLayer`' };
+
+export const ADA_LAYER_OPTIONS: OwnOptions<AdaLayerRecipeOptions> = {
+  adaptive: {
+    type: 'choice',
+    choices: ['everywhere', 'lastLayerAndNorms'],
+    default: 'everywhere',
+    meaning: 'where there are second moments',
+  },
+  rest: {
+    type: 'choice',
+    choices: ['sgdm', 'signSgd'],
+    default: 'sgdm',
+    meaning: 'the rule for the rest under `lastLayerAndNorms`',
+  },
+  restScale: {
+    type: 'number',
+    interval: '[0, Infinity)',
+    default: 1,
+    meaning: 'factor on the learning rate of the rest',
+  },
+  lastLayer: { type: 'structure', meaning: 'the output layer: a `match` of a group' },
+  norms: { type: 'structure', meaning: 'the normalizations: a `match` of a group' },
+  outputAxis: { type: 'structure', default: 'row', meaning: 'the axis of the outputs in the last layer' },
+  beta1: OF_THE_RULE,
+  beta2: OF_THE_RULE,
+  epsilon: OF_THE_RULE,
+  normalization: OF_THE_RULE,
+};
 
 /**
  * AdaLayer: Adam with one second moment per layer, or only where it matters. Learning rate 1e-3 by default.
@@ -43,10 +60,8 @@ const OWN_KEYS = [
  * Algorithm 1 and Section 3.2.
  */
 export function adaLayer(options: AdaLayerRecipeOptions = {}): ComposedOptimizer {
-  requireKnownKeys('adaLayer', options, [...OWN_KEYS, ...COMMON_KEYS]);
+  requireRecipeOptions('adaLayer', options, ADA_LAYER_OPTIONS);
   const { adaptive = 'everywhere', rest = 'sgdm', restScale = 1, outputAxis = 'row' } = options;
-  requireOneOf('adaLayer.adaptive', adaptive, ['everywhere', 'lastLayerAndNorms']);
-  requireOneOf('adaLayer.rest', rest, ['sgdm', 'signSgd']);
   const { beta1, beta2, epsilon, normalization } = options;
   const given = { beta1, beta2, epsilon, normalization };
   const shared = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as typeof given;

@@ -1,11 +1,21 @@
-import { requireKnownKeys } from '@frugaljs/core';
 import { type BlockwiseOptions, blockwise } from '@frugaljs/projectors';
 import { drop } from '../combine/drop.js';
-import { type ComposedOptimizer, compose } from '../optimizer/composed-optimizer.js';
-import type { Match } from '../optimizer/options.js';
+import type { Match } from '../groups.js';
+import { type ComposedOptimizer, compose } from '../optimizer.js';
 import { subspace } from '../subspace.js';
-import { COMMON_KEYS, type CommonOptions, chooseRule, composeSettings, decayOf, type RuleChoice } from './parts.js';
-import { PROJECTABLE } from './projectable.js';
+import {
+  type CommonOptions,
+  chooseRule,
+  composeSettings,
+  DENSITY,
+  decayOf,
+  type OwnOptions,
+  PROJECTABLE,
+  PROJECTABLE_OPTION,
+  type RuleChoice,
+  requireRecipeOptions,
+  UPDATE_GAP,
+} from './settings.js';
 
 export interface BadamOptions extends CommonOptions {
   /** Share of the blocks that is trained at a time. Default 0.25. */
@@ -22,6 +32,15 @@ export interface BadamOptions extends CommonOptions {
   readonly projectable?: Match;
 }
 
+export const BADAM_OPTIONS: OwnOptions<BadamOptions> = {
+  density: { ...DENSITY, meaning: 'share of the blocks that is trained at a time' },
+  switchEvery: { ...UPDATE_GAP, default: 100, meaning: 'updates before the next blocks take their turn' },
+  order: { type: 'structure', default: 'descending', meaning: 'order of the blocks' },
+  unit: { type: 'structure', default: 'layer', meaning: 'what a block is' },
+  rule: { type: 'structure', default: 'adamW', meaning: 'the rule' },
+  projectable: { ...PROJECTABLE_OPTION, meaning: 'the parameters that take turns: a `match` of a group' },
+};
+
 /**
  * BAdam: whole blocks of parameters take turns; a block at rest is not changed at all, not even by weight decay, and
  * returns with fresh state. Parameters outside the blocks keep their state at a switch, where the authors' code clears
@@ -31,8 +50,7 @@ export interface BadamOptions extends CommonOptions {
  * NeurIPS 2024 (arXiv 2404.02827), Algorithm 1.
  */
 export function badam(options: BadamOptions = {}): ComposedOptimizer {
-  const keys = ['density', 'switchEvery', 'order', 'unit', 'rule', 'projectable'];
-  requireKnownKeys('badam', options, [...keys, ...COMMON_KEYS]);
+  requireRecipeOptions('badam', options, BADAM_OPTIONS);
   const { density = 0.25, switchEvery = 100, order = 'descending', unit = 'layer', rule = 'adamW' } = options;
   const blocks = subspace({
     projector: blockwise({ density, order, unit }),

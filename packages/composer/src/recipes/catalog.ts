@@ -1,20 +1,27 @@
-import { didYouMean, type Json, scheduleFromJson, UnknownNameError } from '@frugaljs/core';
-import type { ComposedOptimizer } from '../optimizer/composed-optimizer.js';
-import { adaLayer } from './ada-layer.js';
-import { badam } from './badam.js';
-import { type FrugalOptions, frugal } from './frugal.js';
-import { galore } from './galore.js';
+import { didYouMean, type Json, type OptionTable, scheduleFromJson, UnknownNameError } from '@frugaljs/core';
+import type { ComposedOptimizer } from '../optimizer.js';
+import { ADA_LAYER_OPTIONS, adaLayer } from './ada-layer.js';
+import { BADAM_OPTIONS, badam } from './badam.js';
+import { FRUGAL_OPTIONS, type FrugalOptions, frugal } from './frugal.js';
+import { GALORE_OPTIONS, galore } from './galore.js';
 import { adafactor, adamMini, adamW, lion, rmsprop, sgd, sgdm, signSgd } from './plain.js';
+import { COMMON_OPTIONS } from './settings.js';
 
-type Recipe = (options: never) => ComposedOptimizer;
+interface Entry {
+  readonly make: (options: never) => ComposedOptimizer;
+  /** Options beside those of every recipe and, where the recipe is one rule on all parameters, those of that rule. */
+  readonly options: OptionTable;
+}
 
-const frugalWith =
-  (projector: string): Recipe =>
-  (options: FrugalOptions = {}) =>
-    frugal({ projector, ...options });
+const frugalWith = (projector: string): Entry => ({
+  make: (options: FrugalOptions = {}) => frugal({ projector, ...options }),
+  options: { ...FRUGAL_OPTIONS, projector: { ...FRUGAL_OPTIONS.projector, default: projector } },
+});
 
-const CATALOG: Readonly<Record<string, Recipe>> = {
-  frugal,
+const plain = (make: Entry['make']): Entry => ({ make, options: {} });
+
+const CATALOG: Readonly<Record<string, Entry>> = {
+  frugal: { make: frugal, options: FRUGAL_OPTIONS },
   'frugal-rows': frugalWith('rows'),
   'frugal-columns': frugalWith('columns'),
   'frugal-randk': frugalWith('randK'),
@@ -22,17 +29,17 @@ const CATALOG: Readonly<Record<string, Recipe>> = {
   'frugal-svd': frugalWith('svd'),
   'frugal-random': frugalWith('random'),
   'frugal-dct': frugalWith('dct'),
-  galore,
-  badam,
-  adamW,
-  lion,
-  adaLayer,
-  adafactor,
-  adamMini,
-  rmsprop,
-  sgd,
-  sgdm,
-  signSgd,
+  galore: { make: galore, options: GALORE_OPTIONS },
+  badam: { make: badam, options: BADAM_OPTIONS },
+  adamW: plain(adamW),
+  lion: plain(lion),
+  adaLayer: { make: adaLayer, options: ADA_LAYER_OPTIONS },
+  adafactor: plain(adafactor),
+  adamMini: plain(adamMini),
+  rmsprop: plain(rmsprop),
+  sgd: plain(sgd),
+  sgdm: plain(sgdm),
+  signSgd: plain(signSgd),
 };
 
 /**
@@ -52,17 +59,29 @@ export function listRecipes(pattern = '*'): readonly string[] {
  * @throws UnknownNameError for a name that {@link listRecipes} does not list.
  */
 export function recipe(name: string, options: { readonly [key: string]: Json | undefined } = {}): ComposedOptimizer {
-  const make = Object.hasOwn(CATALOG, name) ? CATALOG[name]! : undefined;
-  if (make === undefined) {
-    throw new UnknownNameError({
-      parameter: 'recipe',
-      found: name,
-      expected: `one of ${listRecipes().join(', ')}`,
-      ...didYouMean(name, listRecipes()),
-    });
-  }
+  const { make } = entryOf(name);
   const { learningRate } = options;
   const isSchedule = typeof learningRate === 'object' && learningRate !== null && 'kind' in learningRate;
   const filled = isSchedule ? { ...options, learningRate: scheduleFromJson(learningRate as never) } : options;
   return make(filled as never);
+}
+
+/**
+ * The options of a recipe by name: first its own, then those of every recipe. A recipe that is one rule on all parameters
+ * also takes the options of that rule, which are not listed.
+ *
+ * @throws UnknownNameError for a name that {@link listRecipes} does not list.
+ */
+export function recipeOptions(name: string): OptionTable {
+  return { ...entryOf(name).options, ...COMMON_OPTIONS };
+}
+
+function entryOf(name: string): Entry {
+  if (Object.hasOwn(CATALOG, name)) return CATALOG[name]!;
+  throw new UnknownNameError({
+    parameter: 'recipe',
+    found: name,
+    expected: `one of ${listRecipes().join(', ')}`,
+    ...didYouMean(name, listRecipes()),
+  });
 }

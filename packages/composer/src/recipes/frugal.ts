@@ -1,19 +1,23 @@
-import { type OnRefresh, requireKnownKeys } from '@frugaljs/core';
+import type { OnRefresh } from '@frugaljs/core';
 import { residual } from '../combine/residual.js';
-import { type ComposedOptimizer, compose } from '../optimizer/composed-optimizer.js';
-import type { Match } from '../optimizer/options.js';
-import { subspace } from '../subspace.js';
+import { GROUP_OPTIONS, type Match } from '../groups.js';
+import { type ComposedOptimizer, compose } from '../optimizer.js';
+import { SUBSPACE_OPTIONS, subspace } from '../subspace.js';
 import {
-  COMMON_KEYS,
   type CommonOptions,
   chooseProjector,
   chooseRule,
   composeSettings,
+  DENSITY,
   decayOf,
+  type OwnOptions,
+  PROJECTABLE,
+  PROJECTABLE_OPTION,
   type ProjectorChoice,
   type RuleChoice,
-} from './parts.js';
-import { PROJECTABLE } from './projectable.js';
+  requireRecipeOptions,
+  UPDATE_GAP,
+} from './settings.js';
 
 export interface FrugalOptions extends CommonOptions {
   /** Share of the projectable parameters that has state, from 0 to 1. Default 0.25. */
@@ -36,17 +40,22 @@ export interface FrugalOptions extends CommonOptions {
   readonly projectable?: Match;
 }
 
-const OWN_KEYS = [
-  'density',
-  'projector',
-  'stateFull',
-  'stateFree',
-  'updateGap',
-  'onRefresh',
-  'stateFreeScale',
-  'lrScale',
-  'projectable',
-];
+export const FRUGAL_OPTIONS: OwnOptions<FrugalOptions> = {
+  density: DENSITY,
+  projector: { type: 'structure', default: 'rows', meaning: 'a projector, its JSON, or a name that takes `density`' },
+  stateFull: { type: 'structure', default: 'adamW', meaning: 'the rule in the subspace and for all other parameters' },
+  stateFree: { type: 'structure', default: 'signSgd', meaning: 'the rule for the rest of the gradient' },
+  updateGap: UPDATE_GAP,
+  onRefresh: SUBSPACE_OPTIONS.onRefresh,
+  stateFreeScale: {
+    type: 'number',
+    interval: '[0, Infinity)',
+    default: 1,
+    meaning: 'factor on the learning rate of the state-free part',
+  },
+  lrScale: GROUP_OPTIONS.lrScale,
+  projectable: PROJECTABLE_OPTION,
+};
 
 /**
  * FRUGAL: a state-full rule in a small subspace of every matrix, a state-free rule on all the rest, and the state-full
@@ -56,7 +65,7 @@ const OWN_KEYS = [
  * ICML 2025 (arXiv 2411.07837), Algorithm 1 in the form of Algorithm 4.
  */
 export function frugal(options: FrugalOptions = {}): ComposedOptimizer {
-  requireKnownKeys('frugal', options, [...OWN_KEYS, ...COMMON_KEYS]);
+  requireRecipeOptions('frugal', options, FRUGAL_OPTIONS);
   const { density = 0.25, projector = 'rows', stateFull = 'adamW', stateFree = 'signSgd' } = options;
   const { updateGap = 200, onRefresh = 'reset', stateFreeScale = 1, lrScale = 1 } = options;
   const hybrid = subspace({

@@ -1,12 +1,21 @@
-import { requireKnownKeys } from '@frugaljs/core';
+import { InvalidOptionError, type Projector, sizeOf, UnsupportedShapeError } from '@frugaljs/core';
 import { type AdamWOptions, adamW } from '@frugaljs/state-full';
 import { drop } from '../combine/drop.js';
-import { type ComposedOptimizer, compose } from '../optimizer/composed-optimizer.js';
-import type { Match } from '../optimizer/options.js';
+import type { Match } from '../groups.js';
+import { type ComposedOptimizer, compose } from '../optimizer.js';
 import { subspace } from '../subspace.js';
-import { COMMON_KEYS, type CommonOptions, chooseProjector, chooseSize, composeSettings, decayOf } from './parts.js';
-import { PROJECTABLE } from './projectable.js';
-import { requireTraining } from './require-training.js';
+import {
+  type CommonOptions,
+  chooseProjector,
+  composeSettings,
+  DENSITY,
+  decayOf,
+  type OwnOptions,
+  PROJECTABLE,
+  PROJECTABLE_OPTION,
+  requireRecipeOptions,
+  UPDATE_GAP,
+} from './settings.js';
 
 export interface GaloreOptions extends CommonOptions {
   /** Rank of the subspace; give this or `density`. */
@@ -23,6 +32,20 @@ export interface GaloreOptions extends CommonOptions {
   readonly projectable?: Match;
 }
 
+export const GALORE_OPTIONS: OwnOptions<GaloreOptions> = {
+  rank: { type: 'integer', minimum: 0, meaning: 'rank of the subspace, in the place of `density`' },
+  density: { ...DENSITY, meaning: 'rank as a share of the smaller dimension' },
+  updateGap: UPDATE_GAP,
+  scale: {
+    type: 'number',
+    interval: '[0, Infinity)',
+    default: 0.25,
+    meaning: 'factor α on the learning rate of the projected parameters',
+  },
+  adam: { type: 'structure', meaning: 'options of its `adamW`' },
+  projectable: PROJECTABLE_OPTION,
+};
+
 /**
  * GaLore: Adam on the gradient projected on its leading singular vectors; the rest of the gradient is dropped. Learning
  * rate 0.01 by default, weight decay after the step.
@@ -31,8 +54,7 @@ export interface GaloreOptions extends CommonOptions {
  * (arXiv 2403.03507), Algorithm 2.
  */
 export function galore(options: GaloreOptions = {}): ComposedOptimizer {
-  const keys = ['rank', 'density', 'updateGap', 'scale', 'adam', 'projectable'];
-  requireKnownKeys('galore', options, [...keys, ...COMMON_KEYS]);
+  requireRecipeOptions('galore', options, GALORE_OPTIONS);
   const { updateGap = 200, scale = 0.25, adam } = options;
   const rule = adamW({ epsilon: 1e-6, epsilonPlacement: 'beforeCorrection', ...adam });
   const projected = subspace({
@@ -50,4 +72,44 @@ export function galore(options: GaloreOptions = {}): ComposedOptimizer {
       { use: rule, ...decay },
     ],
   });
+}
+
+/** Checks that not both a rank and a density are given, and returns the one to use. */
+function chooseSize(
+  owner: string,
+  { rank, density }: { readonly rank?: number; readonly density?: number },
+  defaultDensity: number,
+): { readonly [key: string]: number } {
+  if (rank !== undefined && density !== undefined) {
+    throw new InvalidOptionError({
+      parameter: `${owner}.rank`,
+      found: `rank ${rank} and density ${density}`,
+      expected: 'a rank or a density, not both',
+    });
+  }
+  return rank === undefined ? { density: density ?? defaultDensity } : { rank };
+}
+
+/**
+ * The same projector, which also refuses parameters of which its share rounds to nothing: with the rest dropped they
+ * would stay as they are without a word.
+ *
+ * @param density The share; 0 is taken at its word.
+ */
+function requireTraining(projector: Projector, density: number | undefined): Projector {
+  if (density === 0) return projector;
+  return {
+    ...projector,
+    check(site) {
+      projector.check?.(site);
+      const reduced = projector.reducedShape(site, 0);
+      if (reduced !== null && sizeOf(reduced) > 0) return;
+      throw new UnsupportedShapeError({
+        parameter: `${projector.kind} at "${site.name}"`,
+        found: `shape [${site.shape}], of which the share in the subspace rounds to nothing, and the rest is dropped`,
+        expected: 'a parameter of which something is trained',
+        advice: 'Raise the density, or leave such parameters out of `projectable`, so that the plain rule trains them.',
+      });
+    },
+  };
 }

@@ -1,8 +1,8 @@
-import type { Rule } from '@frugaljs/core';
+import { InvalidOptionError, type Rule } from '@frugaljs/core';
 import * as stateFree from '@frugaljs/state-free';
 import * as stateFull from '@frugaljs/state-full';
-import { type ComposedOptimizer, compose } from '../optimizer/composed-optimizer.js';
-import { type CommonOptions, composeSettings, decayOf, splitOptions } from './parts.js';
+import { type ComposedOptimizer, compose } from '../optimizer.js';
+import { COMMON_OPTIONS, type CommonOptions, composeSettings, decayOf } from './settings.js';
 
 /** A rule on all parameters. Options are those of the rule and those of every recipe. */
 function plain<T extends object>(name: string, rule: (options: T) => Rule, defaultRate: number) {
@@ -33,3 +33,21 @@ export const adamMini: Recipe<stateFull.AdamMiniOptions> = plain('adamMini', sta
 export const sgd: Recipe<object> = plain('sgd', stateFree.sgd as (options: object) => Rule, 0.01);
 /** The sign of the gradient on all parameters; learning rate 1e-3. */
 export const signSgd: Recipe<object> = plain('signSgd', stateFree.signSgd as (options: object) => Rule, 1e-3);
+
+/** Splits options into those of the recipe's rule and those every recipe has. */
+function splitOptions<T extends CommonOptions>(
+  owner: string,
+  options: T,
+): { common: CommonOptions; own: Omit<T, keyof CommonOptions> } {
+  if (typeof options !== 'object' || options === null) {
+    throw new InvalidOptionError({ parameter: owner, found: options, expected: 'an object of options' });
+  }
+  const entries = Object.entries(options);
+  return {
+    common: Object.fromEntries(entries.filter(([key]) => Object.hasOwn(COMMON_OPTIONS, key))) as CommonOptions,
+    own: Object.fromEntries(entries.filter(([key]) => !Object.hasOwn(COMMON_OPTIONS, key))) as Omit<
+      T,
+      keyof CommonOptions
+    >,
+  };
+}

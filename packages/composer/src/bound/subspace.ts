@@ -1,0 +1,463 @@
+import {
+  type Basis,
+  backendTraits,
+  type Combine,
+  childSite,
+  type Graph,
+  inputNames,
+  interpret,
+  type Projector,
+  type Rule,
+  type Shape,
+  type Site,
+  type SplitAxis,
+  type SubspaceRule,
+  sameShape,
+  select,
+  Tracer,
+  traceCombine,
+} from '@frugaljs/core';
+import type { Tensor } from '@tensorflow/tfjs-core';
+import type { Gate } from '../finite-check.js';
+import { joinPath, REFRESH_INDEX, type SavedState, type StateReader } from '../saved-state.js';
+import { Cadence, coordinatesOf, disposeBasis, SubspaceBases } from './bases.js';
+import {
+  BoundExpression,
+  type BoundRule,
+  BoundTensorRule,
+  type Occupied,
+  type RestoreContext,
+  type StepContext,
+} from './rules.js';
+import { type Carry, CoordinateAges, type CoordinateMove, type PlannedTensor, SlotState } from './slots.js';
+
+/** Puts a rule to work at a site. Checks that it can work there; allocates nothing. */
+export function bind(rule: Rule, site: Site): BoundRule {
+  switch (rule.type) {
+    case 'expression':
+      return new BoundExpression(rule, site);
+    case 'tensor':
+      return new BoundTensorRule(rule, site);
+    case 'subspace':
+      return new BoundSubspace(rule, site, bind);
+  }
+}
+
+type Bind = (rule: Rule, site: Site) => BoundRule;
+
+/** A subspace rule at work: its basis, the rule inside, and the rule on the residual. */
+export class BoundSubspace implements BoundRule {
+  /** What the subspace has of the parameter; null before the first step. A refresh makes another one. */
+  chosen: SubspaceChoice | null = null;
+  /** The update at which the next refresh is due. */
+  private until = 0;
+  /** The fit of the subspace to the gradient of an update that the device may have skipped. */
+  private fit: { readonly isFirst: boolean } | null = null;
+  /** That update was skipped, so the subspace is not what it was meant to be. */
+  private isDoubtful = false;
+  readonly residual: BoundRule | null;
+  readonly combine: BoundCombine;
+  private readonly cadence: Cadence;
+  private readonly bases: SubspaceBases;
+  /** The residual is split by a projector that should keep clear of this one's coordinates. */
+  private readonly sharesCoordinates: boolean;
+
+  constructor(
+    readonly rule: SubspaceRule,
+    private site: Site,
+    private readonly bind: Bind,
+  ) {
+    rule.projector.check?.(site);
+    this.cadence = new Cadence(rule.refresh, site);
+    this.bases = new SubspaceBases(rule.projector, this.cadence, site);
+    const { combine } = rule;
+    this.residual = combine.rule === null ? null : bind(combine.rule, childSite(site, 'residual', site.shape));
+    this.combine = new BoundCombine(combine, site.shape);
+    this.sharesCoordinates =
+      combine.rule?.type === 'subspace' &&
+      combine.rule.projector.kind === rule.projector.kind &&
+      rule.projector.traits.coordinate &&
+      rule.projector.traits.basisFrom !== 'gradient' &&
+      'indices' in rule.projector.basis(site);
+    const reduced = this.bases.reducedShape(this.cadence.refreshAt(0));
+    if (reduced !== null) bind(rule.rule, childSite(site, 'rule', reduced)).dispose();
+  }
+
+  step(g: Tensor, context: StepContext): Tensor | null {
+    const { projector } = this.rule;
+    if (context.update >= this.until || this.isDoubtful) this.refresh(() => g, context);
+    const { inside } = this.choice;
+    const splits = this.splitsResidual();
+
+    const inputs: Record<string, Tensor | number> = { g, lifted: 0, residual: 0, residualDirection: 0 };
+    let projected: Tensor | null = null;
+    if (inside !== null) {
+      const { basis, rule } = inside;
+      const low = projector.down(g, basis, this.site);
+      const direction = rule.step(low, this.innerContext(context, basis));
+      if (direction !== null) inputs['lifted'] = projector.up(direction, basis, this.site);
+      if (splits) projected = projector.up(low, basis, this.site);
+    }
+    if (splits) {
+      const residual = projected === null ? g : residualOf(this.rule, g, projected);
+      const nested = { ...context, occupied: this.occupiedForResidual(context.occupied) };
+      inputs['residual'] = residual;
+      inputs['residualDirection'] = this.residual?.step(residual, nested) ?? 0;
+    }
+    return this.combine.step(inputs, context.gate);
+  }
+
+  /**
+   * Chooses the subspaces that the coming step needs, without taking it. A nested one that is fitted to a gradient, which
+   * only the step knows, is left to the step.
+   *
+   * @param gradient Gives the gradient as the step will see it, when a subspace is fitted to it.
+   */
+  prepare(gradient: () => Tensor, context: StepContext): void {
+    if (context.update >= this.until || this.isDoubtful) this.refresh(gradient, context);
+    const { residual } = this;
+    if (!(residual instanceof BoundSubspace) || residual.bases.areFitted || this.choice.isComplete) return;
+    residual.prepare(gradient, { ...context, occupied: this.occupiedForResidual(context.occupied) });
+  }
+
+  get shape(): Shape {
+    return this.site.shape;
+  }
+
+  /** What the subspace has of the parameter at this step; known once the step is prepared. */
+  get choice(): SubspaceChoice {
+    return this.chosen!;
+  }
+
+  /** True when there is a residual in this refresh and the combine reads it. */
+  splitsResidual(): boolean {
+    return this.combine.readsResidual && !this.choice.isComplete;
+  }
+
+  /** The site as the projector sees it. */
+  get where(): Site {
+    return this.site;
+  }
+
+  plan(update: number): readonly PlannedTensor[] {
+    const reduced = this.bases.reducedShape(this.cadence.refreshAt(update));
+    const within = (step: string, rule: BoundRule): readonly PlannedTensor[] =>
+      rule.plan(update).map(tensor => ({ ...tensor, path: joinPath(step, tensor.path) }));
+    const planned: PlannedTensor[] = [];
+    if (reduced !== null) {
+      planned.push(...this.bases.plan());
+      planned.push(...within('rule', this.bind(this.rule.rule, childSite(this.site, 'rule', reduced))));
+    }
+    if (this.residual !== null && !this.bases.isComplete(reduced)) planned.push(...within('residual', this.residual));
+    return [...planned, ...this.combine.plan()];
+  }
+
+  move(site: Site): void {
+    this.site = site;
+    this.bases.move(site);
+    // A cadence that has begun goes on when the group grows.
+    if (this.chosen === null) this.cadence.move(site);
+    this.residual?.move(childSite(site, 'residual', site.shape));
+  }
+
+  /** Gives up, without a gradient at hand, state for which there is no use in this update. */
+  release(update: number): void {
+    if (this.chosen !== null && update >= this.until) {
+      const refreshIndex = this.cadence.refreshAt(update);
+      if (this.bases.reducedShape(refreshIndex) === null) this.choose(this.choiceOf(refreshIndex, null));
+    }
+    if (this.residual instanceof BoundSubspace) this.residual.release(update);
+  }
+
+  /** A subspace within a moving subspace has no meaning in the new coordinates and starts again. */
+  transport(): void {
+    this.reset();
+  }
+
+  reset(): void {
+    this.choose(null);
+    this.fit = null;
+    this.isDoubtful = false;
+    this.residual?.reset();
+    this.combine.reset();
+  }
+
+  save(path: string, into: SavedState): void {
+    this.combine.save(path, into);
+    this.residual?.save(joinPath(path, 'residual'), into);
+    if (this.chosen === null) return;
+    const { inside } = this.chosen;
+    // Loaded, a doubtful subspace is one whose refresh is due.
+    const refreshIndex = this.isDoubtful ? this.chosen.refreshIndex - 1 : this.chosen.refreshIndex;
+    if (refreshIndex < 0) return;
+    into.set(joinPath(path, REFRESH_INDEX), refreshIndex);
+    this.cadence.save(path, into);
+    this.bases.save(path, into, inside?.basis ?? null);
+    inside?.rule.save(joinPath(path, 'rule'), into);
+  }
+
+  restore(path: string, from: StateReader, context: RestoreContext): void {
+    this.reset();
+    this.combine.restore(path, from);
+    this.bases.restoreRevision(path, from);
+    const occupied = this.occupiedForResidual(context.occupied);
+    this.residual?.restore(joinPath(path, 'residual'), from, { occupied });
+    if (!from.has(joinPath(path, REFRESH_INDEX))) return;
+    const refreshIndex = from.counter(joinPath(path, REFRESH_INDEX));
+    this.cadence.restore(path, from);
+    const reduced = this.bases.reducedShape(refreshIndex);
+    if (reduced === null) {
+      this.choose(this.choiceOf(refreshIndex, null));
+      return;
+    }
+    const basis = this.bases.restore(path, from, refreshIndex, context.occupied);
+    const rule = this.bind(this.rule.rule, childSite(this.site, 'rule', reduced));
+    this.choose(this.choiceOf(refreshIndex, this.insideOf(basis, rule, reduced)));
+    const indices = coordinatesOf(basis);
+    const axis = indices === null ? 'element' : CoordinateAges.axisOf(this.site.shape, reduced, indices.length);
+    rule.restore(joinPath(path, 'rule'), from, { coordinates: { axis, count: indices?.length ?? 0 } });
+  }
+
+  dispose(): void {
+    this.choose(null);
+    this.residual?.dispose();
+    this.combine.reset();
+  }
+
+  /** Inside, the parameter is seen through the projector like the gradient. */
+  private innerContext({ update, parameter, gate }: StepContext, basis: Basis): StepContext {
+    if (parameter === undefined || !readsParameter(this.rule.rule)) return { update, gate };
+    return { update, gate, parameter: this.rule.projector.down(parameter, basis, this.site) };
+  }
+
+  private refresh(gradient: () => Tensor, { update, occupied, gate }: StepContext): void {
+    // Updates go back by those that the device skipped, refreshes do not.
+    const refreshIndex = Math.max(this.cadence.refreshAt(update), this.chosen?.refreshIndex ?? 0);
+    const before = this.chosen?.inside ?? null;
+    const reduced = this.bases.reducedShape(refreshIndex);
+    if (reduced === null) {
+      this.choose(this.choiceOf(refreshIndex, null));
+      this.isDoubtful = false;
+      return;
+    }
+    const previous = this.isDoubtful && this.fit?.isFirst ? null : (before?.basis ?? null);
+    const basis = this.bases.fit(gradient, previous, refreshIndex, occupied, gate);
+    this.isDoubtful = false;
+    this.fit = null;
+    if (this.bases.areFitted && gate !== null) {
+      const fit = { isFirst: previous === null };
+      this.fit = fit;
+      gate.ifSkipped(() => {
+        this.isDoubtful ||= this.fit === fit;
+      });
+    }
+    const isSameSize = before !== null && sameShape(before.reduced, reduced);
+    const rule = isSameSize ? before.rule : this.bind(this.rule.rule, childSite(this.site, 'rule', reduced));
+    const inside = this.insideOf(basis, rule, reduced);
+    if (isSameSize) this.moveState(before, inside);
+    this.choose(this.choiceOf(refreshIndex, inside));
+  }
+
+  /** What becomes of the state inside when the subspace moves. */
+  private moveState(before: Inside, after: Inside): void {
+    const { onRefresh, projector } = this.rule;
+    if (onRefresh === 'reset') after.rule.reset();
+    if (onRefresh === 'transport') carryState(projector, this.site, before, after);
+  }
+
+  /** The coordinates are on the host only until the device has got them. */
+  private indicesToRemember(basis: Basis): Int32Array | null {
+    return this.rule.onRefresh === 'transport' && !backendTraits().readsAtOnce ? coordinatesOf(basis) : null;
+  }
+
+  /** What a split of the residual should keep clear of: the coordinates covered here and further up. */
+  private occupiedForResidual(above: Occupied | undefined): Occupied | undefined {
+    return this.sharesCoordinates ? this.bases.occupied(above) : undefined;
+  }
+
+  private insideOf(basis: Basis, rule: BoundRule, reduced: Shape): Inside {
+    const isComplete = this.bases.isComplete(reduced);
+    return { basis, rule, reduced, isComplete, indices: this.indicesToRemember(basis) };
+  }
+
+  private choiceOf(refreshIndex: number, inside: Inside | null): SubspaceChoice {
+    return new SubspaceChoice(refreshIndex, inside, this.rule.projector.traits.coordinate, this.site.shape);
+  }
+
+  /** Replaces the chosen subspace and frees what the old one does not share with the new. */
+  private choose(next: SubspaceChoice | null): void {
+    this.chosen?.dispose(next);
+    this.chosen = next;
+    this.until = next === null ? 0 : this.cadence.startOf(next.refreshIndex + 1);
+  }
+}
+
+/** The inside of a subspace. */
+interface Inside {
+  readonly basis: Basis;
+  readonly rule: BoundRule;
+  /** Shape of the gradient inside. */
+  readonly reduced: Shape;
+  /** The subspace is the whole space, so that the residual is exactly zero. */
+  readonly isComplete: boolean;
+  /** The coordinates, where they will be needed and cannot be read back. */
+  readonly indices: Int32Array | null;
+}
+
+/** What a subspace has of a parameter from one refresh to the next. */
+export class SubspaceChoice {
+  /** True when there is no residual. */
+  readonly isComplete: boolean;
+  /** None of the parameter, all, some of its coordinates, or (for all else) linear combinations. */
+  readonly membership: 'inactive' | 'complete' | 'split' | 'dense';
+  /** The rule inside, when it is an expression. */
+  readonly inner: BoundExpression | null;
+  /** The int32 indices of a split, and the axis along which it selects. */
+  readonly split: { readonly indices: Tensor; readonly axis: SplitAxis } | null = null;
+  private onHost: Int32Array | null = null;
+
+  /**
+   * @param inside Null while nothing of the parameter is in the subspace.
+   * @param isOfCoordinates It is spanned by coordinates.
+   * @param full Shape of the parameter.
+   */
+  constructor(
+    readonly refreshIndex: number,
+    readonly inside: Inside | null,
+    isOfCoordinates: boolean,
+    full: Shape,
+  ) {
+    this.isComplete = inside?.isComplete ?? false;
+    this.inner = inside?.rule instanceof BoundExpression ? inside.rule : null;
+    const indices = inside?.basis['indices'];
+    if (inside === null) this.membership = 'inactive';
+    else if (!isOfCoordinates) this.membership = 'dense';
+    else if (inside.isComplete) this.membership = 'complete';
+    else this.membership = indices?.dtype === 'int32' ? 'split' : 'dense';
+    if (inside === null || indices === undefined || this.membership !== 'split') return;
+    this.split = { indices, axis: CoordinateAges.axisOf(full, inside.reduced, indices.size) };
+  }
+
+  /** The tensors that describe the subspace; it must have an inside. */
+  get basis(): Basis {
+    return this.inside!.basis;
+  }
+
+  /** The coordinates of a split on the host. Ask at the step that chose them: later they may be on the device alone. */
+  coordinatesOnHost(): Int32Array {
+    this.onHost ??= this.inside!.indices ?? coordinatesOf(this.basis)!;
+    return this.onHost;
+  }
+
+  /** Frees what the next choice does not share. */
+  dispose(next: SubspaceChoice | null): void {
+    if (this.inside === null) return;
+    const { basis, rule } = this.inside;
+    if (basis !== next?.inside?.basis) disposeBasis(basis);
+    if (rule !== next?.inside?.rule) rule.dispose();
+  }
+}
+
+/**
+ * Carries the state of the rule inside a subspace to the next one, of the same size: by the projector's own transport,
+ * else by lifting it up and projecting it down again.
+ */
+function carryState(projector: Projector, site: Site, before: Inside, after: Inside): void {
+  const [from, to] = [before.basis, after.basis];
+  const carry: Carry = (x, degree) =>
+    projector.transport?.(x, from, to, site, degree) ?? projector.down(projector.up(x, from, site), to, site);
+  after.rule.transport(carry, projector.traits.coordinate ? moveBetween(site.shape, before, after) : null);
+}
+
+function moveBetween(full: Shape, before: Inside, after: Inside): CoordinateMove | null {
+  const from = before.indices ?? coordinatesOf(before.basis);
+  const to = after.indices ?? coordinatesOf(after.basis);
+  if (from === null || to === null) return null;
+  return { axis: CoordinateAges.axisOf(full, after.reduced, to.length), from, to };
+}
+
+/** A combine at work on one parameter. The rule on the residual is not its own. */
+class BoundCombine {
+  readonly graph: Graph;
+  /** It reads the residual or a direction found on it. */
+  readonly readsResidual: boolean;
+  readonly hasState: boolean;
+  /** It has no state and reads nothing but the two directions: without them its result is zero. */
+  private readonly onlyMixes: boolean;
+  private readonly slots: SlotState;
+
+  constructor(
+    combine: Combine,
+    private readonly shape: Shape,
+  ) {
+    this.slots = new SlotState(combine.state(shape), shape);
+    this.graph = traceCombine(combine, shape);
+    const reads = inputNames(this.graph);
+    this.readsResidual = reads.includes('residual') || reads.includes('residualDirection');
+    this.hasState = Object.keys(this.slots.specs).length > 0;
+    this.onlyMixes = !reads.includes('g') && !reads.includes('residual') && !this.hasState;
+  }
+
+  /**
+   * The direction of the whole; null for zeros.
+   *
+   * @param inputs The inputs of a combine by name, 0 for a tensor of zeros. Slots are added.
+   */
+  step(inputs: Record<string, Tensor | number>, gate: Gate | null): Tensor | null {
+    if (inputs['lifted'] === 0 && inputs['residualDirection'] === 0 && this.onlyMixes) return null;
+    this.slots.addTo(inputs);
+    const outputs = interpret(this.graph, inputs, {}, this.shape);
+    this.slots.commit(outputs, gate);
+    return outputs['direction']!;
+  }
+
+  plan(): readonly PlannedTensor[] {
+    return this.slots.plan('combine');
+  }
+
+  reset(): void {
+    this.slots.reset();
+  }
+
+  save(path: string, into: SavedState): void {
+    if (this.hasState) this.slots.save(joinPath(path, 'combine'), into);
+  }
+
+  restore(path: string, from: StateReader): void {
+    if (this.hasState) this.slots.restore(joinPath(path, 'combine'), from);
+  }
+}
+
+/** R = G - ΠG, for a projector whose residual is exact. */
+const EXACT_RESIDUAL: Graph = (() => {
+  const tracer = new Tracer();
+  const [g, projected] = [tracer.input('g', 'element'), tracer.input('projected', 'element')];
+  return tracer.graph({ residual: g.sub(projected) }, { residual: 'element' });
+})();
+
+/** R = G - ΠG with entries |R_ij| ≤ tolerance · ‖G‖_∞ set to 0. NaN stays NaN. */
+const TOLERANT_RESIDUAL: Graph = (() => {
+  const tracer = new Tracer();
+  const [g, projected] = [tracer.input('g', 'element'), tracer.input('projected', 'element')];
+  const residual = g.sub(projected);
+  const noise = residual.abs().lessEqual(g.abs().max().mul(tracer.scalar('tolerance')));
+  return tracer.graph({ residual: select(noise, 0, residual) }, { residual: 'element' });
+})();
+
+/** True when what a projector leaves over is free of rounding noise, or the combine does not mind it. */
+export function isExactResidual({ projector, combine }: SubspaceRule): boolean {
+  return projector.traits.coordinate || combine.tolerance === 0;
+}
+
+/** What the subspace misses of a gradient. */
+function residualOf(rule: SubspaceRule, g: Tensor, projected: Tensor): Tensor {
+  const graph = isExactResidual(rule) ? EXACT_RESIDUAL : TOLERANT_RESIDUAL;
+  return interpret(graph, { g, projected }, { tolerance: rule.combine.tolerance }, g.shape)['residual']!;
+}
+
+/** True when a rule, or one within it, reads the parameter beside the gradient. */
+function readsParameter(rule: Rule | null): boolean {
+  if (rule === null || rule.type === 'tensor') return false;
+  if (rule.type === 'expression') return rule.readsParameter ?? false;
+  return readsParameter(rule.rule) || readsParameter(rule.combine.rule);
+}

@@ -1,0 +1,259 @@
+import {
+  DisposedError,
+  InvalidOptionError,
+  MissingGradientError,
+  ShapeMismatchError,
+  sameShape,
+  UnknownNameError,
+} from '@frugaljs/core';
+import { add, div, engine, greater, keep, scalar, Tensor, tidy, type Variable, where } from '@tensorflow/tfjs-core';
+import { type Gate, gated } from './finite-check.js';
+
+/** A tensor under the name of its variable, as tfjs passes them around. */
+export interface NamedTensor {
+  readonly name: string;
+  readonly tensor: Tensor;
+}
+
+/** The two forms in which tfjs hands gradients to an optimizer. */
+export type Gradients = Readonly<Record<string, Tensor | null | undefined>> | readonly NamedTensor[];
+
+/** A variable with its gradient. */
+export interface VariableGradient {
+  readonly name: string;
+  readonly variable: Variable;
+  readonly gradient: Tensor;
+}
+
+/** The trainable variables of a set of gradients, and those of them that have one. */
+export interface ReadGradients {
+  readonly variables: readonly Variable[];
+  readonly entries: readonly VariableGradient[];
+}
+
+/**
+ * Looks up the variables of a set of gradients and checks each pair; changes nothing.
+ *
+ * @param onMissing What a null gradient of a trainable variable does.
+ * @param trained Tells whether a variable of a name was trained before.
+ */
+export function readGradients(
+  gradients: Gradients,
+  onMissing: 'throw' | 'skip',
+  trained: { knows(name: string): boolean },
+): ReadGradients {
+  requireGradients(gradients);
+  const pairs: readonly (readonly [string, Tensor | null | undefined])[] = Array.isArray(gradients)
+    ? (gradients as readonly NamedTensor[]).map(({ name, tensor }) => [name, tensor] as const)
+    : Object.entries(gradients as Readonly<Record<string, Tensor | null | undefined>>);
+  const variables: Variable[] = [];
+  const entries: VariableGradient[] = [];
+  for (const [name, gradient] of pairs) {
+    const variable = findVariable(name, trained);
+    const isMissing = gradient === null || gradient === undefined;
+    if (isMissing && !variable.trainable) continue;
+    variables.push(variable);
+    if (!isMissing) {
+      requireFit(name, variable, gradient);
+      entries.push({ name, variable, gradient });
+    } else if (onMissing === 'throw') {
+      throw new MissingGradientError({
+        parameter: `gradient of "${name}"`,
+        found: String(gradient),
+        expected: `a tensor of shape [${variable.shape}]`,
+        advice: 'Leave the variable out, set trainable to false, or compose with onMissingGradient: "skip".',
+      });
+    }
+  }
+  return { variables, entries };
+}
+
+/** A Map has no entries that `Object.entries` finds: it would train nothing, in silence. */
+function requireGradients(gradients: unknown): void {
+  const named = (each: unknown): boolean => typeof (each as NamedTensor | null)?.name === 'string';
+  const isList = Array.isArray(gradients);
+  if (isList && gradients.every(named)) return;
+  const isRecord = typeof gradients === 'object' && gradients !== null && !(Symbol.iterator in gradients);
+  if (isRecord && !(gradients instanceof Tensor)) return;
+  throw new InvalidOptionError({
+    parameter: 'applyGradients',
+    found: isList ? 'a list in which something has no name' : gradients,
+    expected: 'tensors by the names of their variables, as in variableGrads(f).grads, or a list of { name, tensor }',
+  });
+}
+
+function findVariable(name: string, trained: { knows(name: string): boolean }): Variable {
+  const variable = engine().registeredVariables[name];
+  if (variable !== undefined) return variable;
+  if (trained.knows(name)) {
+    throw new DisposedError({
+      parameter: `variable "${name}"`,
+      found: 'a variable that was disposed after earlier updates',
+      expected: 'a live variable',
+      advice: 'Dispose the optimizer together with the model and compose a new one.',
+    });
+  }
+  throw new UnknownNameError({
+    parameter: `gradient of "${name}"`,
+    found: 'a name that no live tf.Variable has',
+    expected: `one of ${Object.keys(engine().registeredVariables).slice(0, 20).join(', ') || '(there are no variables)'}`,
+    advice:
+      name === 'grads' || name === 'value'
+        ? 'Pass the grads of what variableGrads returns.'
+        : 'Gradients are matched to variables by name; a disposed variable no longer has one.',
+  });
+}
+
+function requireFit(name: string, variable: Variable, gradient: Tensor): void {
+  if (variable.dtype !== 'float32') {
+    throw new ShapeMismatchError({
+      parameter: `variable "${name}"`,
+      found: `a variable of type ${variable.dtype}`,
+      expected: 'a float32 variable',
+      advice: 'Make it float32, or set trainable to false if it only counts or indexes.',
+    });
+  }
+  if (!(gradient instanceof Tensor)) {
+    throw new ShapeMismatchError({
+      parameter: `gradient of "${name}"`,
+      found: gradient,
+      expected: `a float32 tensor of shape [${variable.shape}]`,
+    });
+  }
+  if (gradient.isDisposed) {
+    throw new DisposedError({
+      parameter: `gradient of "${name}"`,
+      found: 'a disposed tensor',
+      expected: 'a live tensor',
+      advice: 'Dispose gradients after applyGradients, not before.',
+    });
+  }
+  if (!sameShape(gradient.shape, variable.shape) || gradient.dtype !== 'float32') {
+    throw new ShapeMismatchError({
+      parameter: `gradient of "${name}"`,
+      found: `a ${gradient.dtype} tensor of shape [${gradient.shape}]`,
+      expected: `a float32 tensor of shape [${variable.shape}]`,
+    });
+  }
+}
+
+const NOT_FOUND = /gradient function not found for (\w+)/;
+
+/**
+ * Runs what computes gradients. tfjs registers no gradient by itself: where that was forgotten, its error names an
+ * operation, and this one what to import.
+ *
+ * @throws MissingGradientError if tfjs has no gradient of an operation, and whatever `compute` throws.
+ */
+export function explainingGradients<Result>(compute: () => Result): Result {
+  try {
+    return compute();
+  } catch (error) {
+    const operation = NOT_FOUND.exec(String(error))?.[1];
+    if (operation === undefined) throw error;
+    throw new MissingGradientError(
+      {
+        parameter: `gradient of the operation ${operation}`,
+        found: 'none that is registered with tfjs',
+        expected: 'a gradient function',
+        advice: "import '@tensorflow/tfjs-layers', which registers those of tfjs; the operation may also have none.",
+      },
+      error,
+    );
+  }
+}
+
+/** One cycle of an accumulation, from one update to the next. */
+interface Cycle {
+  /** Rounds summed, without those that are known to have been skipped. */
+  rounds: number;
+}
+
+/**
+ * Sums gradients until there are enough for one update, then hands out their mean. Signs and norms are taken of the
+ * mean, never of a single gradient. A variable without a gradient in one round contributes zero to it.
+ *
+ * Where rounds are checked on the device, one that is not finite adds nothing there, and the mean is that of the others.
+ */
+export class GradientAccumulator {
+  private cycle: Cycle = { rounds: 0 };
+  /** Rounds that are in the sums, on the device; null where every round is. */
+  private good: Tensor | null = null;
+  private readonly sums = new Map<string, Tensor>();
+  private readonly variables = new Map<string, Variable>();
+
+  constructor(private readonly every: number) {}
+
+  /** Rounds summed since the last update; one that the device skips counts until that is known. */
+  get count(): number {
+    return this.cycle.rounds;
+  }
+
+  /** True when the mean is due. */
+  get isComplete(): boolean {
+    return this.cycle.rounds >= this.every;
+  }
+
+  /** Adds one round. */
+  add(gradients: readonly VariableGradient[], gate: Gate | null): void {
+    const { cycle } = this;
+    tidy(() => {
+      for (const { name, variable, gradient } of gradients) {
+        const added = gate === null ? gradient : gated(gate, gradient, 0);
+        this.set(name, this.sums.has(name) ? add(this.sums.get(name)!, added) : added.clone());
+        this.variables.set(name, variable);
+      }
+      if (gate === null && this.good === null) return;
+      const good = keep(add(this.good ?? cycle.rounds, gate?.proceed ?? 1));
+      this.good?.dispose();
+      this.good = good;
+    });
+    cycle.rounds += 1;
+    gate?.ifSkipped(() => {
+      cycle.rounds -= 1;
+    });
+  }
+
+  /**
+   * The means, which the caller disposes; NaN when no round was good. Starts again from nothing.
+   *
+   * @returns Also the cycle that ends here: its rounds fall to 0 when it becomes known that all were skipped.
+   */
+  take(): { readonly means: readonly VariableGradient[]; readonly cycle: Readonly<Cycle> } {
+    const { cycle } = this;
+    const means = tidy(() => {
+      const rounds = this.good === null ? this.every : where(greater(this.good, 0), this.good, scalar(Number.NaN));
+      return [...this.sums].map(([name, sum]) => {
+        return { name, variable: this.variables.get(name)!, gradient: keep(div(sum, rounds)) };
+      });
+    });
+    this.reset();
+    return { means, cycle };
+  }
+
+  /** The sum of a variable's gradients, which stays the accumulator's own. */
+  sumOf(name: string): Tensor | undefined {
+    return this.sums.get(name);
+  }
+
+  /** Continues from a saved sum; copies it. */
+  restore(variable: Variable, sum: Tensor): void {
+    this.set(variable.name, sum.clone());
+    this.variables.set(variable.name, variable);
+  }
+
+  /** Forgets all sums. @param rounds How many there will be when saved sums are restored. */
+  reset(rounds = 0): void {
+    for (const sum of this.sums.values()) sum.dispose();
+    this.sums.clear();
+    this.variables.clear();
+    this.good?.dispose();
+    this.good = null;
+    this.cycle = { rounds };
+  }
+
+  private set(name: string, sum: Tensor): void {
+    this.sums.get(name)?.dispose();
+    this.sums.set(name, keep(sum));
+  }
+}

@@ -1,0 +1,304 @@
+import { DisposedError, InvalidStateError, type Json, type KernelSet, kernelsFor, type Schedule } from '@frugaljs/core';
+import {
+  dispose,
+  getBackend,
+  type NamedTensorMap,
+  Optimizer,
+  type Scalar,
+  serialization,
+  type Tensor,
+  type Variable,
+} from '@tensorflow/tfjs-core';
+import { GradientCheck } from './finite-check.js';
+import {
+  explainingGradients,
+  GradientAccumulator,
+  type Gradients,
+  type NamedTensor,
+  readGradients,
+  type VariableGradient,
+} from './gradients.js';
+import {
+  type ComposeOptions,
+  compositionFromJson,
+  compositionToJson,
+  rateAt,
+  requireComposition,
+  requireLearningRate,
+} from './options.js';
+import { Parameters } from './parameters.js';
+import {
+  type Explanation,
+  explain,
+  type MemoryReport,
+  memoryReport,
+  namedShapes,
+  type ReportedParameters,
+} from './reports.js';
+import { disposeStates, fromNamedTensors, OWN, type SavedState, toNamedTensors } from './saved-state.js';
+
+/**
+ * A composition at work: a `tf.Optimizer` for `minimize`, `applyGradients` and `LayersModel.compile`. State is keyed by
+ * the names of the variables, so freezing, unfreezing and reordering them disturbs nothing. Made by {@link compose}.
+ */
+export class ComposedOptimizer extends Optimizer {
+  static get className(): string {
+    return 'FrugalComposed';
+  }
+
+  /**
+   * Updates skipped because a gradient was not finite, under the policy `skip`. On backends that cannot be read at once
+   * (webgpu) it follows a little later; {@link settled} waits for it.
+   */
+  skippedUpdates = 0;
+
+  private readonly options: ComposeOptions;
+  private rate: number | Schedule;
+  private readonly accumulator: GradientAccumulator;
+  private readonly check: GradientCheck;
+  private readonly parameters: Parameters;
+  /** Tensors made for the last {@link getWeights}. */
+  private handedOut: Tensor[] = [];
+  private disposed = false;
+
+  constructor(options: ComposeOptions) {
+    super();
+    requireComposition(options);
+    this.options = { ...options, groups: options.groups.map(group => ({ ...group })) };
+    this.rate = options.learningRate;
+    const { accumulate = 1, onNonFinite = 'throw' } = options;
+    this.accumulator = new GradientAccumulator(accumulate);
+    this.check = new GradientCheck(onNonFinite);
+    this.parameters = new Parameters(this.options, this, this.accumulator);
+    this.iterations_ = 0;
+  }
+
+  /**
+   * Updates made so far. Rounds of accumulation and skipped updates do not count; on backends that cannot be read at once
+   * (webgpu) a skipped one counts until that is known.
+   */
+  get updates(): number {
+    return this.iterations_;
+  }
+
+  /** The learning rate of the next update. Setting a number or a schedule takes effect with it. */
+  get learningRate(): number {
+    return typeof this.rate === 'number' ? this.rate : rateAt(this.rate, this.updates);
+  }
+
+  set learningRate(rate: number | Schedule) {
+    requireLearningRate(rate);
+    this.rate = rate;
+  }
+
+  /** Replaces the learning rate; the same as assigning {@link learningRate}. */
+  setLearningRate(rate: number | Schedule): void {
+    this.learningRate = rate as number;
+  }
+
+  /**
+   * Makes one update, or adds to the gradients that are accumulated for one. Everything that can be wrong with the
+   * gradients is found before anything changes. Does not dispose the gradients.
+   *
+   * On backends that cannot be read at once (webgpu) NaN and Inf are found on the device: the update and, under the
+   * policy `throw`, all that follow change nothing there, and the error is thrown by the next call after that is known,
+   * or by {@link settled}. After that, updates happen again.
+   */
+  override applyGradients(gradients: NamedTensorMap | NamedTensor[] | Gradients): void {
+    this.requireLive();
+    this.check.raise();
+    const { onMissingGradient = 'throw', accumulate = 1 } = this.options;
+    const read = readGradients(gradients as Gradients, onMissingGradient, this.parameters);
+    this.parameters.adopt(read.variables);
+    const entries = read.entries.filter(({ name }) => this.parameters.get(name) !== undefined);
+    if (accumulate === 1) this.update(entries, null);
+    else this.accumulate(entries);
+  }
+
+  /** As in tfjs, but frees the gradients also when they are refused. */
+  override minimize(f: () => Scalar, returnCost = false, varList?: Variable[]): Scalar | null {
+    this.requireLive();
+    const { value, grads } = explainingGradients(() => this.computeGradients(f, varList));
+    try {
+      this.applyGradients(varList === undefined ? grads : varList.map(({ name }) => ({ name, tensor: grads[name]! })));
+      if (returnCost) return value;
+    } catch (error) {
+      value.dispose();
+      throw error;
+    } finally {
+      dispose(grads);
+    }
+    value.dispose();
+    return null;
+  }
+
+  /**
+   * Resolves when it is known what became of all updates made so far: `skippedUpdates` is then exact. At once on
+   * backends where every update is known when it has been made.
+   *
+   * @throws NonFiniteGradientError under the policy `throw`, when a gradient was not finite and no call has said so yet.
+   */
+  async settled(): Promise<void> {
+    this.requireLive();
+    await this.check.known();
+    this.check.raise();
+  }
+
+  /** What the optimizer keeps for these variables after the next update (or a later one); exact to the byte. */
+  memoryReport(parameters: ReportedParameters, options: { readonly update?: number } = {}): MemoryReport {
+    return memoryReport(this.options, namedShapes(parameters), options.update ?? this.updates);
+  }
+
+  /** The expression, the kernel that runs it and the bytes of state, per variable. */
+  explain(parameters: ReportedParameters = this.parameters.variables()): Explanation {
+    const kernels = this.kernels();
+    return explain(this.memoryReport(parameters), name => this.parameters.get(name)?.describe(kernels));
+  }
+
+  /** The composition as JSON, for `fromJson` and configuration files. */
+  toJSON(): { readonly [key: string]: Json | undefined } {
+    return compositionToJson({ ...this.options, learningRate: this.rate });
+  }
+
+  override getConfig(): serialization.ConfigDict {
+    // Loading a model turns snake_case in names and strings of a configuration to camelCase. JSON without a literal
+    // underscore passes unharmed.
+    return { composition: JSON.stringify(this.toJSON()).replaceAll('_', '\\u005f') };
+  }
+
+  static override fromConfig<T extends serialization.Serializable>(
+    cls: serialization.SerializableConstructor<T>,
+    config: serialization.ConfigDict,
+  ): T {
+    return new cls(compositionFromJson(JSON.parse(config['composition'] as string)));
+  }
+
+  /**
+   * The whole state as named tensors `variable::slot`. Slots are the optimizer's own tensors and integer counters live
+   * until the next call or `dispose()`: copy what you keep.
+   */
+  override async getWeights(): Promise<NamedTensor[]> {
+    this.requireLive();
+    await this.check.known();
+    dispose(this.handedOut);
+    this.handedOut = [];
+    const counters: SavedState = new Map([
+      ['updates', this.updates],
+      ['skipped', this.skippedUpdates],
+      ['accumulated', this.accumulator.count],
+    ]);
+    return toNamedTensors(new Map([[OWN, counters], ...this.parameters.save()]), this.handedOut);
+  }
+
+  /** Takes over state from {@link getWeights}; for variables not seen yet, when they first appear. */
+  override async setWeights(weights: NamedTensor[]): Promise<void> {
+    this.requireLive();
+    await this.check.known();
+    const states = await fromNamedTensors(weights);
+    const own: SavedState = states.get(OWN) ?? new Map();
+    const [updates, skipped, accumulated] = ['updates', 'skipped', 'accumulated'].map(name => own.get(name));
+    if (typeof updates !== 'number' || typeof skipped !== 'number' || typeof accumulated !== 'number') {
+      disposeStates(states);
+      throw new InvalidStateError({
+        parameter: 'setWeights',
+        found: [...own.keys()].join(', ') || 'no counters',
+        expected: 'the counters updates, skipped and accumulated',
+        advice: 'Pass everything that getWeights returned.',
+      });
+    }
+    states.delete(OWN);
+    this.parameters.load(states);
+    this.accumulator.reset(accumulated);
+    this.iterations_ = updates;
+    this.skippedUpdates = skipped;
+    this.parameters.restore();
+  }
+
+  /** Frees all state; the variables can then be trained by another optimizer. */
+  override dispose(): void {
+    if (this.disposed) return;
+    this.parameters.dispose();
+    this.accumulator.reset();
+    this.check.dispose();
+    dispose(this.handedOut);
+    this.disposed = true;
+  }
+
+  /** Adds to the gradients of an update, which is made when there are enough. */
+  private accumulate(entries: readonly VariableGradient[]): void {
+    const checked = this.check.check(entries, {}, this.kernels());
+    if (checked === null) {
+      this.skippedUpdates += 1;
+      return;
+    }
+    checked.gate?.ifSkipped(() => this.countSkipped());
+    this.accumulator.add(entries, checked.gate);
+    this.check.done(checked);
+    if (!this.accumulator.isComplete) return;
+    const { means, cycle } = this.accumulator.take();
+    try {
+      this.update(means, cycle);
+    } finally {
+      for (const { gradient } of means) gradient.dispose();
+    }
+  }
+
+  /**
+   * Makes one update: looks at all gradients, then steps every parameter.
+   *
+   * @param cycle The rounds of an accumulation that the gradients are the mean of.
+   */
+  private update(entries: readonly VariableGradient[], cycle: { readonly rounds: number } | null): void {
+    const kernels = this.kernels();
+    const checked = this.check.check(entries, this.options.clip ?? {}, kernels);
+    if (checked === null) {
+      this.skippedUpdates += 1;
+      return;
+    }
+    const { learningRate: rate, updates: update } = this;
+    try {
+      this.parameters.step(entries, { ...checked, rate, update, kernels });
+      kernels?.finish?.();
+      this.incrementIterations();
+      checked.gate?.ifSkipped(() => {
+        this.iterations_ -= 1;
+        // An update of nothing but skipped rounds is none besides them.
+        if (cycle?.rounds !== 0) this.countSkipped();
+      });
+    } finally {
+      this.check.done(checked);
+    }
+  }
+
+  private countSkipped(): void {
+    if (this.options.onNonFinite === 'skip') this.skippedUpdates += 1;
+  }
+
+  /** What updates in place on the current backend; null for the reference path. */
+  private kernels(): KernelSet | null {
+    return this.options.kernels === 'reference' ? null : kernelsFor(getBackend());
+  }
+
+  private requireLive(): void {
+    if (!this.disposed) return;
+    throw new DisposedError({
+      parameter: 'optimizer',
+      found: 'a disposed optimizer',
+      expected: 'a live one',
+      advice: 'Compose a new optimizer.',
+    });
+  }
+}
+
+/**
+ * Composes rules into an optimizer: each group of parameters gets a rule, and the whole a learning rate, clipping,
+ * accumulation and a seed.
+ *
+ * One update, for every parameter with gradient G (averaged over `accumulate` rounds, clipped): d = rule(G), then
+ * W ← (1 - ηλ) W - η · lrScale · d, with η the learning rate at this update.
+ */
+export function compose(options: ComposeOptions): ComposedOptimizer {
+  return new ComposedOptimizer(options);
+}
+
+serialization.registerClass(ComposedOptimizer as unknown as serialization.SerializableConstructor<ComposedOptimizer>);

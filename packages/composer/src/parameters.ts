@@ -1,0 +1,308 @@
+import { interpret, type KernelSet, ShapeMismatchError, SharedVariableError, sameShape } from '@frugaljs/core';
+import { mul, Tensor, tidy, type Variable } from '@tensorflow/tfjs-core';
+import type { BoundRule } from './bound/rules.js';
+import { BoundSubspace, bind, type SubspaceChoice } from './bound/subspace.js';
+import { type Checked, clipped, gated } from './finite-check.js';
+import { DensePlan } from './fused/dense-plan.js';
+import { SplitPlan } from './fused/split-plan.js';
+import { type Clipping, type DecayForm, type ParameterStep, UPDATE_GRAPHS } from './fused/step-graph.js';
+import type { GradientAccumulator, VariableGradient } from './gradients.js';
+import { type Assigned, assign, type Group } from './groups.js';
+import type { ComposeOptions } from './options.js';
+import { disposeStates, matchSavedNames, type SavedState, type SavedStates, StateReader } from './saved-state.js';
+
+/** What is the same for all parameters in one update. */
+export interface Update extends Checked {
+  /** Learning rate. */
+  readonly rate: number;
+  /** Updates made before this one. */
+  readonly update: number;
+  /** What updates in place; null for the reference path. */
+  readonly kernels: KernelSet | null;
+}
+
+/** Which optimizer trains a variable. */
+const owners = new WeakMap<Variable, object>();
+
+/** Path of the sum of gradients in the state of a variable. */
+const ACCUMULATOR = 'accumulator';
+
+/** All variables an optimizer has met, by name: which group each is in, the rule at work on it, and their state. */
+export class Parameters {
+  private readonly trained = new Map<string, Parameter>();
+  private readonly claimed = new Map<string, Variable>();
+  /** Names under which state was saved, of variables that have another name since: seeds follow these. */
+  private readonly savedNames = new Map<string, string>();
+  private assigned: ReadonlyMap<string, Assigned> = new Map();
+  /** Loaded state that waits for its variables. */
+  private pending: SavedStates | null = null;
+
+  /**
+   * @param optimizer Whose parameters these are: no other may train them.
+   * @param accumulator Its sums are part of the state of their variables.
+   */
+  constructor(
+    private readonly options: ComposeOptions,
+    private readonly optimizer: object,
+    private readonly accumulator: GradientAccumulator,
+  ) {}
+
+  /** True when a variable of this name was met before. */
+  knows(name: string): boolean {
+    return this.claimed.has(name);
+  }
+
+  /** What trains a variable; undefined for one that is frozen or not met yet. */
+  get(name: string): Parameter | undefined {
+    return this.trained.get(name);
+  }
+
+  variables(): Variable[] {
+    return [...this.claimed.values()];
+  }
+
+  /** Takes in variables that appear for the first time, with state that waits for them. Checks all before it takes any. */
+  adopt(variables: readonly Variable[]): void {
+    let hasNew = false;
+    for (const variable of variables) {
+      const owner = owners.get(variable);
+      if (owner !== undefined && owner !== this.optimizer) throw alreadyTrained(variable);
+      const known = this.assigned.get(variable.name);
+      if (known === undefined) hasNew = true;
+      else if (!sameShape(known.site.shape, variable.shape)) throw changedShape(variable, known);
+    }
+    if (hasNew) this.assign(variables);
+    for (const variable of variables) {
+      if (this.claimed.get(variable.name) === variable) continue;
+      this.claimed.set(variable.name, variable);
+      owners.set(variable, this.optimizer);
+    }
+    if (hasNew) this.restore();
+  }
+
+  /** Steps every parameter that has a gradient. The others learn that an update went by. */
+  step(entries: readonly VariableGradient[], update: Update): void {
+    const stepped = new Set<string>();
+    for (const { name, variable, gradient } of entries) {
+      this.trained.get(name)!.step(variable, gradient, update);
+      stepped.add(name);
+    }
+    for (const [name, { bound }] of this.trained) {
+      if (!stepped.has(name) && bound instanceof BoundSubspace) bound.release(update.update);
+    }
+  }
+
+  /** The state of every variable, under the name its seeds follow; what still waits for its variable is as it came. */
+  save(): Map<string, SavedState> {
+    const states = new Map<string, SavedState>();
+    for (const [name, parameter] of this.trained) {
+      const state: SavedState = new Map();
+      parameter.bound.save('', state);
+      const sum = this.accumulator.sumOf(name);
+      if (sum !== undefined) state.set(ACCUMULATOR, sum);
+      if (state.size > 0) states.set(this.savedNames.get(name) ?? name, state);
+    }
+    for (const [name, entries] of this.pending ?? []) {
+      if (!states.has(name)) states.set(name, entries);
+    }
+    return states;
+  }
+
+  /** Takes over state in the place of all there was. It waits for {@link restore}. */
+  load(states: SavedStates): void {
+    if (this.pending !== null) disposeStates(this.pending);
+    this.reset();
+    this.pending = states;
+  }
+
+  /**
+   * Gives loaded state to the variables it belongs to; the rest waits for variables still to come. When one does not fit,
+   * all start afresh.
+   */
+  restore(): void {
+    const { pending } = this;
+    if (pending === null || this.claimed.size === 0) return;
+    const waiting = this.variables().filter(({ name }) => this.trained.has(name) && !this.hasState(name));
+    const sources = matchSavedNames(waiting, pending);
+    for (const [name, source] of sources) this.savedNames.set(name, source);
+    this.moveAll();
+    try {
+      for (const variable of waiting) {
+        const source = sources.get(variable.name);
+        if (source === undefined) continue;
+        const entries: SavedState = new Map(pending.get(source)!);
+        const sum = entries.get(ACCUMULATOR);
+        if (sum instanceof Tensor) this.accumulator.restore(variable, sum);
+        entries.delete(ACCUMULATOR);
+        const reader = new StateReader(variable.name, entries);
+        this.trained.get(variable.name)!.bound.restore('', reader, {});
+        reader.finish();
+      }
+    } catch (error) {
+      this.reset();
+      throw error;
+    }
+    for (const source of sources.values()) {
+      disposeStates(new Map([[source, pending.get(source)!]]));
+      pending.delete(source);
+    }
+  }
+
+  dispose(): void {
+    if (this.pending !== null) disposeStates(this.pending);
+    this.pending = null;
+    for (const parameter of this.trained.values()) parameter.bound.dispose();
+    for (const variable of this.claimed.values()) {
+      if (owners.get(variable) === this.optimizer) owners.delete(variable);
+    }
+    this.trained.clear();
+    this.claimed.clear();
+  }
+
+  private reset(): void {
+    for (const parameter of this.trained.values()) parameter.bound.reset();
+  }
+
+  private hasState(name: string): boolean {
+    const state: SavedState = new Map();
+    this.trained.get(name)!.bound.save('', state);
+    return state.size > 0;
+  }
+
+  private assign(parameters: readonly Variable[]): void {
+    const { groups, seed = 0, clip } = this.options;
+    const assigned = assign(groups, parameters, seed, this.assigned);
+    const made = new Map<string, Parameter>();
+    for (const [name, { group: index, site }] of assigned) {
+      const group = groups[index]!;
+      if (group.frozen || this.trained.has(name)) continue;
+      made.set(name, new Parameter(bind(group.use!, site), group, clip?.value));
+    }
+    this.assigned = assigned;
+    for (const [name, parameter] of made) this.trained.set(name, parameter);
+    this.moveAll();
+  }
+
+  /** Tells every rule where it is now. */
+  private moveAll(): void {
+    for (const [name, parameter] of this.trained) {
+      const { site } = this.assigned.get(name)!;
+      parameter.bound.move({ ...site, name: this.savedNames.get(name) ?? name });
+    }
+  }
+}
+
+/** One variable in training: the rule that is bound to it and the hyper-parameters of its group. */
+class Parameter {
+  private readonly form: DecayForm;
+  private plan: SplitPlan | DensePlan | string = 'not planned yet';
+  /** What the plan was made for. */
+  private plannedFor: { readonly kernels: KernelSet; readonly clipping: Clipping; readonly levels: Level[] } | null =
+    null;
+  /** Where the factor is found, once the norm of the gradients was clipped in some update. */
+  private scale: Clipping['scale'] = 'none';
+
+  constructor(
+    readonly bound: BoundRule,
+    private readonly group: Group,
+    private readonly clipValue: number | undefined,
+  ) {
+    const { weightDecay = 0, decay = 'before' } = group;
+    this.form = weightDecay === 0 ? 'none' : decay;
+  }
+
+  /** Takes one update. */
+  step(variable: Variable, gradient: Tensor, { rate, update, factor, gate, kernels }: Update): void {
+    const { lrScale = 1, weightDecay = 0 } = this.group;
+    const numbers = { rate: rate * lrScale, keep: 1 - rate * weightDecay };
+    const step: ParameterStep = { update, parameter: variable, ...numbers, factor, gate };
+    tidy(() => {
+      if (kernels === null || !this.stepInPlace(variable, gradient, step, kernels)) {
+        this.stepByReference(variable, gradient, step);
+      }
+    });
+  }
+
+  /** What runs the rule, or why nothing faster than the reference does. */
+  describe(kernels: KernelSet | null): string {
+    if (kernels === null) return 'reference: tfjs operations';
+    if (typeof this.plan === 'string') return `reference: ${this.plan}`;
+    return `${kernels.description}: ${this.plan.describe()}`;
+  }
+
+  /** False when the rule cannot be planned; nothing has changed then but the choice of subspaces. */
+  private stepInPlace(variable: Variable, gradient: Tensor, step: ParameterStep, kernels: KernelSet): boolean {
+    const { bound, clipValue } = this;
+    if (bound instanceof BoundSubspace) bound.prepare(() => clipped(gradient, clipValue, step.factor), step);
+    if (typeof step.factor !== 'number') this.scale = 'device';
+    else if (this.scale === 'device' || step.factor !== 1) this.scale = 'host';
+    if (!this.isPlanned(kernels, step.gate !== null)) this.replan(kernels, step.gate !== null);
+    if (typeof this.plan === 'string') return false;
+    if (!kernels.isSole(variable)) variable.assign(mul(variable, 1));
+    this.plan.run(kernels, variable, gradient, step);
+    return true;
+  }
+
+  private stepByReference(variable: Variable, gradient: Tensor, step: ParameterStep): void {
+    const { rate, keep, factor, gate } = step;
+    const direction = this.bound.step(clipped(gradient, this.clipValue, factor), step);
+    const { weightDecay = 0, decayInactive = true } = this.group;
+    if (direction === null && (weightDecay === 0 || !decayInactive)) return;
+    const graph = UPDATE_GRAPHS[direction === null ? 'only' : this.form];
+    const inputs: Record<string, Tensor> = direction === null ? { w: variable } : { w: variable, d: direction };
+    const next = interpret(graph, inputs, { rate, keep }, variable.shape)['w']!;
+    variable.assign(gate === null ? next : gated(gate, next, variable));
+  }
+
+  /**
+   * Subspaces change what there is to plan when they are chosen anew, be it at a refresh or by restored state, and when
+   * coordinates become of one age.
+   */
+  private isPlanned(kernels: KernelSet, isGated: boolean): boolean {
+    const planned = this.plannedFor;
+    if (planned?.kernels !== kernels) return false;
+    if (planned.clipping.scale !== this.scale || planned.clipping.isGated !== isGated) return false;
+    return planned.levels.every(
+      ({ subspace, choice, hasAges }) =>
+        subspace.chosen === choice && (choice?.inner?.slots.hasAges ?? false) === hasAges,
+    );
+  }
+
+  private replan(kernels: KernelSet, isGated: boolean): void {
+    const clipping: Clipping = { clipValue: this.clipValue, scale: this.scale, isGated };
+    const split = SplitPlan.of(this.bound, kernels, clipping, this.form);
+    this.plan = split === 'a dense projector' ? DensePlan.of(this.bound, kernels, clipping, this.form) : split;
+    const levels: Level[] = [];
+    for (let rule: BoundRule | null = this.bound; rule instanceof BoundSubspace; rule = rule.residual) {
+      levels.push({ subspace: rule, choice: rule.chosen, hasAges: rule.chosen?.inner?.slots.hasAges ?? false });
+    }
+    this.plannedFor = { kernels, clipping, levels };
+  }
+}
+
+/** A subspace, or one on the residual of another, as it was when a plan was made. */
+interface Level {
+  readonly subspace: BoundSubspace;
+  readonly choice: SubspaceChoice | null;
+  /** Its coordinates differed in age. */
+  readonly hasAges: boolean;
+}
+
+function alreadyTrained(variable: Variable): SharedVariableError {
+  return new SharedVariableError({
+    parameter: `variable "${variable.name}"`,
+    found: 'a variable that another optimizer already trains',
+    expected: 'a variable that no other live optimizer trains',
+    advice: 'Call dispose() on the other optimizer first, or put both rules into the groups of one compose().',
+  });
+}
+
+/** A variable may be made anew under its name and goes on with the state of the old one, if that still fits. */
+function changedShape({ name, shape }: Variable, { site }: Assigned): ShapeMismatchError {
+  return new ShapeMismatchError({
+    parameter: `variable "${name}"`,
+    found: `shape [${shape}]`,
+    expected: `shape [${site.shape}], which the variable of this name had in earlier updates`,
+    advice: 'Give the variable another name, or compose a new optimizer.',
+  });
+}

@@ -1,0 +1,113 @@
+import { InvalidOptionError, sizeOf } from '@frugaljs/core';
+import { bind } from './bound/subspace.js';
+import { assign, type NamedShape } from './groups.js';
+import type { ComposeOptions } from './options.js';
+import { sentence } from './registry.js';
+
+/** What one parameter costs, in bytes. */
+export interface MemoryRow {
+  readonly parameter: string;
+  /** Such as 128×64, or `scalar`. */
+  readonly shape: string;
+  readonly rule: string;
+  readonly parameterBytes: number;
+  /** Moments and other slots. */
+  readonly slotBytes: number;
+  /** Tensors that describe the subspace. */
+  readonly basisBytes: number;
+  /** Sum of gradients, when they are accumulated. */
+  readonly accumulatorBytes: number;
+  /** slotBytes + basisBytes + accumulatorBytes. */
+  readonly stateBytes: number;
+}
+
+/**
+ * Rows in the order of the parameters, and the sum of their state. `console.table` and `JSON.stringify` show the rows
+ * alone.
+ */
+export type MemoryReport = readonly MemoryRow[] & { readonly totalStateBytes: number };
+
+/**
+ * What the optimizer will keep on the device after the update that follows `update` earlier ones: exact to the byte, and
+ * known before the first step, since every rule and projector declares its state.
+ */
+export function memoryReport(options: ComposeOptions, parameters: readonly NamedShape[], update = 0): MemoryReport {
+  const assigned = assign(options.groups, parameters, options.seed ?? 0);
+  const sentences = options.groups.map(({ use }) => (use === undefined ? '(frozen)' : sentence(use)));
+  const rows = parameters.map(({ name, shape }): MemoryRow => {
+    const { group, site } = assigned.get(name)!;
+    const { use, frozen = false } = options.groups[group]!;
+    const planned = frozen ? [] : bind(use!, site).plan(update);
+    const bytes = (role: 'slot' | 'basis'): number =>
+      planned.reduce((sum, tensor) => sum + (tensor.role === role ? 4 * sizeOf(tensor.shape) : 0), 0);
+    const accumulatorBytes = !frozen && (options.accumulate ?? 1) > 1 ? 4 * sizeOf(shape) : 0;
+    return {
+      parameter: name,
+      shape: shape.length === 0 ? 'scalar' : shape.join('×'),
+      rule: frozen ? '(frozen)' : sentences[group]!,
+      parameterBytes: 4 * sizeOf(shape),
+      slotBytes: bytes('slot'),
+      basisBytes: bytes('basis'),
+      accumulatorBytes,
+      stateBytes: bytes('slot') + bytes('basis') + accumulatorBytes,
+    };
+  });
+  const totalStateBytes = rows.reduce((sum, row) => sum + row.stateBytes, 0);
+  // Enumerable, it would be one more row of `console.table`, and a column for its value.
+  return Object.defineProperty(rows, 'totalStateBytes', { value: totalStateBytes }) as typeof rows & MemoryReport;
+}
+
+/** How one parameter is trained. */
+export interface ExplanationRow {
+  readonly parameter: string;
+  readonly shape: string;
+  /** The expression that trains it. */
+  readonly rule: string;
+  /** What runs the expression, and why. */
+  readonly kernel: string;
+  readonly stateBytes: number;
+}
+
+/** Rows in the order of the parameters. */
+export type Explanation = readonly ExplanationRow[];
+
+/** @param kernelOf What runs a parameter that has been trained; undefined before its first update. */
+export function explain(report: MemoryReport, kernelOf: (parameter: string) => string | undefined): Explanation {
+  return report.map(({ parameter, shape, rule, stateBytes }) => ({
+    parameter,
+    shape,
+    rule,
+    kernel: rule === '(frozen)' ? 'none' : (kernelOf(parameter) ?? 'chosen at the first update'),
+    stateBytes,
+  }));
+}
+
+/** A parameter that a report is asked about. tf.layers allows null in the type of its shapes. */
+export interface ReportedParameter {
+  readonly name: string;
+  readonly shape: readonly (number | null)[];
+}
+
+/** Parameters in a list, such as the `trainableWeights` of a model, or by name, such as `model.parameters()`. */
+export type ReportedParameters =
+  | readonly ReportedParameter[]
+  | Readonly<Record<string, Omit<ReportedParameter, 'name'>>>;
+
+/** The parameters in a list, with shapes that are known. */
+export function namedShapes(parameters: ReportedParameters): readonly NamedShape[] {
+  const list: readonly ReportedParameter[] = Array.isArray(parameters)
+    ? parameters
+    : Object.entries(parameters ?? {}).map(([name, parameter]) => ({ name, shape: parameter?.shape }));
+  const wrong = list.findIndex(parameter => !isNamedShape(parameter));
+  if (typeof parameters === 'object' && parameters !== null && wrong < 0) return list as readonly NamedShape[];
+  throw new InvalidOptionError({
+    parameter: wrong < 0 ? 'parameters' : `parameters[${wrong}]`,
+    found: wrong < 0 ? parameters : list[wrong],
+    expected: 'variables, such as model.trainableWeights, or their { name, shape }',
+  });
+}
+
+function isNamedShape(parameter: ReportedParameter | null | undefined): boolean {
+  if (typeof parameter?.name !== 'string' || !Array.isArray(parameter.shape)) return false;
+  return parameter.shape.every(extent => typeof extent === 'number');
+}

@@ -1,0 +1,216 @@
+import { InvalidStateError, type Shape, sameShape, sizeOf } from '@frugaljs/core';
+import { keep, scalar, type Tensor, tensor, tensor1d } from '@tensorflow/tfjs-core';
+import type { NamedTensor } from './gradients.js';
+import type { NamedShape } from './groups.js';
+
+// The names under which state is saved: `variable::path`, with a path of slots below the steps `rule`, `residual`,
+// `combine` and `basis`. Files have them, so they never change.
+
+/** Between a variable's name and the path of its state; variable names hold slashes of their own. */
+const SEPARATOR = '::';
+/** Entries of the optimizer itself have no variable name before the separator. */
+export const OWN = '';
+/** The last step in the path of a refresh index, which was called so when the first files were written. */
+export const REFRESH_INDEX = 'epoch';
+
+/** The variable that a saved tensor belongs to; empty for what is no variable's own. */
+export function variableOf(name: string): string {
+  return name.slice(0, Math.max(0, name.lastIndexOf(SEPARATOR)));
+}
+
+/** True for the name of the refresh index of a subspace. All that is in a subspace depends on one. */
+export function isRefreshIndex(name: string): boolean {
+  const path = name.slice(name.lastIndexOf(SEPARATOR) + SEPARATOR.length);
+  return path === REFRESH_INDEX || path.endsWith(`/${REFRESH_INDEX}`);
+}
+
+/** What one entry of a parameter's state holds: a tensor, an integer counter or a list of integers. */
+type SavedEntry = Tensor | number | Int32Array;
+
+/** State of one parameter by path. */
+export type SavedState = Map<string, SavedEntry>;
+
+/** Joins two steps of a state path. */
+export function joinPath(path: string, step: string): string {
+  return path === '' ? step : `${path}/${step}`;
+}
+
+/** Reads the saved state of a parameter, checks each entry, and knows what was never asked for. */
+export class StateReader {
+  private readonly unread: Set<string>;
+
+  constructor(
+    readonly parameter: string,
+    private readonly entries: ReadonlyMap<string, SavedEntry>,
+  ) {
+    this.unread = new Set(entries.keys());
+  }
+
+  has(path: string): boolean {
+    return this.entries.has(path);
+  }
+
+  counter(path: string): number {
+    const entry = this.take(path);
+    if (typeof entry === 'number') return entry;
+    throw this.complaint(path, found(entry), 'an integer counter');
+  }
+
+  integers(path: string, length: number): Int32Array {
+    const entry = this.take(path);
+    if (entry instanceof Int32Array && entry.length === length) return entry;
+    throw this.complaint(path, found(entry), `${length} integers`);
+  }
+
+  tensor(path: string, shape: Shape, dtype: 'float32' | 'int32' = 'float32'): Tensor {
+    const entry = this.take(path);
+    if (dtype === 'int32' && entry instanceof Int32Array && entry.length === sizeOf(shape)) {
+      return tensor(entry, [...shape], 'int32');
+    }
+    if (typeof entry === 'number' || entry instanceof Int32Array || !sameShape(entry.shape, shape)) {
+      throw this.complaint(path, found(entry), `a ${dtype} tensor of shape [${shape}]`);
+    }
+    return entry;
+  }
+
+  /** Throws when something was saved that the optimizer has no place for. */
+  finish(): void {
+    if (this.unread.size === 0) return;
+    throw new InvalidStateError({
+      parameter: this.parameter,
+      found: `saved state ${[...this.unread].join(', ')}`,
+      expected: 'only the state that this composition keeps',
+      advice: 'Load the state into an optimizer with the composition it was saved from.',
+    });
+  }
+
+  private take(path: string): SavedEntry {
+    const entry = this.entries.get(path);
+    if (entry === undefined) throw this.complaint(path, 'nothing', 'a saved value');
+    this.unread.delete(path);
+    return entry;
+  }
+
+  private complaint(path: string, found: string, expected: string): InvalidStateError {
+    return new InvalidStateError({
+      parameter: `${this.parameter}::${path}`,
+      found,
+      expected,
+      advice: 'Load the state into an optimizer with the composition it was saved from.',
+    });
+  }
+}
+
+function found(entry: SavedEntry): string {
+  if (typeof entry === 'number') return `the number ${entry}`;
+  return entry instanceof Int32Array ? `${entry.length} integers` : `a ${entry.dtype} tensor of shape [${entry.shape}]`;
+}
+
+/** Saved entries by variable name and path. */
+export type SavedStates = Map<string, Map<string, SavedEntry>>;
+
+/**
+ * State as the list of named tensors that tfjs saves. Integers become int32 tensors, which `made` collects so that the
+ * optimizer can dispose them later; state tensors are handed out as they are, as tfjs's own optimizers do.
+ */
+export function toNamedTensors(states: ReadonlyMap<string, SavedState>, made: Tensor[]): NamedTensor[] {
+  return [...states].flatMap(([variable, state]) =>
+    [...state].map(([path, entry]) => {
+      const name = `${variable}${SEPARATOR}${path}`;
+      if (typeof entry !== 'number' && !(entry instanceof Int32Array)) return { name, tensor: entry };
+      const integers = keep(typeof entry === 'number' ? scalar(entry, 'int32') : tensor1d(entry, 'int32'));
+      made.push(integers);
+      return { name, tensor: integers };
+    }),
+  );
+}
+
+/** The inverse of {@link toNamedTensors}; float32 tensors are copied and belong to the caller. */
+export async function fromNamedTensors(weights: readonly NamedTensor[]): Promise<SavedStates> {
+  const states: SavedStates = new Map();
+  for (const { name, tensor } of weights) {
+    const at = name.lastIndexOf(SEPARATOR);
+    if (at < 0) {
+      throw new InvalidStateError({
+        parameter: 'setWeights',
+        found: name,
+        expected: `names of the form variable${SEPARATOR}slot`,
+        advice: 'These weights were saved by another kind of optimizer.',
+      });
+    }
+    const [variable, path] = [name.slice(0, at), name.slice(at + SEPARATOR.length)];
+    if (!states.has(variable)) states.set(variable, new Map());
+    states.get(variable)!.set(path, await entryOf(tensor));
+  }
+  return states;
+}
+
+/** Frees the tensors of saved states. */
+export function disposeStates(states: SavedStates): void {
+  for (const entries of states.values()) {
+    for (const entry of entries.values()) {
+      if (typeof entry !== 'number' && !(entry instanceof Int32Array)) entry.dispose();
+    }
+  }
+}
+
+async function entryOf(tensor: Tensor): Promise<SavedEntry> {
+  if (tensor.dtype !== 'int32') return keep(tensor.clone());
+  const integers = Int32Array.from(await tensor.data());
+  return tensor.rank === 0 ? integers[0]! : integers;
+}
+
+/**
+ * Finds, for variables in training, the names under which their state was saved. Loading a model beside a live one
+ * renames its variables (`kernel` becomes `kernel_1`), so a name is looked for as it is, then without its number if only
+ * one fits, and then, if there are as many names left as variables and all slots fit, by position. State that belongs to
+ * no variable may wait for one to come; variables without state start afresh; but not both at once.
+ *
+ * @throws InvalidStateError when state and variables are left over that do not fit each other.
+ */
+export function matchSavedNames(variables: readonly NamedShape[], saved: SavedStates): Map<string, string> {
+  const matched = new Map(variables.filter(({ name }) => saved.has(name)).map(({ name }) => [name, name]));
+  const left = (): { variables: NamedShape[]; names: string[] } => {
+    const used = new Set(matched.values());
+    return {
+      variables: variables.filter(({ name }) => !matched.has(name)),
+      names: [...saved.keys()].filter(name => name !== OWN && !used.has(name)),
+    };
+  };
+  const byName = left();
+  for (const { name } of byName.variables) {
+    const stem = stemOf(name);
+    const candidates = byName.names.filter(candidate => stemOf(candidate) === stem);
+    const rivals = byName.variables.filter(rival => stemOf(rival.name) === stem);
+    if (candidates.length === 1 && rivals.length === 1) matched.set(name, candidates[0]!);
+  }
+  const rest = left();
+  if (rest.variables.length === 0 || rest.names.length === 0) return matched;
+  if (
+    rest.variables.length === rest.names.length &&
+    rest.variables.every((variable, i) => mayBelong(saved.get(rest.names[i]!)!, variable))
+  ) {
+    rest.variables.forEach(({ name }, i) => {
+      matched.set(name, rest.names[i]!);
+    });
+    return matched;
+  }
+  throw new InvalidStateError({
+    parameter: 'setWeights',
+    found: `state of ${rest.names.join(', ')}`,
+    expected: `state of ${rest.variables.map(({ name }) => name).join(', ')}`,
+    advice: 'Give the variables the names they had when the state was saved.',
+  });
+}
+
+function stemOf(name: string): string {
+  return name.replace(/_\d+(?=$|\/)/g, '');
+}
+
+/** A slot outside a subspace has the shape of its variable, one value per row or column, or one in all. */
+function mayBelong(state: ReadonlyMap<string, SavedEntry>, { shape }: NamedShape): boolean {
+  return [...state].every(([path, entry]) => {
+    if (path.includes('/') || typeof entry === 'number' || entry instanceof Int32Array) return true;
+    return sameShape(entry.shape, shape) || entry.rank === 0 || (entry.rank === 2 && entry.shape.includes(1));
+  });
+}
