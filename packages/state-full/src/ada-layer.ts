@@ -7,9 +7,7 @@ import {
   requireOneOf,
   type Shape,
 } from '@frugaljs/core';
-import { adaptiveDirection } from './adaptive-direction.js';
-import { biasCorrections } from './bias-correction.js';
-import { movingAverage } from './moving-average.js';
+import { adaptiveDirection, biasCorrections, movingAverage } from './moments.js';
 
 /** How a block of N squares becomes one number: their mean, or their sum over √N as in FRUGAL's re-implementation. */
 export type BlockNormalization = 'mean' | 'sqrtNumel';

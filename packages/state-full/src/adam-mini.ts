@@ -1,11 +1,42 @@
-import { type ExpressionRule, expressionRule, type TensorRule, type Value } from '@frugaljs/core';
-import { type AdamMiniOptions, completeAdamMiniOptions, type FilledAdamMiniOptions } from './adam-mini-options.js';
-import { adamMiniPerHead } from './adam-mini-per-head.js';
-import { adaptiveDirection } from './adaptive-direction.js';
-import { biasCorrections } from './bias-correction.js';
-import { movingAverage } from './moving-average.js';
+import {
+  type ExpressionRule,
+  expressionRule,
+  InvalidOptionError,
+  matrixView,
+  requireInteger,
+  requireKnownKeys,
+  requireNumber,
+  requireOneOf,
+  type Shape,
+  type TensorRule,
+  tensorRule,
+  UnsupportedShapeError,
+  type Value,
+} from '@frugaljs/core';
+import { add, broadcastTo, div, divNoNan, mean, mul, reshape, sqrt, square, type Tensor } from '@tensorflow/tfjs-core';
+import { adaptiveDirection, type BiasCorrections, biasCorrections, movingAverage } from './moments.js';
 
-export type { AdamMiniBlock, AdamMiniOptions } from './adam-mini-options.js';
+/** What shares one second moment. */
+export type AdamMiniBlock = 'element' | 'row' | 'column' | 'tensor';
+
+export interface AdamMiniOptions {
+  /** Decay of the first moment, in [0, 1). Default 0.9. */
+  readonly beta1?: number;
+  /** Decay of the second moment, in [0, 1). Default 0.999. */
+  readonly beta2?: number;
+  /** Added to the denominator, at least 0. Default 1e-8. */
+  readonly epsilon?: number;
+  /**
+   * What shares one second moment. Default `row`: one per output of a matrix (out, in), and one for a whole vector.
+   * For the (in, out) kernels of tf.layers use `column`.
+   */
+  readonly block?: AdamMiniBlock;
+  /**
+   * For queries and keys: the rows (with `block: 'column'` the columns) form this many contiguous groups of equal size,
+   * each with one second moment. `null` for no grouping. Default null.
+   */
+  readonly heads?: number | null;
+}
 
 /**
  * Adam-mini: Adam with one second moment per block of entries that behave alike.
@@ -25,11 +56,11 @@ export type { AdamMiniBlock, AdamMiniOptions } from './adam-mini-options.js';
  * @see Zhang et al., Adam-mini: Use Fewer Learning Rates To Gain More, arXiv 2406.16793.
  */
 export function adamMini(options: AdamMiniOptions = {}): ExpressionRule<'m' | 'v'> | TensorRule<'m' | 'v'> {
-  const filled = completeAdamMiniOptions(options);
-  return filled.heads === null ? adamMiniPerBlock(filled) : adamMiniPerHead(filled, filled.heads);
+  const filled = fillIn(options);
+  return filled.heads === null ? perBlock(filled) : perHead(filled, filled.heads);
 }
 
-function adamMiniPerBlock(options: FilledAdamMiniOptions): ExpressionRule<'m' | 'v'> {
+function perBlock(options: FilledOptions): ExpressionRule<'m' | 'v'> {
   const { beta1, beta2, epsilon, block } = options;
   const meanSquare = (g: Value): Value => (block === 'element' ? g.square() : g.square().mean(block));
   return expressionRule({
@@ -44,4 +75,71 @@ function adamMiniPerBlock(options: FilledAdamMiniOptions): ExpressionRule<'m' | 
       return { direction, m: nextM, v: nextV };
     },
   });
+}
+
+/**
+ * Adam-mini with one second moment per attention head. Means over groups of rows need a reshape, which the
+ * expression language does not have, hence a tensor rule.
+ */
+function perHead(options: FilledOptions, heads: number): TensorRule<'m' | 'v'> {
+  const { beta1, beta2, epsilon, block } = options;
+  const axis = block as 'row' | 'column';
+  return tensorRule({
+    kind: 'adamMini',
+    options,
+    state: shape => {
+      const count = matrixView(shape)[axis === 'row' ? 0 : 1];
+      if (count % heads !== 0) {
+        throw new UnsupportedShapeError({
+          parameter: 'adamMini.heads',
+          found: shape,
+          expected: `a number of ${axis}s that is a multiple of ${heads}`,
+          advice: 'Give this parameter a group of its own, with the right number of heads or none.',
+        });
+      }
+      return { m: { extent: 'element' }, v: { extent: axis, degree: 2 } };
+    },
+    scalars: t => ({ ...biasCorrections(t, beta1, beta2) }),
+    step: ({ g, m, v }, scalars, shape) => {
+      const { correction1, correction2 } = scalars as unknown as BiasCorrections;
+      const nextM = add(mul(m, beta1), mul(g, 1 - beta1));
+      const nextV = add(mul(v, beta2), mul(headMeans(square(g), shape, axis, heads), 1 - beta2));
+      const root = mul(sqrt(nextV), correction2);
+      const step = epsilon === 0 ? divNoNan(correction1, root) : div(correction1, add(root, epsilon));
+      return { direction: reshape(mul(reshape(nextM, [...matrixView(shape)]), step), [...shape]), m: nextM, v: nextV };
+    },
+  });
+}
+
+/** The mean of each head, once for every row `[rows, 1]` or column `[1, columns]` that belongs to it. */
+function headMeans(x: Tensor, shape: Shape, axis: 'row' | 'column', heads: number): Tensor {
+  const [rows, columns] = matrixView(shape);
+  if (axis === 'row') {
+    const means = mean(reshape(x, [heads, (rows / heads) * columns]), 1, true);
+    return reshape(broadcastTo(means, [heads, rows / heads]), [rows, 1]);
+  }
+  const means = mean(reshape(x, [rows, heads, columns / heads]), [0, 2]);
+  return reshape(broadcastTo(reshape(means, [heads, 1]), [heads, columns / heads]), [1, columns]);
+}
+
+type FilledOptions = Required<AdamMiniOptions>;
+
+function fillIn(options: AdamMiniOptions): FilledOptions {
+  requireKnownKeys('adamMini', options, ['beta1', 'beta2', 'epsilon', 'block', 'heads']);
+  const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, block = 'row', heads = null } = options;
+  requireNumber('adamMini.beta1', beta1, '[0, 1)');
+  requireNumber('adamMini.beta2', beta2, '[0, 1)');
+  requireNumber('adamMini.epsilon', epsilon, '[0, Infinity)');
+  requireOneOf('adamMini.block', block, ['element', 'row', 'column', 'tensor']);
+  if (heads !== null) {
+    requireInteger('adamMini.heads', heads, 1);
+    if (block !== 'row' && block !== 'column') {
+      throw new InvalidOptionError({
+        parameter: 'adamMini.heads',
+        found: `${heads} with block ${block}`,
+        expected: "block 'row' or 'column', which the heads group",
+      });
+    }
+  }
+  return { beta1, beta2, epsilon, block, heads };
 }

@@ -6,9 +6,7 @@ import {
   requireNumber,
   requireOneOf,
 } from '@frugaljs/core';
-import { adaptiveDirection } from './adaptive-direction.js';
-import { biasCorrections } from './bias-correction.js';
-import { movingAverage } from './moving-average.js';
+import { adaptiveDirection, biasCorrections, movingAverage } from './moments.js';
 
 /**
  * Where ε enters the denominator of Adam. `afterCorrection`: √v̂ + ε (PyTorch, FRUGAL, LDAdam, bitsandbytes).

@@ -6,10 +6,7 @@ import {
   requireNumber,
   requireOneOf,
 } from '@frugaljs/core';
-import { adaptiveDirection } from './adaptive-direction.js';
-import { biasCorrections } from './bias-correction.js';
-import { factoredRoot } from './factored-second-moment.js';
-import { movingAverage } from './moving-average.js';
+import { adaptiveDirection, biasCorrections, factoredRoot, movingAverage } from './moments.js';
 
 export interface FactoredAdamWOptions {
   /** Decay of the first moment, in [0, 1). Default 0.9. */

@@ -1,5 +1,5 @@
 import { type ExpressionRule, expressionRule, requireKnownKeys, requireNumber } from '@frugaljs/core';
-import { movingAverage } from './moving-average.js';
+import { movingAverage } from './moments.js';
 
 export interface LionOptions {
   /** Weight of the momentum in the direction, in [0, 1). Default 0.9. With 0 the rule is signSGD. */

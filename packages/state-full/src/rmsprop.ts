@@ -8,7 +8,7 @@ import {
   select,
   type Value,
 } from '@frugaljs/core';
-import { movingAverage } from './moving-average.js';
+import { movingAverage } from './moments.js';
 
 export interface RmspropOptions {
   /** Decay of the second moment, in [0, 1). Default 0.99. */

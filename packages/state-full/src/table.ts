@@ -1,12 +1,11 @@
 import { matrixView, type Rule, type Shape, sizeOf } from '@frugaljs/core';
 import { adaLayer } from './ada-layer.js';
-import { adafactor } from './adafactor.js';
+import { adafactor, oneSidedAdafactor } from './adafactor.js';
 import { adamMini } from './adam-mini.js';
 import { adamW } from './adam-w.js';
 import { factoredAdamW } from './factored-adam-w.js';
 import { lion } from './lion.js';
 import { muon } from './muon.js';
-import { oneSidedAdafactor } from './one-sided-adafactor.js';
 import { rmsprop } from './rmsprop.js';
 import { sgdm } from './sgdm.js';
 

@@ -1,8 +1,8 @@
 import { randomKey, randomNormals, UnsupportedShapeError } from '@frugaljs/core';
 import { type MuonOptions, muon } from '@frugaljs/state-full';
-import { newtonSchulz } from '@frugaljs/state-full/newton-schulz';
 import { memory, tensor2d } from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
+import { newtonSchulz } from '../src/muon.js';
 import { BACKENDS, useBackend } from './backends.js';
 import { expectAllClose, expectClose } from './close.js';
 import { gradientStream } from './gradients.js';
