@@ -1,4 +1,4 @@
-import { Code, encode, type Operand, unsigned } from './code.js';
+import { Code, encode, type Operand, unsigned } from './instructions.js';
 
 /** Types of WebAssembly values. */
 export type ValueType = 'i32' | 'f32' | 'f64' | 'v128';
