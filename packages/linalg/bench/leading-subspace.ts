@@ -15,8 +15,6 @@ import {
   semiOrthonormal,
   symmetricEigen,
 } from '@frugaljs/linalg';
-import { counterNoise } from '@frugaljs/linalg/counter-noise';
-import { createScriptKernels } from '@frugaljs/linalg/row-kernels';
 import {
   matMul,
   ready,
@@ -29,6 +27,8 @@ import {
   tidy,
   transpose,
 } from '@tensorflow/tfjs-core';
+import { counterNoise } from '../src/orthonormalize.js';
+import { createScriptKernels } from '../src/row-kernels.js';
 import { realGradients } from './real-gradient.js';
 
 const [textFile = '../shared/data/tinyshakespeare/input.txt.gz', seconds = '15'] = process.argv.slice(2);

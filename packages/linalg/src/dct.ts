@@ -1,7 +1,5 @@
-import type { Tensor2D } from '@tensorflow/tfjs-core';
-import { tensor2d } from '@tensorflow/tfjs-core';
-import { requireCount } from './arguments.js';
-import { quarterWaveCosines } from './cosine-table.js';
+import { type Tensor2D, tensor2d } from '@tensorflow/tfjs-core';
+import { requireCount } from './errors.js';
 
 /**
  * The orthonormal DCT-II matrix of size a as row-major float32 entries:
@@ -34,4 +32,32 @@ export function dctEntries(a: number): Float32Array {
 /** `dctEntries` as an a x a tensor. Every call makes a new one; keep it where it is used for many gradients. */
 export function dctMatrix(a: number): Tensor2D {
   return tensor2d(dctEntries(a), [a, a]);
+}
+
+/**
+ * cos(pi k / (2 a)) for k = 0 ... a in float64, from additions, multiplications and divisions only, so every engine
+ * gives the same bits (Math.cos may not). The last bit can differ from the correctly rounded value.
+ */
+export function quarterWaveCosines(a: number): Float64Array {
+  const table = new Float64Array(a + 1);
+  for (let k = 0; k <= a; k++) {
+    // Up to pi / 4 the cosine itself, beyond it the sine of the complement: the series stay short and accurate.
+    table[k] = 2 * k <= a ? cosineSeries((Math.PI * k) / (2 * a)) : sineSeries((Math.PI * (a - k)) / (2 * a));
+  }
+  return table;
+}
+
+/** Taylor series for |x| <= pi / 4, innermost term first; the first omitted one is below 2^-60. */
+function cosineSeries(x: number): number {
+  const x2 = x * x;
+  let sum = 1;
+  for (let i = 18; i >= 2; i -= 2) sum = 1 - (sum * x2) / (i * (i - 1));
+  return sum;
+}
+
+function sineSeries(x: number): number {
+  const x2 = x * x;
+  let sum = 1;
+  for (let i = 19; i >= 3; i -= 2) sum = 1 - (sum * x2) / (i * (i - 1));
+  return x * sum;
 }

@@ -1,27 +1,45 @@
 import { backendTraits } from '@frugaljs/core';
-import type { Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
-import { concat, reshape, slice, tensor2d, tidy } from '@tensorflow/tfjs-core';
-import { requireCount, requireMatrix } from './arguments.js';
-import { counterNoise } from './counter-noise.js';
+import {
+  abs,
+  concat,
+  div,
+  greater,
+  max,
+  mul,
+  onesLike,
+  reshape,
+  type Scalar,
+  slice,
+  sqrt,
+  square,
+  sum,
+  type Tensor1D,
+  type Tensor2D,
+  tensor2d,
+  tidy,
+  where,
+} from '@tensorflow/tfjs-core';
+import {
+  exactNatively,
+  nativeDecompositions,
+  type Side,
+  type SubspaceRequest,
+  type SubspaceResult,
+  sided,
+} from './decompositions.js';
 import { exactOnDevice, randomizedOnDevice } from './device-svd.js';
-import { LinalgArgumentError } from './errors.js';
-import { exactSvd } from './exact-svd.js';
-import { nativeDecompositions } from './native.js';
-import { exactNatively } from './native-svd.js';
-import { fullGramOnHost, randomizedOnHost } from './randomized-host.js';
-import { columnsFromRows } from './rayleigh-ritz.js';
-import type { Side } from './sides.js';
-import { sided } from './sides.js';
-import type { SubspaceRequest, SubspaceResult } from './subspace-request.js';
+import { LinalgArgumentError, requireCount, requireFinite, requireMatrix } from './errors.js';
+import { exactOnHost, fullGramOnHost, randomizedOnHost } from './host-svd.js';
+import { counterNoise } from './orthonormalize.js';
 
 export interface SubspaceOptions {
   /** r: how many singular vectors; clamped to min(m, n). 0 gives an empty basis. */
   readonly rank: number;
   /**
    * 'exact': a full decomposition of the shorter side a = min(m, n): the backend's own in float32 where it has one, else
-   * on the host in float64 up to a = 512 and beyond that from a float32 Gram matrix. 'randomized': subspace iteration; on the host, too, a rank of three quarters of a or more
-   * takes the whole Gram matrix instead. 'auto' (default): exact where it costs at most about 20 ms on the host
-   * (a <= 128), or on the device for a <= 32.
+   * on the host in float64 up to a = 512 and beyond that from a float32 Gram matrix. 'randomized': subspace iteration; on
+   * the host, a rank of three quarters of a or more takes the whole Gram matrix here too. 'auto' (default): exact where it
+   * costs at most about 20 ms on the host (a <= 128), or on the device for a <= 32.
    */
   readonly method?: 'auto' | 'exact' | 'randomized';
   /**
@@ -38,8 +56,7 @@ export interface SubspaceOptions {
    * subspace, cheaper. Default true; on the device path only for at most 64 columns, since Jacobi gets slow there.
    */
   readonly align?: boolean;
-  /** true: factor small matrices on the host. false: tfjs ops only. Default: where the backend's trait
-   * `refreshesOn` says. */
+  /** true: factor small matrices on the host. false: tfjs ops only. Default: where the trait `refreshesOn` says. */
   readonly host?: boolean;
 }
 
@@ -52,7 +69,6 @@ export interface SingularTriplets {
   readonly right: Tensor2D;
 }
 
-const PARAMETER = 'g';
 const DEVICE_ALIGN_LIMIT = 64;
 const DEVICE_EXACT_LIMIT = 32;
 /** Longest shorter side that goes to the host, with `method` 'auto' and 'exact'. */
@@ -88,7 +104,7 @@ export function leadingSingularTriplets(g: Tensor2D, options: Omit<SubspaceOptio
 }
 
 function compute(g: Tensor2D, side: Side, options: SubspaceOptions, triplets: boolean): SubspaceResult {
-  requireMatrix(PARAMETER, g);
+  requireMatrix('g', g);
   const { host = backendTraits().refreshesOn === 'host', method = 'auto', start } = options;
   const [m, n] = g.shape;
   const short = Math.min(m, n);
@@ -109,16 +125,17 @@ function compute(g: Tensor2D, side: Side, options: SubspaceOptions, triplets: bo
   const request: SubspaceRequest = { rank, iterations, align, triplets };
   const exact = method === 'exact' || (method === 'auto' && isCheapToSolve(g, rank, host));
   const native = exact ? nativeDecompositions() : null;
-  if (native !== null) return exactNatively(native, g, side, request, host ? PARAMETER : null);
-  if (exact && !host) return exactOnDevice(g, side === 'left', request);
+  if (native !== null) {
+    if (host) requireFinite('g', g);
+    return exactNatively(native, g, side, request);
+  }
+  if (exact && !host) return exactOnDevice(g, side, request);
   if (exact && short <= HOST_EXACT_SIDE_LIMIT) return exactOnHost(g, side, request);
-  if (host && (exact || 4 * columns >= 3 * short)) return fullGramOnHost(g, side === 'left', request, PARAMETER);
+  if (host && (exact || 4 * columns >= 3 * short)) return fullGramOnHost(g, side, request);
 
   const basis = startingBasis(start, near, columns);
   try {
-    return host
-      ? randomizedOnHost(sided(g, side), basis, request, PARAMETER)
-      : randomizedOnDevice(g, side, basis, request);
+    return host ? randomizedOnHost(g, side, basis, request) : randomizedOnDevice(g, side, basis, request);
   } finally {
     if (basis !== start) basis.dispose();
   }
@@ -129,17 +146,6 @@ function isCheapToSolve(g: Tensor2D, rank: number, host: boolean): boolean {
   const short = Math.min(m, n);
   if (!host) return short <= DEVICE_EXACT_LIMIT;
   return short <= HOST_EXACT_SIDE && short * m * n * (0.5 + rank / short) + 3 * short ** 3 <= HOST_EXACT_WORK;
-}
-
-function exactOnHost(g: Tensor2D, side: Side, request: SubspaceRequest): SubspaceResult {
-  const { rank, triplets } = request;
-  const [m, n] = g.shape;
-  const want = { left: triplets || side === 'left', right: triplets || side === 'right' };
-  const { values, left, right } = exactSvd(g, rank, want, PARAMETER);
-  const near = side === 'right' ? columnsFromRows(right!, rank, n) : columnsFromRows(left!, rank, m);
-  if (!triplets) return { near, far: null, values: null };
-  const far = side === 'right' ? columnsFromRows(left!, rank, m) : columnsFromRows(right!, rank, n);
-  return { near, far, values: tensor2d(Float32Array.from(values), [rank, 1]) };
 }
 
 function startingBasis(start: Tensor2D | undefined, near: number, columns: number): Tensor2D {
@@ -168,4 +174,40 @@ function emptyResult(near: number, far: number, triplets: boolean): SubspaceResu
     far: triplets ? tensor2d([], [far, 0]) : null,
     values: triplets ? tensor2d([], [0, 1]) : null,
   };
+}
+
+export interface SpectralNormOptions {
+  /** Power iterations, two matrix-vector products each; default 20. */
+  readonly iterations?: number;
+}
+
+/**
+ * Estimates the largest singular value of G by power iteration on G^T G from a fixed start: always a lower bound (up to
+ * rounding), with a relative error of about (sigma_2 / sigma_1)^(4 iterations). A scalar tensor; nothing is read back.
+ */
+export function spectralNorm(g: Tensor2D, options: SpectralNormOptions = {}): Scalar {
+  const { iterations = 20 } = options;
+  requireMatrix('g', g);
+  requireCount('iterations', iterations);
+  return tidy(() => {
+    const n = g.shape[1];
+    const unit = orOne(max(abs(g)) as Scalar);
+    const operator = sided(div(g, unit), 'right');
+    let v = normalized(tensor2d(counterNoise(n, n), [n, 1]));
+    for (let i = 0; i < iterations; i++) {
+      const next = tidy(() => normalized(operator.toNear(operator.toFar(v))));
+      v.dispose();
+      v = next;
+    }
+    return mul(sqrt(sum(square(operator.toFar(v)))), unit) as Scalar;
+  });
+}
+
+function normalized(v: Tensor2D): Tensor2D {
+  return div(v, orOne(sqrt(sum(square(v))) as Scalar));
+}
+
+/** x, or 1 where x is 0. */
+function orOne(x: Scalar): Scalar {
+  return reshape(where(greater(x, 0), x, onesLike(x)), []) as Scalar;
 }

@@ -1,6 +1,5 @@
-import type { Tensor2D } from '@tensorflow/tfjs-core';
-import { add, div, matMul, mul, sqrt, square, sum, tidy, transpose } from '@tensorflow/tfjs-core';
-import { requireCount, requireMatrix } from './arguments.js';
+import { add, div, matMul, mul, sqrt, square, sum, type Tensor2D, tidy, transpose } from '@tensorflow/tfjs-core';
+import { requireCount, requireMatrix } from './errors.js';
 
 export interface NewtonSchulzOptions {
   /** Number of steps; default 5. */

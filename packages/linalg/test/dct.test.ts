@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { quarterWaveCosines } from '../src/cosine-table.js';
+import { quarterWaveCosines } from '../src/dct.js';
 import { dctEntries, dctMatrix } from '../src/index.js';
 import { describeOnBackends, expectTensors } from './support/backends.js';
 import { fromTensor, orthonormalityError } from './support/reference.js';

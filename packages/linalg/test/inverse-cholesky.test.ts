@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { inverseCholesky } from '../src/cholesky.js';
-import { inverseCholeskyOnDevice } from '../src/triangular-newton-schulz.js';
+import { inverseCholesky, inverseCholeskyOnDevice } from '../src/inverse-cholesky.js';
 import { describeOnBackends, expectTensors } from './support/backends.js';
 import { fromTensor, gaussianMatrix, type Matrix, product, toTensor, transposed } from './support/reference.js';
 

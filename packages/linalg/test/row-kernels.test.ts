@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createScriptKernels, type RowKernels } from '../src/row-kernels.js';
-import { createWasmKernels } from '../src/row-kernels-wasm.js';
+import { createScriptKernels, createWasmKernels, type RowKernels } from '../src/row-kernels.js';
 import { gaussians } from './support/reference.js';
 
 const wasm = createWasmKernels();
