@@ -1,41 +1,40 @@
-import { add, cast, expandDims, gather, range, reshape, scatterND, type Tensor, tidy } from '@tensorflow/tfjs-core';
+import { type Basis, type BasisSpec, type FitContext, randomKey, randomSubset } from '@frugaljs/core';
+import { expandDims, scatterND, type Tensor, tensor1d, tidy } from '@tensorflow/tfjs-core';
 
-// Gathers and scatters along one axis. Scattering is `scatterND`: its output starts as exact zeros. The kernels of
-// `@frugaljs/backend-wasm` make both fast on wasm.
+// What projectors onto coordinates have in common: how many, which, and back to where they were taken from.
 
-/** Above this, float32 no longer counts every integer. */
-const LARGEST_EXACT = 2 ** 24;
-
-/** The slices `x[indices]` along the first axis. */
-export function takeSlices(x: Tensor, indices: Tensor): Tensor {
-  return gather(x, indices);
+/** Number of coordinates that a density keeps: truncated, as the reference implementation of FRUGAL does. */
+export function keptOf(count: number, density: number): number {
+  return Math.trunc(count * density);
 }
 
-/** Zeros of the given shape with `x` at `indices` along the first axis. */
-export function putSlices(x: Tensor, indices: Tensor, shape: readonly number[]): Tensor {
-  return tidy(() => scatterND(expandDims(indices, 1), x, [...shape]));
+/** The basis of a coordinate projector: `kept` int32 indices. */
+export function indexSpec(kept: number): Readonly<Record<'indices', BasisSpec>> {
+  return { indices: { shape: [kept], dtype: 'int32' } };
 }
 
-/** The columns `x[:, indices]` of a matrix. */
-export function takeColumns(x: Tensor, indices: Tensor): Tensor {
-  return gather(x, indices, 1);
-}
+/** How a subset is drawn: `randomSubset` or `randomSubsetByMask` of @frugaljs/core. */
+export type SubsetDraw = typeof randomSubset;
 
-/** A matrix of zeros with the columns of `x` at `indices`. */
-export function putColumns(x: Tensor, indices: Tensor, columns: number): Tensor {
-  const rows = x.shape[0]!;
-  return tidy(() => {
-    const positions = flatPositions(indices, rows, columns);
-    return reshape(scatterND(positions, reshape(x, [x.size]), [rows * columns]), [rows, columns]);
-  });
+/**
+ * Draws `kept` of `count` coordinates without replacement, ascending: a pure function of seed, parameter, place in the
+ * composition and refresh. Coordinates of an enclosing projector of the same kind come last.
+ */
+export function drawIndices(
+  kind: string,
+  count: number,
+  kept: number,
+  { site, refreshIndex, occupied }: FitContext,
+  draw: SubsetDraw = randomSubset,
+): Basis<'indices'> {
+  const key = randomKey(site.seed, site.name, site.path, refreshIndex, kind);
+  return { indices: tensor1d(draw(key, count, kept, occupied), 'int32') };
 }
 
 /**
- * Positions of the entries `[:, indices]` in the flattened matrix, as `[entries, 1]`. Added as floats while those are
- * exact: wasm broadcasts int32 additions about thirty times slower.
+ * Zeros of the given shape with `x` at `indices` along the first axis. The output of `scatterND` starts as exact zeros; the
+ * kernels of `@frugaljs/backend-wasm` make it fast on wasm.
  */
-function flatPositions(indices: Tensor, rows: number, columns: number): Tensor {
-  const type = rows * columns <= LARGEST_EXACT ? 'float32' : 'int32';
-  const starts = reshape(range(0, rows * columns, columns, type), [rows, 1]);
-  return cast(reshape(add(starts, cast(indices, type)), [rows * indices.size, 1]), 'int32');
+export function scatterSlices(x: Tensor, indices: Tensor, shape: readonly number[]): Tensor {
+  return tidy(() => scatterND(expandDims(indices, 1), x, [...shape]));
 }

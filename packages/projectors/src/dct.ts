@@ -1,25 +1,32 @@
-import { type Projector, requireKnownKeys, requireOneOf, type Site } from '@frugaljs/core';
+import { cosTurns, type Projector, requireKnownKeys, requireOneOf, type Site } from '@frugaljs/core';
 import { dctMatrix } from '@frugaljs/linalg';
 import {
   abs,
+  add,
   cast,
   clone,
+  div,
   equal,
   expandDims,
+  floor,
+  gather,
   matMul,
+  mul,
   neg,
+  range,
+  reshape,
   square,
+  sub,
   sum,
   type Tensor,
   type Tensor2D,
+  tensor1d,
   tidy,
   topk,
   transpose,
 } from '@tensorflow/tfjs-core';
-import { dctVectors } from './dct-vectors.js';
-import { denseDown, denseUp, denseUpRows } from './dense.js';
-import { type DensePlan, planDense } from './sides.js';
-import { type RankOptions, requireSize } from './size-options.js';
+import { type DenseSizes, denseDown, denseSizes, denseUp, denseUpRows } from './dense.js';
+import { type RankOptions, requireSize } from './requirements.js';
 
 export interface DctOptions extends RankOptions {
   /**
@@ -54,30 +61,30 @@ export function dct(options: DctOptions = {}): Projector<'frequencies'> {
   requireKnownKeys('dct', options, ['density', 'rank', 'norm']);
   const size = requireSize('dct', options);
   const norm = requireOneOf('dct.norm', options.norm ?? 'l1', ['l1', 'l2']);
-  const plan = (site: Site): DensePlan => planDense('dct', site, 'std', size, 'projected');
+  const sizes = (site: Site): DenseSizes => denseSizes('dct', site, 'std', size, 'projected');
   return {
     kind: 'dct',
     options: { ...size, norm },
     traits: { orthonormal: true, coordinate: false, basisFrom: 'gradient' },
-    check: site => void plan(site),
-    reducedShape: site => plan(site).reducedShape,
+    check: site => void sizes(site),
+    reducedShape: site => sizes(site).reducedShape,
     basis: site => {
-      const { rank, left, right } = plan(site);
+      const { rank, left, right } = sizes(site);
       const specs = left === undefined && right === undefined ? {} : { frequencies: { shape: [rank], dtype: 'int32' } };
       return specs as { readonly frequencies: { shape: [number]; dtype: 'int32' } };
     },
     fit: (g, _previous, { site }) => {
-      const { rank, left, right } = plan(site);
+      const { rank, left, right } = sizes(site);
       const dimension = left ?? right;
       if (dimension === undefined) return {} as { readonly frequencies: Tensor };
       return { frequencies: tidy(() => chooseFrequencies(g as Tensor2D, dimension, right !== undefined, rank, norm)) };
     },
-    down: (g, basis, site) => tidy(() => denseDown(g, factorsOf(plan(site), basis.frequencies))),
-    up: (x, basis, site) => tidy(() => denseUp(x, factorsOf(plan(site), basis.frequencies))),
-    upRows: (basis, site) => denseUpRows(factorsOf(plan(site), basis.frequencies)),
+    down: (g, basis, site) => tidy(() => denseDown(g, factorsOf(sizes(site), basis.frequencies))),
+    up: (x, basis, site) => tidy(() => denseUp(x, factorsOf(sizes(site), basis.frequencies))),
+    upRows: (basis, site) => denseUpRows(factorsOf(sizes(site), basis.frequencies)),
     transport: (x, from, to, site) =>
       tidy(() => {
-        const { left, right } = plan(site);
+        const { left, right } = sizes(site);
         if (left === undefined && right === undefined) return clone(x);
         const same = cast(equal(expandDims(to.frequencies, 1), expandDims(from.frequencies, 0)), 'float32') as Tensor2D;
         return right === undefined ? matMul(same, x as Tensor2D) : matMul(x as Tensor2D, transpose(same));
@@ -85,7 +92,7 @@ export function dct(options: DctOptions = {}): Projector<'frequencies'> {
   };
 }
 
-function factorsOf({ left, right }: DensePlan, frequencies: Tensor): { left?: Tensor; right?: Tensor } {
+function factorsOf({ left, right }: DenseSizes, frequencies: Tensor): { left?: Tensor; right?: Tensor } {
   if (left !== undefined) return { left: dctVectors(left, frequencies) };
   if (right !== undefined) return { right: dctVectors(right, frequencies) };
   return {};
@@ -105,4 +112,56 @@ function chooseFrequencies(
   const chosen = topk(sum(magnitudes, fromTheRight ? 0 : 1), rank).indices;
   // top-k of the negated numbers sorts them upwards; frequencies are exact as floats.
   return cast(neg(topk(neg(cast(chosen, 'float32')), rank).values), 'int32');
+}
+
+/**
+ * Columns of the orthonormal cosine matrix of size a, Q_ij = √(2/a) cos(i (2j+1) π / 2a) with row 0 times √½, for the
+ * j in `frequencies` (int32 `[r]`): an `[a, r]` matrix, made on the device and never read back.
+ *
+ * The cosines come from a host table, since a GPU's cosine may be off by 2⁻¹¹; the position in it, i (2j+1) modulo the
+ * period 4a, is computed in floats that stay exact integers.
+ */
+export function dctVectors(size: number, frequencies: Tensor): Tensor2D {
+  return tidy(() => {
+    const period = 4 * size;
+    const odd = add(mul(cast(frequencies, 'float32'), 2), 1);
+    const row = expandDims(range(0, size), 1);
+    const position = cast(add(productModulo(row, odd, size, period), period), 'int32');
+    const count = frequencies.size;
+    const cosines = reshape(gather(tensor1d(periodsOf(size)), reshape(position, [size * count])), [size, count]);
+    const first = new Float32Array(size).fill(1);
+    first[0] = Math.SQRT1_2;
+    return mul(cosines, expandDims(tensor1d(first), 1)) as Tensor2D;
+  });
+}
+
+const tables = new Map<number, Float32Array>();
+
+/** √(2/a) cos(π k / 2a) for k = -4a … 8a-1, three periods, from position 0. */
+function periodsOf(size: number): Float32Array {
+  let table = tables.get(size);
+  if (table === undefined) {
+    const [period, scale] = [4 * size, Math.sqrt(2 / size)];
+    table = Float32Array.from({ length: 3 * period }, (_, k) => scale * cosTurns((k % period) / period));
+    tables.set(size, table);
+  }
+  return table;
+}
+
+/** Above this, float32 no longer counts every integer. */
+const LARGEST_EXACT = 2 ** 24;
+/** Odd factors are split at this number when a product would pass {@link LARGEST_EXACT}; good for sizes up to 23170. */
+const SPLIT = 64;
+
+/** row · odd, up to multiples of the period, from -period to 2 · period; for row < size and odd < 2 size. */
+function productModulo(row: Tensor, odd: Tensor, size: number, period: number): Tensor {
+  if (2 * size * size <= LARGEST_EXACT) return modulo(mul(row, odd), period);
+  const high = floor(div(odd, SPLIT));
+  const low = sub(odd, mul(high, SPLIT));
+  return modulo(add(mul(modulo(mul(row, high), period), SPLIT), mul(row, low)), period);
+}
+
+/** x - period · ⌊x / period⌋ for exact integers. A GPU's division may round across an integer: one period off at most. */
+function modulo(x: Tensor, period: number): Tensor {
+  return sub(x, mul(floor(div(x, period)), period));
 }

@@ -1,6 +1,77 @@
-import type { Basis, BasisSpec } from '@frugaljs/core';
+import { type Basis, type BasisSpec, InvalidOptionError, roundHalfToEven, type Shape, type Site } from '@frugaljs/core';
 import { clone, matMul, slice, square, type Tensor, type Tensor2D, tidy, transpose } from '@tensorflow/tfjs-core';
-import type { DensePlan } from './sides.js';
+import { requireMatrix, type SizeOption } from './requirements.js';
+
+// What projectors onto a dense subspace have in common: which side is projected to which rank, and the products with the
+// factors of the basis.
+
+/**
+ * From which side a dense projector multiplies an m × n matrix: `right` by n × r, `left` by r × m, `full` by both. `std`
+ * is right when m ≥ n and else left, so that the smaller dimension is projected; `reverse_std` is right when m < n and
+ * else left.
+ */
+export type Side = 'std' | 'reverse_std' | 'left' | 'right' | 'full';
+
+export const SIDES: readonly Side[] = ['std', 'reverse_std', 'left', 'right', 'full'];
+
+/** What a side and a size choose in an m × n matrix. It follows from the options and never from a result. */
+export interface DenseSizes {
+  readonly rank: number;
+  /** Rows of the left factor (m × r); absent when nothing is projected from the left, or everything is kept. */
+  readonly left?: number;
+  /** Rows of the right factor (n × r); likewise. */
+  readonly right?: number;
+  readonly reducedShape: Shape;
+}
+
+/**
+ * Resolves side and rank for the parameter of a site.
+ *
+ * The rank of a density is round(ρ · projected dimension), ties to even; for `full` the smaller dimension counts. A
+ * factor that would keep all of its dimension is left out: it stands for the identity, which costs neither memory nor
+ * time and changes no coordinates.
+ *
+ * @param limit The most basis vectors that exist: `smaller` for singular vectors, of which there are min(m, n), or
+ *   `projected` where the projected dimension is the bound. A density is clipped to it.
+ * @throws UnsupportedShapeError when the parameter is not a matrix.
+ * @throws InvalidOptionError when a fixed rank exceeds the smaller dimension.
+ */
+export function denseSizes(
+  kind: string,
+  { name, shape }: Pick<Site, 'name' | 'shape'>,
+  side: Side,
+  size: SizeOption,
+  limit: 'smaller' | 'projected',
+): DenseSizes {
+  const [m, n] = requireMatrix(kind, name, shape);
+  const smaller = Math.min(m, n);
+  const which = resolveSide(side, m, n);
+  const projected = which === 'right' ? n : which === 'left' ? m : smaller;
+  let rank: number;
+  if ('rank' in size) {
+    rank = size.rank;
+    if (rank > smaller) {
+      throw new InvalidOptionError({
+        parameter: `${kind}.rank at "${name}"`,
+        found: rank,
+        expected: `at most ${smaller}, the smaller dimension of ${m} × ${n}`,
+        advice: 'Lower the rank, give a density instead, or put this parameter in another group.',
+      });
+    }
+  } else {
+    rank = Math.min(roundHalfToEven(size.density * projected), limit === 'smaller' ? smaller : projected);
+  }
+  const left = which !== 'right' && rank < m ? { left: m } : {};
+  const right = which !== 'left' && rank < n ? { right: n } : {};
+  const reducedShape = which === 'right' ? [m, rank] : which === 'left' ? [rank, n] : [rank, rank];
+  return { rank, ...left, ...right, reducedShape };
+}
+
+function resolveSide(side: Side, m: number, n: number): 'left' | 'right' | 'full' {
+  if (side === 'std') return m >= n ? 'right' : 'left';
+  if (side === 'reverse_std') return m < n ? 'right' : 'left';
+  return side;
+}
 
 /** Orthonormal factors U (m × r) and V (n × r) of a dense subspace; an absent factor stands for the identity. */
 export interface DenseBasis {
@@ -10,8 +81,8 @@ export interface DenseBasis {
 
 export type DenseBasisName = 'left' | 'right';
 
-/** The factors a plan needs. */
-export function denseSpec({ rank, left, right }: DensePlan): Readonly<Record<DenseBasisName, BasisSpec>> {
+/** The factors of these sizes. */
+export function denseSpec({ rank, left, right }: DenseSizes): Readonly<Record<DenseBasisName, BasisSpec>> {
   const specs: { [K in DenseBasisName]?: BasisSpec } = {};
   if (left !== undefined) specs.left = { shape: [left, rank], dtype: 'float32' };
   if (right !== undefined) specs.right = { shape: [right, rank], dtype: 'float32' };
@@ -59,7 +130,7 @@ export function denseUpRows({ left, right }: DenseBasis): (x: Tensor, from: numb
  * Carries state between two dense subspaces: with C = P_new P_oldᵀ on each side that is projected,
  * degree 1 is C_left X C_rightᵀ, and degree 2 squares the entries of both, which keeps non-negative state non-negative.
  */
-export function denseTransport(x: Tensor, from: DenseBasis, to: DenseBasis, degree: 1 | 2): Tensor {
+export function denseTransport(x: Tensor, from: DenseBasis, to: DenseBasis, _site: Site, degree: 1 | 2): Tensor {
   return tidy(() => {
     const ofDegree = (change: Tensor2D): Tensor2D => (degree === 2 ? square(change) : change);
     let carried = clone(x) as Tensor2D;

@@ -1,9 +1,16 @@
-import { type Projector, randomSubset, randomSubsetByMask, requireKnownKeys, type Shape, sizeOf } from '@frugaljs/core';
-import { reshape, tidy } from '@tensorflow/tfjs-core';
-import { putSlices, takeSlices } from './coordinates.js';
-import { drawIndices, indexSpec, keptOf } from './index-draw.js';
-import { requireIndexable } from './site-requirements.js';
-import { type DensityOptions, requireDensity } from './size-options.js';
+import {
+  type Projector,
+  randomSubset,
+  randomSubsetByMask,
+  requireKnownKeys,
+  type Shape,
+  type Site,
+  sizeOf,
+  UnsupportedShapeError,
+} from '@frugaljs/core';
+import { gather, reshape, tidy } from '@tensorflow/tfjs-core';
+import { drawIndices, indexSpec, keptOf, scatterSlices } from './coordinates.js';
+import { type DensityOptions, requireDensity } from './requirements.js';
 
 /** Revision 1 hashed once per entry of the parameter; its choice is derived again for state that was saved with it. */
 const REVISION = 2;
@@ -35,7 +42,7 @@ export function randK(options: RandKOptions = {}): Projector<'indices'> {
     options: { density },
     traits: { orthonormal: true, coordinate: true, basisFrom: 'seed' },
     revision: REVISION,
-    check: site => requireIndexable('randK', site),
+    check: site => requireIndexable(site),
     reducedShape: ({ shape }) => [kept(shape)],
     basis: ({ shape }) => indexSpec(kept(shape)),
     fit: (_g, _previous, context) => {
@@ -43,7 +50,19 @@ export function randK(options: RandKOptions = {}): Projector<'indices'> {
       const draw = context.revision === 1 ? randomSubset : randomSubsetByMask;
       return drawIndices('randK', sizeOf(shape), kept(shape), context, draw);
     },
-    down: (g, { indices }, { shape }) => tidy(() => takeSlices(reshape(g, [sizeOf(shape)]), indices)),
-    up: (x, { indices }, { shape }) => tidy(() => reshape(putSlices(x, indices, [sizeOf(shape)]), [...shape])),
+    down: (g, { indices }, { shape }) => tidy(() => gather(reshape(g, [sizeOf(shape)]), indices)),
+    up: (x, { indices }, { shape }) => tidy(() => reshape(scatterSlices(x, indices, [sizeOf(shape)]), [...shape])),
   };
+}
+
+/** Throws unless int32 indices reach every entry of the parameter. */
+function requireIndexable(site: Site): void {
+  const size = sizeOf(site.shape);
+  if (size <= 2 ** 31) return;
+  throw new UnsupportedShapeError({
+    parameter: `randK at "${site.name}"`,
+    found: `${size} entries, shape [${site.shape}]`,
+    expected: 'at most 2^31 entries, because int32 indices count no further',
+    advice: 'Choose whole rows or columns of such a parameter instead of entries.',
+  });
 }

@@ -11,15 +11,18 @@ import { semiOrthonormal } from '@frugaljs/linalg';
 import { type Tensor, tensor2d, tidy } from '@tensorflow/tfjs-core';
 import {
   type DenseBasisName,
+  type DenseSizes,
   denseBasis,
   denseDown,
+  denseSizes,
   denseSpec,
   denseTransport,
   denseUp,
   denseUpRows,
+  SIDES,
+  type Side,
 } from './dense.js';
-import { type DensePlan, planDense, SIDES, type Side } from './sides.js';
-import { type RankOptions, requireSize } from './size-options.js';
+import { type RankOptions, requireSize } from './requirements.js';
 
 export interface RandomOptions extends RankOptions {
   /** From which side the basis multiplies. Default `std`: the smaller dimension is projected. */
@@ -49,16 +52,16 @@ export function random(options: RandomOptions = {}): Projector<DenseBasisName> {
   requireKnownKeys('random', options, ['density', 'rank', 'side']);
   const size = requireSize('random', options);
   const side = requireOneOf('random.side', options.side ?? 'std', SIDES);
-  const plan = (site: Pick<Site, 'name' | 'shape'>): DensePlan => planDense('random', site, side, size, 'projected');
+  const sizes = (site: Pick<Site, 'name' | 'shape'>): DenseSizes => denseSizes('random', site, side, size, 'projected');
   return {
     kind: 'random',
     options: { ...size, side },
     traits: { orthonormal: true, coordinate: false, basisFrom: 'seed' },
-    check: site => void plan(site),
-    reducedShape: site => plan(site).reducedShape,
-    basis: site => denseSpec(plan(site)),
+    check: site => void sizes(site),
+    reducedShape: site => sizes(site).reducedShape,
+    basis: site => denseSpec(sizes(site)),
     fit: (_g, _previous, context) => {
-      const { rank, left, right } = plan(context.site);
+      const { rank, left, right } = sizes(context.site);
       return denseBasis({
         ...(left === undefined ? {} : { left: frame(left, rank, 'left', context) }),
         ...(right === undefined ? {} : { right: frame(right, rank, 'right', context) }),
@@ -67,7 +70,7 @@ export function random(options: RandomOptions = {}): Projector<DenseBasisName> {
     down: denseDown,
     up: denseUp,
     upRows: denseUpRows,
-    transport: (x, from, to, _site, degree) => denseTransport(x, from, to, degree),
+    transport: denseTransport,
   };
 }
 

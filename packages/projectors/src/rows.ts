@@ -1,9 +1,7 @@
 import { matrixView, type Projector, requireKnownKeys, type Shape } from '@frugaljs/core';
-import { reshape, tidy } from '@tensorflow/tfjs-core';
-import { putSlices, takeSlices } from './coordinates.js';
-import { drawIndices, indexSpec, keptOf } from './index-draw.js';
-import { requireAxes } from './site-requirements.js';
-import { type DensityOptions, requireDensity } from './size-options.js';
+import { gather, reshape, tidy } from '@tensorflow/tfjs-core';
+import { drawIndices, indexSpec, keptOf, scatterSlices } from './coordinates.js';
+import { type DensityOptions, requireAxes, requireDensity } from './requirements.js';
 
 export type RowsOptions = DensityOptions;
 
@@ -40,7 +38,7 @@ export function rows(options: RowsOptions = {}): Projector<'indices'> {
       const { shape } = context.site;
       return drawIndices('rows', matrixView(shape)[0], kept(shape), context);
     },
-    down: (g, { indices }, { shape }) => tidy(() => takeSlices(reshape(g, [...matrixView(shape)]), indices)),
-    up: (x, { indices }, { shape }) => tidy(() => reshape(putSlices(x, indices, matrixView(shape)), [...shape])),
+    down: (g, { indices }, { shape }) => tidy(() => gather(reshape(g, [...matrixView(shape)]), indices)),
+    up: (x, { indices }, { shape }) => tidy(() => reshape(scatterSlices(x, indices, matrixView(shape)), [...shape])),
   };
 }

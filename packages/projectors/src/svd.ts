@@ -13,15 +13,18 @@ import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
 import {
   type DenseBasis,
   type DenseBasisName,
+  type DenseSizes,
   denseBasis,
   denseDown,
+  denseSizes,
   denseSpec,
   denseTransport,
   denseUp,
   denseUpRows,
+  SIDES,
+  type Side,
 } from './dense.js';
-import { type DensePlan, planDense, SIDES, type Side } from './sides.js';
-import { type RankOptions, requireSize } from './size-options.js';
+import { type RankOptions, requireSize } from './requirements.js';
 
 export interface SvdOptions extends RankOptions {
   /** From which side the basis multiplies. Default `std`: the smaller dimension is projected. */
@@ -86,18 +89,18 @@ export function svd(options: SvdOptions = {}): Projector<DenseBasisName> {
     ...(oversampling === undefined ? {} : { oversampling: requireInteger('svd.oversampling', oversampling, 0) }),
     ...(align === undefined ? {} : { align: requireBoolean('svd.align', align) }),
   };
-  const plan = (site: Pick<Site, 'name' | 'shape'>): DensePlan => planDense('svd', site, side, size, 'smaller');
+  const sizes = (site: Pick<Site, 'name' | 'shape'>): DenseSizes => denseSizes('svd', site, side, size, 'smaller');
   return {
     kind: 'svd',
     options: { ...size, side, method, warmStart, ...tuning },
     traits: { orthonormal: true, coordinate: false, basisFrom: 'gradient' },
-    check: site => void plan(site),
-    reducedShape: site => plan(site).reducedShape,
-    basis: site => denseSpec(plan(site)),
+    check: site => void sizes(site),
+    reducedShape: site => sizes(site).reducedShape,
+    basis: site => denseSpec(sizes(site)),
     fit: (g, previous, { site }) => {
       const start: DenseBasis = warmStart ? (previous ?? {}) : {};
       try {
-        return fitFactors(g as Tensor2D, plan(site), start, { method, ...tuning });
+        return fitFactors(g as Tensor2D, sizes(site), start, { method, ...tuning });
       } catch (error) {
         throw error instanceof NonFiniteMatrixError ? notFinite(site.name) : error;
       }
@@ -105,7 +108,7 @@ export function svd(options: SvdOptions = {}): Projector<DenseBasisName> {
     down: denseDown,
     up: denseUp,
     upRows: denseUpRows,
-    transport: (x, from, to, _site, degree) => denseTransport(x, from, to, degree),
+    transport: denseTransport,
   };
 }
 
@@ -114,7 +117,7 @@ const CARRIED_RANK = 64;
 
 function fitFactors(
   g: Tensor2D,
-  { rank, left, right }: DensePlan,
+  { rank, left, right }: DenseSizes,
   previous: DenseBasis,
   options: Omit<SubspaceOptions, 'rank' | 'start'>,
 ): Basis<DenseBasisName> {

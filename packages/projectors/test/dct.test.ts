@@ -1,9 +1,9 @@
 import { soleSite } from '@frugaljs/core';
 import { dctMatrix } from '@frugaljs/linalg';
 import { dct } from '@frugaljs/projectors';
-import { dctVectors } from '@frugaljs/projectors/dct-vectors';
 import { mul, range, sub, tensor, tensor1d, tidy, transpose } from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
+import { dctVectors } from '../src/dct.js';
 import { BACKENDS, useBackend } from './backends.js';
 import { memoryOf } from './memory-of.js';
 import { disposeBasis, distance, dot, normal } from './tensors.js';

@@ -66,6 +66,24 @@ describe('options', () => {
   });
 });
 
+describe('the table of projectors', () => {
+  it.each([
+    ['blockwise', 'blockwise'],
+    ['columns', 'columns'],
+    ['dct', 'dct'],
+    ['given', 'given'],
+    ['identity', 'identity'],
+    ['rand-k', 'randK'],
+    ['random', 'random'],
+    ['rows', 'rows'],
+    ['svd', 'svd'],
+  ])('%s can be imported alone', async (file, kind) => {
+    const module: Record<string, unknown> = await import(`@frugaljs/projectors/${file}`);
+    const factory = module[kind] as (options: object) => { kind: string };
+    expect(factory(PROJECTORS[kind]!.example).kind).toBe(kind);
+  });
+});
+
 describe('shapes that a projector cannot work on', () => {
   const SHAPES: readonly Shape[] = [[], [7], [3, 4], [2, 3, 4], [2, 2, 3, 3]];
   const AXES = { any: [0, 9], 'at least 1 axis': [1, 9], 'at least 2 axes': [2, 9], matrix: [2, 2] } as const;

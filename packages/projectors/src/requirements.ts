@@ -1,4 +1,13 @@
-import { InvalidOptionError, requireInteger, requireNumber } from '@frugaljs/core';
+import {
+  InvalidOptionError,
+  requireInteger,
+  requireNumber,
+  type Shape,
+  type Site,
+  UnsupportedShapeError,
+} from '@frugaljs/core';
+
+// What projectors ask of their options and of the parameter they are to work on.
 
 /** How much of a parameter a coordinate projector covers. */
 export interface DensityOptions {
@@ -41,4 +50,29 @@ export function requireSize(owner: string, options: RankOptions): SizeOption {
     });
   }
   return { rank: requireInteger(`${owner}.rank`, options.rank, 0) };
+}
+
+const TO_ANOTHER_GROUP =
+  'Give such parameters a group of their own, for example with the plain rule, before the group that uses this projector.';
+
+/** Throws unless the parameter has at least `minimum` axes. */
+export function requireAxes(kind: string, site: Site, minimum: number, why: string): void {
+  if (site.shape.length >= minimum) return;
+  throw new UnsupportedShapeError({
+    parameter: `${kind} at "${site.name}"`,
+    found: `shape [${site.shape}]`,
+    expected: `at least ${minimum} ${minimum === 1 ? 'axis' : 'axes'}, because ${why}`,
+    advice: TO_ANOTHER_GROUP,
+  });
+}
+
+/** The shape of a parameter that must be a matrix. */
+export function requireMatrix(kind: string, name: string, shape: Shape): readonly [rows: number, columns: number] {
+  if (shape.length === 2) return shape as unknown as readonly [number, number];
+  throw new UnsupportedShapeError({
+    parameter: `${kind} at "${name}"`,
+    found: `shape [${shape}]`,
+    expected: 'a matrix (2 axes), because the subspace is made of singular or other basis vectors of a matrix',
+    advice: TO_ANOTHER_GROUP,
+  });
 }
