@@ -10,8 +10,8 @@ const [kills = '100', seed = '1'] = process.argv.slice(2);
 await tf.setBackend('cpu');
 const folder = mkdtempSync(join(tmpdir(), 'checkpoint-kill-'));
 try {
-  const { problems, ...verdict } = await killRepeatedly(folder, Number(kills), Number(seed));
-  console.table(verdict);
+  const { problems, ...report } = await killRepeatedly(folder, Number(kills), Number(seed));
+  console.table(report);
   for (const problem of problems) console.error(problem);
   process.exitCode = problems.length > 0 ? 1 : 0;
 } finally {

@@ -1,17 +1,51 @@
-export { copyCheckpoint, openArchive, writeArchive } from './archive/archive.js';
-export { type Crc32, crc32 } from './bytes/crc32.js';
-export { BlobSink, type ByteSink, MemorySink } from './bytes/sink.js';
-export { type ByteSource, blobSource, bytesSource } from './bytes/source.js';
-export { Checkpoints, type CheckpointsOptions, type SaveOptions, type Saving } from './checkpoint/checkpoints.js';
-export { differencesOf } from './checkpoint/differences.js';
-export { FILES } from './checkpoint/files.js';
-export type { FileSeal, Manifest, Runtime, SavedComposition } from './checkpoint/manifest.js';
-export type { RestoreReport, RestoreTarget } from './checkpoint/restore.js';
-export type { NamedTensor, SavableOptimizer } from './checkpoint/savable-optimizer.js';
-export { SavedCheckpoint } from './checkpoint/saved-checkpoint.js';
-export type { TrainingState } from './checkpoint/snapshot.js';
-export * from './errors.js';
-export * from './safetensors/index.js';
-export { IndexedDbStore } from './store/indexed-db-store.js';
-export { MemoryStore } from './store/memory-store.js';
-export type { CheckpointDraft, CheckpointStore, StoredCheckpoint } from './store/store.js';
+export { copyCheckpoint, openArchive, writeArchive } from './archive.js';
+export {
+  BlobSink,
+  type ByteSink,
+  type ByteSource,
+  blobSource,
+  bytesSource,
+  type Crc32,
+  crc32,
+  InvalidCheckpointError,
+  MemorySink,
+} from './bytes.js';
+export { Checkpoints, type CheckpointsOptions, type SaveOptions, type Saving } from './checkpoints.js';
+export {
+  CheckpointVersionError,
+  FILES,
+  type FileSeal,
+  type Manifest,
+  type Runtime,
+  type SavedComposition,
+} from './manifest.js';
+export type { NamedTensor, SavableOptimizer } from './optimizer-state.js';
+export {
+  DTYPES,
+  type Dtype,
+  type HostTensor,
+  SafetensorsReader,
+  type TensorData,
+  type TensorInfo,
+  type TensorToWrite,
+  toFloat32,
+  writeSafetensors,
+} from './safetensors.js';
+export {
+  CheckpointMismatchError,
+  type Difference,
+  differencesOf,
+  type RestoreReport,
+  type RestoreTarget,
+  SavedCheckpoint,
+} from './saved-checkpoint.js';
+export type { TrainingState } from './snapshot.js';
+export {
+  type CheckpointDraft,
+  CheckpointStorageError,
+  type CheckpointStore,
+  IndexedDbStore,
+  MemoryStore,
+  type StorageFault,
+  type StoredCheckpoint,
+} from './stores.js';

@@ -1,8 +1,7 @@
 import type { Json } from '@frugaljs/core';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { parseBoundedJson } from '../src/json/bounded-json.js';
-import { fromExactJson, toExactJson } from '../src/json/exact-json.js';
+import { fromExactJson, parseBoundedJson, toExactJson } from '../src/json.js';
 
 function roundTrip(value: unknown): Json {
   return fromExactJson(parseBoundedJson(new TextEncoder().encode(toExactJson(value, 'save.trainer')), 'x'));

@@ -2,8 +2,7 @@ import { existsSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { CheckpointStorageError } from '../src/index.js';
-import { makeFolder } from '../src/node/durable-folder.js';
-import { FolderStore } from '../src/node/index.js';
+import { FolderStore, makeFolder } from '../src/node/index.js';
 import { temporaryFolder } from './temporary-folder.js';
 
 test('a folder is made with what is missing above it, by several at once too', async () => {

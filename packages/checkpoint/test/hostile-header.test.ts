@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm';
 import { FrugalError } from '@frugaljs/core';
 import { describe, expect, test } from 'vitest';
 import { type ByteSource, bytesSource, InvalidCheckpointError, SafetensorsReader } from '../src/index.js';
-import { parseBoundedJson } from '../src/json/bounded-json.js';
+import { parseBoundedJson } from '../src/json.js';
 
 function file(header: string, dataBytes = 0, length: bigint | null = null): Uint8Array {
   const text = new TextEncoder().encode(header);

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { randomKey, randomUniform } from '@frugaljs/core';
+import { viewBytes } from '../src/elements.js';
 import type { SafetensorsReader } from '../src/index.js';
-import { viewBytes } from '../src/safetensors/dtype.js';
 import { bitsOf } from './fixtures.js';
 import { checkpointsIn, digestOf, makeRun } from './kill-process.js';
 
@@ -13,7 +13,7 @@ const script = fileURLToPath(new URL('kill-process.ts', import.meta.url));
 const LONGEST = 400;
 
 /** What a series of kills found. */
-export interface Verdict {
+export interface KillReport {
   kills: number;
   /** Restores that gave back exactly the state whose digest the checkpoint holds. */
   intact: number;
@@ -26,9 +26,9 @@ export interface Verdict {
 }
 
 /** Kills a process that saves every step, again and again, with SIGKILL, and restores after each kill. */
-export async function killRepeatedly(folder: string, kills: number, seed: number): Promise<Verdict> {
+export async function killRepeatedly(folder: string, kills: number, seed: number): Promise<KillReport> {
   const key = randomKey(seed, 'delays');
-  const verdict: Verdict = { kills: 0, intact: 0, interrupted: 0, steps: 0, problems: [] };
+  const report: KillReport = { kills: 0, intact: 0, interrupted: 0, steps: 0, problems: [] };
   for (let i = 0; i < kills; i++) {
     const child = spawn(process.execPath, ['--conditions=@frugaljs/source', '--import', 'tsx', script, folder], {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -38,12 +38,12 @@ export async function killRepeatedly(folder: string, kills: number, seed: number
     const ended = once(child, 'exit');
     child.kill('SIGKILL');
     const [, signal] = (await ended) as [number | null, string | null];
-    if (signal !== 'SIGKILL') verdict.problems.push(`a process ended with ${signal} before it was killed`);
-    verdict.kills++;
-    if (readdirSync(folder).some(name => name.startsWith('.'))) verdict.interrupted++;
-    await judge(folder, verdict);
+    if (signal !== 'SIGKILL') report.problems.push(`a process ended with ${signal} before it was killed`);
+    report.kills++;
+    if (readdirSync(folder).some(name => name.startsWith('.'))) report.interrupted++;
+    await restoreAndCompare(folder, report);
   }
-  return verdict;
+  return report;
 }
 
 async function firstSave(child: ChildProcess): Promise<void> {
@@ -58,23 +58,23 @@ async function firstSave(child: ChildProcess): Promise<void> {
   await Promise.race([once(child.stdout!, 'data'), ended]);
 }
 
-async function judge(folder: string, verdict: Verdict): Promise<void> {
+async function restoreAndCompare(folder: string, report: KillReport): Promise<void> {
   const run = makeRun();
   try {
-    const checkpoints = checkpointsIn(folder, line => verdict.problems.push(line));
+    const checkpoints = checkpointsIn(folder, line => report.problems.push(line));
     const latest = await checkpoints.latest();
     if (latest === null) throw new Error('no checkpoint left');
     const { step, trainer } = await latest.restore({ model: run.model.parameters, optimizer: run.optimizer });
     const state = await bitsIn((await latest.openOptimizer())!);
     if ((trainer as { digest: string }).digest !== digestOf(bitsOf(run.model.parameters), state))
       throw new Error(`step ${step} is not what was saved`);
-    if (step <= verdict.steps) throw new Error(`step ${step} after step ${verdict.steps} was there`);
-    verdict.steps = step;
-    verdict.intact++;
+    if (step <= report.steps) throw new Error(`step ${step} after step ${report.steps} was there`);
+    report.steps = step;
+    report.intact++;
     // The one with the lowest loss must be whole as well.
     await (await checkpoints.best())!.verify();
   } catch (error) {
-    verdict.problems.push(`${error}`);
+    report.problems.push(`${error}`);
   } finally {
     run.optimizer.dispose();
     run.model.dispose();

@@ -2,6 +2,7 @@ import { FrugalError } from '@frugaljs/core';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
+import { viewBytes } from '../src/elements.js';
 import {
   bytesSource,
   Checkpoints,
@@ -12,7 +13,6 @@ import {
   SavedCheckpoint,
   writeArchive,
 } from '../src/index.js';
-import { viewBytes } from '../src/safetensors/dtype.js';
 import { makeModel } from './fixtures.js';
 import { mutation } from './mutation.js';
 import { adamLike } from './optimizers.js';

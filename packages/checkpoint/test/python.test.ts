@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
+import { elementBytes, viewBytes, viewElements } from '../src/elements.js';
 import {
   Checkpoints,
   DTYPES,
@@ -12,7 +13,6 @@ import {
   writeSafetensors,
 } from '../src/index.js';
 import { FolderStore, fileSource } from '../src/node/index.js';
-import { elementBytes, viewBytes, viewElements } from '../src/safetensors/dtype.js';
 import { temporaryFolder } from './temporary-folder.js';
 import '@tensorflow/tfjs-backend-cpu';
 

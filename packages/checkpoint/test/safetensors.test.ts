@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { elementBytes, viewBytes, viewElements } from '../src/elements.js';
 import {
   bytesSource,
   DTYPES,
@@ -11,7 +12,6 @@ import {
   toFloat32,
   writeSafetensors,
 } from '../src/index.js';
-import { elementBytes, viewBytes, viewElements } from '../src/safetensors/dtype.js';
 
 const name = fc.oneof(
   fc.string({ unit: 'grapheme', maxLength: 12 }),

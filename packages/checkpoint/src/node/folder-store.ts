@@ -1,16 +1,19 @@
+import { randomBytes } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { crc32 } from 'node:zlib';
-import type { Crc32 } from '../bytes/crc32.js';
-import { FILES, isPlainName } from '../checkpoint/files.js';
-import { CheckpointStorageError } from '../errors.js';
-import { type CheckpointDraft, type CheckpointStore, numberedName, type StoredCheckpoint } from '../store/store.js';
-import { forget, removeLeftovers, temporaryName } from './drafts.js';
-import { makeFolder, syncFolder } from './durable-folder.js';
-import { fileSink } from './file-sink.js';
-import { fileSource } from './file-source.js';
-import { storing } from './storage-error.js';
+import type { Crc32 } from '../bytes.js';
+import { FILES, isPlainName } from '../manifest.js';
+import {
+  type CheckpointDraft,
+  CheckpointStorageError,
+  type CheckpointStore,
+  noSuchCheckpoint,
+  numberedName,
+  type StoredCheckpoint,
+} from '../stores.js';
+import { fileSink, fileSource, makeFolder, storing, syncFolder } from './files.js';
 
 const WRITABLE = 'a folder that can be written';
 
@@ -84,11 +87,7 @@ export class FolderStore implements CheckpointStore {
   async open(name: string): Promise<StoredCheckpoint> {
     const path = join(this.location, name);
     if (name !== basename(path) || !existsSync(path)) {
-      throw new CheckpointStorageError('missing', {
-        parameter: `checkpoint ${name}`,
-        found: (await this.list()).join(', ') || 'no checkpoints',
-        expected: `one of that name in ${this.location}`,
-      });
+      throw noSuchCheckpoint(name, await this.list(), this.location);
     }
     return {
       name,
@@ -160,4 +159,52 @@ export function locateCheckpoints(path: string): { store: FolderStore; name: str
 function requirePlain(file: string): void {
   if (isPlainName(file)) return;
   throw new CheckpointStorageError('in-the-way', { parameter: 'file', found: file, expected: 'a plain file name' });
+}
+
+const PATTERN = /^\.(?:draft|removed)-(\d+)-[0-9a-f]{12}$/;
+/** After this long nothing is still being written, whatever process now has the number. */
+const STALE = 24 * 3600 * 1000;
+/** Drafts of this process, by name: another process may have had the same number. */
+const own = new Set<string>();
+
+/** A name for a folder that is not, or no longer, a checkpoint. */
+function temporaryName(purpose: 'draft' | 'removed'): string {
+  const name = `.${purpose}-${process.pid}-${randomBytes(6).toString('hex')}`;
+  own.add(name);
+  return name;
+}
+
+/** Says that a temporary folder is gone. */
+function forget(name: string): void {
+  own.delete(name);
+}
+
+/** Removes what crashed processes left behind, and nothing that a live one is writing. */
+async function removeLeftovers(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const pid = PATTERN.exec(name)?.[1];
+    if (pid === undefined || own.has(name)) continue;
+    const path = join(folder, name);
+    if (isAlive(Number(pid)) && !(await isStale(path))) continue;
+    await rm(path, { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  // A draft with our number that is not ours is from before: in a container every run may have the same one.
+  if (pid === process.pid) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+async function isStale(path: string): Promise<boolean> {
+  try {
+    return Date.now() - (await stat(path)).mtimeMs > STALE;
+  } catch {
+    return false;
+  }
 }

@@ -1,4 +1,3 @@
-export { fileSink } from './file-sink.js';
-export { fileSource } from './file-source.js';
+export { fileSink, fileSource, makeFolder } from './files.js';
 export { FolderStore, locateCheckpoints } from './folder-store.js';
 export { readWeights, type Weight } from './read-weights.js';

@@ -1,11 +1,11 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { isPlainName } from '../checkpoint/files.js';
-import { CheckpointStorageError, InvalidCheckpointError } from '../errors.js';
-import { SafetensorsReader } from '../safetensors/reader.js';
-import { fileSource } from './file-source.js';
-import { storing } from './storage-error.js';
+import { InvalidCheckpointError } from '../bytes.js';
+import { isPlainName } from '../manifest.js';
+import { SafetensorsReader } from '../safetensors.js';
+import { CheckpointStorageError } from '../stores.js';
+import { fileSource, storing } from './files.js';
 
 /** A weight on the host, row after row. */
 export interface Weight {

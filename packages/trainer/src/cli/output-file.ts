@@ -1,7 +1,7 @@
 import { closeSync, constants, existsSync, openSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { makeFolder } from '@frugaljs/checkpoint/node/durable-folder';
+import { makeFolder } from '@frugaljs/checkpoint/node';
 import { InvalidOptionError } from '@frugaljs/core';
 
 /**

@@ -1,9 +1,136 @@
-import { ChunkedSink } from '../bytes/chunked-sink.js';
-import type { ByteSink } from '../bytes/sink.js';
-import { type ByteSource, requireInside } from '../bytes/source.js';
-import { CheckpointStorageError } from '../errors.js';
-import { completion, inDatabase, resultOf } from './requests.js';
-import { type CheckpointDraft, type CheckpointStore, numberedName, type StoredCheckpoint } from './store.js';
+import { type Complaint, FrugalError } from '@frugaljs/core';
+import {
+  type ByteSink,
+  type ByteSource,
+  bytesSource,
+  ChunkedSink,
+  type Crc32,
+  MemorySink,
+  requireInside,
+} from './bytes.js';
+
+/**
+ * A place that holds checkpoints, each a handful of named files. A checkpoint appears in it whole or not at all: its
+ * files are written into a draft, and committing the draft is one atomic step.
+ */
+export interface CheckpointStore {
+  /** Where it is, for messages. */
+  readonly location: string;
+  /** A faster CRC-32 than the one in TypeScript, if the platform has one. */
+  readonly crc32?: Crc32;
+  /**
+   * Makes sure that the store can be written and removes what a crash left behind.
+   *
+   * @throws CheckpointStorageError if it cannot be written.
+   */
+  prepare(): Promise<void>;
+  /** Names of the committed checkpoints, in any order. An absent store has none. */
+  list(): Promise<readonly string[]>;
+  begin(): Promise<CheckpointDraft>;
+  /** @throws CheckpointStorageError if there is no such checkpoint. */
+  open(name: string): Promise<StoredCheckpoint>;
+  /** Removes a checkpoint whole; an absent one is no error. */
+  remove(name: string): Promise<void>;
+}
+
+/** A checkpoint being written. */
+export interface CheckpointDraft {
+  create(file: string): Promise<ByteSink>;
+  /**
+   * Makes the draft a checkpoint, durably.
+   *
+   * @param name The wished name; if it is taken, a number is added.
+   * @returns The name it got.
+   */
+  commit(name: string): Promise<string>;
+  /** Removes the draft; never throws. */
+  discard(): Promise<void>;
+}
+
+/** A committed checkpoint. */
+export interface StoredCheckpoint {
+  readonly name: string;
+  /** Opens a file; null if the checkpoint has none of that name. */
+  file(name: string): Promise<ByteSource | null>;
+}
+
+/** Why a store could not be written or read. */
+export type StorageFault = 'full' | 'not-writable' | 'in-the-way' | 'missing' | 'device';
+
+/** The store failed: disk full, folder not writable, device gone. Checkpoints saved before are untouched. */
+export class CheckpointStorageError extends FrugalError {
+  readonly fault: StorageFault;
+
+  constructor(fault: StorageFault, complaint: Complaint, cause?: unknown) {
+    super('checkpoint-storage', complaint);
+    this.name = 'CheckpointStorageError';
+    this.fault = fault;
+    this.cause = cause;
+  }
+}
+
+/** What a store throws that has these checkpoints and not the one asked for. */
+export function noSuchCheckpoint(name: string, known: readonly string[], location: string): CheckpointStorageError {
+  return new CheckpointStorageError('missing', {
+    parameter: `checkpoint ${name}`,
+    found: known.join(', ') || 'no checkpoints',
+    expected: `one of that name in ${location}`,
+  });
+}
+
+/** `name`, `name-2`, `name-3` … */
+export function numberedName(name: string, attempt: number): string {
+  return attempt === 1 ? name : `${name}-${attempt}`;
+}
+
+/** Checkpoints in this process's memory: for rolling back within a run, and for tests. They end with the process. */
+export class MemoryStore implements CheckpointStore {
+  readonly location = 'memory';
+  readonly #checkpoints = new Map<string, ReadonlyMap<string, Uint8Array>>();
+
+  async prepare(): Promise<void> {}
+
+  async list(): Promise<readonly string[]> {
+    return [...this.#checkpoints.keys()];
+  }
+
+  async begin(): Promise<CheckpointDraft> {
+    const sinks = new Map<string, MemorySink>();
+    return {
+      create: async file => {
+        const sink = new MemorySink();
+        sinks.set(file, sink);
+        return sink;
+      },
+      commit: async name => {
+        let attempt = 1;
+        while (this.#checkpoints.has(numberedName(name, attempt))) attempt++;
+        const free = numberedName(name, attempt);
+        this.#checkpoints.set(free, new Map([...sinks].map(([file, sink]) => [file, sink.bytes()])));
+        return free;
+      },
+      discard: async () => sinks.clear(),
+    };
+  }
+
+  async open(name: string): Promise<StoredCheckpoint> {
+    const files = this.#checkpoints.get(name);
+    if (files === undefined) {
+      throw noSuchCheckpoint(name, await this.list(), this.location);
+    }
+    return {
+      name,
+      file: async file => {
+        const bytes = files.get(file);
+        return bytes === undefined ? null : bytesSource(bytes, `${name}/${file}`);
+      },
+    };
+  }
+
+  async remove(name: string): Promise<void> {
+    this.#checkpoints.delete(name);
+  }
+}
 
 const CHECKPOINTS = 'checkpoints';
 const CHUNKS = 'chunks';
@@ -75,11 +202,7 @@ export class IndexedDbStore implements CheckpointStore {
   async open(name: string): Promise<StoredCheckpoint> {
     const entry = await this.#run('readonly', async checkpoints => resultOf<Entry | undefined>(checkpoints.get(name)));
     if (entry === undefined) {
-      throw new CheckpointStorageError('missing', {
-        parameter: `checkpoint ${name}`,
-        found: (await this.list()).join(', ') || 'no checkpoints',
-        expected: `one of that name in ${this.location}`,
-      });
+      throw noSuchCheckpoint(name, await this.list(), this.location);
     }
     return {
       name,
@@ -171,4 +294,42 @@ export class IndexedDbStore implements CheckpointStore {
 /** All chunks of a draft: arrays sort after every text and number. */
 function chunksOf(draft: string): IDBKeyRange {
   return IDBKeyRange.bound([draft], [draft, []]);
+}
+
+/** Waits for a request of IndexedDB. */
+function resultOf<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+/** Waits until a transaction is through; rejects when it is undone. */
+function completion(transaction: IDBTransaction): Promise<void> {
+  return new Promise((resolve, reject) => {
+    transaction.oncomplete = () => resolve();
+    transaction.onabort = () => reject(transaction.error);
+  });
+}
+
+/** Runs operations of a database; their failures become typed errors. */
+async function inDatabase<T>(location: string, operate: () => Promise<T>): Promise<T> {
+  try {
+    return await operate();
+  } catch (error) {
+    if (!(error instanceof DOMException)) throw error;
+    const isFull = error.name === 'QuotaExceededError';
+    throw new CheckpointStorageError(
+      isFull ? 'full' : 'device',
+      {
+        parameter: location,
+        found: isFull ? 'an exhausted quota' : `${error.name}: ${error.message}`,
+        expected: 'room for a checkpoint',
+        advice: isFull
+          ? 'Keep fewer checkpoints, or download and remove some.'
+          : 'Reload the page; private windows may store nothing.',
+      },
+      error,
+    );
+  }
 }

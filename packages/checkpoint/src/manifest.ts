@@ -1,9 +1,20 @@
-import type { Json } from '@frugaljs/core';
-import { crc32 } from '../bytes/crc32.js';
-import type { ByteSource } from '../bytes/source.js';
-import { CheckpointVersionError, InvalidCheckpointError } from '../errors.js';
-import { parseBoundedJson } from '../json/bounded-json.js';
-import { FILES, isPlainName } from './files.js';
+import { type Complaint, FrugalError, type Json } from '@frugaljs/core';
+import { type ByteSource, crc32, InvalidCheckpointError } from './bytes.js';
+import { parseBoundedJson } from './json.js';
+
+/** The files of a checkpoint. Model and configuration are what Hugging Face's `from_pretrained` looks for. */
+export const FILES = {
+  manifest: 'checkpoint.json',
+  model: 'model.safetensors',
+  config: 'config.json',
+  optimizer: 'optimizer.safetensors',
+  trainer: 'trainer.json',
+} as const;
+
+/** True for names that are the same file on every system and lead nowhere else. */
+export function isPlainName(name: string): boolean {
+  return /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/.test(name);
+}
 
 export const FORMAT = 'frugaljs-checkpoint';
 export const VERSION = 1;
@@ -48,6 +59,14 @@ export interface Manifest {
   readonly files: Readonly<Record<string, FileSeal>>;
 }
 
+/** The checkpoint was written in a version of the format that this library does not read. */
+export class CheckpointVersionError extends FrugalError {
+  constructor(complaint: Complaint) {
+    super('checkpoint-version', complaint);
+    this.name = 'CheckpointVersionError';
+  }
+}
+
 /** The text of a manifest, sealed with its own CRC-32. */
 export function manifestText(manifest: Manifest): string {
   return `${JSON.stringify({ crc32: sealOf(manifest), manifest }, null, 1)}\n`;
@@ -83,12 +102,12 @@ export async function readManifest(source: ByteSource): Promise<Manifest> {
     sequence: countOf(body['sequence'], `${label}: sequence`),
     metric: metricOf(body['metric'], `${label}: metric`),
     runtime: runtimeOf(body['runtime'], `${label}: runtime`),
-    optimizer: compositionOf(body['optimizer'], `${label}: optimizer`),
+    optimizer: savedCompositionOf(body['optimizer'], `${label}: optimizer`),
     files: sealsOf(body['files'], `${label}: files`),
   };
 }
 
-/** A CRC-32 as it is written. */
+/** A CRC-32 as text. */
 export function crcText(crc: number): string {
   return crc.toString(16).padStart(8, '0');
 }
@@ -124,7 +143,7 @@ function runtimeOf(value: unknown, label: string): Runtime {
   return { backend: textOf(backend, `${label}.backend`), kernels: textOf(kernels, `${label}.kernels`) };
 }
 
-function compositionOf(value: unknown, label: string): SavedComposition | null {
+function savedCompositionOf(value: unknown, label: string): SavedComposition | null {
   if (value === null) return null;
   const { composition, rules, order } = objectOf(value, label);
   if (!Array.isArray(order)) throw complaint(`${label}.order`, order, 'a list of names');

@@ -1,13 +1,22 @@
 import { backendTraits, InvalidOptionError, type Json, requireInteger, requireKnownKeys } from '@frugaljs/core';
 import { Tensor } from '@tensorflow/tfjs-core';
-import { toExactJson } from '../json/exact-json.js';
-import type { Dtype, TensorData } from '../safetensors/dtype.js';
-import type { TensorToWrite } from '../safetensors/tensor-info.js';
-import { FILES, isPlainName } from './files.js';
-import type { Runtime, SavedComposition } from './manifest.js';
-import { currentRuntime } from './runtime.js';
-import type { SavableOptimizer } from './savable-optimizer.js';
-import { compositionOf } from './savable-optimizer.js';
+import { type ByteSink, type Crc32, crc32 } from './bytes.js';
+import { toExactJson } from './json.js';
+import {
+  crcText,
+  FILES,
+  type FileSeal,
+  FORMAT,
+  isPlainName,
+  type Manifest,
+  manifestText,
+  type Runtime,
+  type SavedComposition,
+  VERSION,
+} from './manifest.js';
+import { compositionOf, currentRuntime, type SavableOptimizer } from './optimizer-state.js';
+import { type Dtype, type TensorData, type TensorToWrite, writeSafetensors } from './safetensors.js';
+import type { CheckpointStore } from './stores.js';
 
 /** Everything that a run needs to go on. */
 export interface TrainingState {
@@ -129,4 +138,88 @@ function requireModel(model: TrainingState['model']): void {
     found: wrong === undefined ? model : model[wrong],
     expected: wrong === undefined ? 'tensors by name, such as model.parameters()' : 'a tensor or variable',
   });
+}
+
+/** What transformers wants to find in a file of weights. */
+const METADATA: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  [FILES.model]: { format: 'pt' },
+  [FILES.optimizer]: { format: 'frugaljs' },
+};
+const STEP_DIGITS = 6;
+
+/**
+ * Writes a snapshot into a draft and commits it. If anything fails, the draft is removed and the store is as before.
+ *
+ * @returns The name the checkpoint got, and its manifest.
+ */
+export async function writeCheckpoint(
+  store: CheckpointStore,
+  snapshot: Snapshot,
+  sequence: number,
+): Promise<{ name: string; manifest: Manifest }> {
+  const draft = await store.begin();
+  try {
+    const files: Record<string, FileSeal> = {};
+    const write = async (name: string, fill: (sink: SealedSink) => Promise<void>): Promise<void> => {
+      const sink = new SealedSink(await draft.create(name), store.crc32 ?? crc32);
+      try {
+        await fill(sink);
+      } finally {
+        await sink.close();
+      }
+      files[name] = sink.seal;
+    };
+    for (const [name, tensors] of Object.entries(snapshot.safetensors)) {
+      await write(name, sink => writeSafetensors(sink, tensors, METADATA[name]));
+    }
+    for (const [name, text] of Object.entries(snapshot.texts)) await write(name, sink => sink.write(bytesOf(text)));
+    const { step, metric, runtime, optimizer } = snapshot;
+    const manifest = { format: FORMAT, version: VERSION, step, sequence, metric, runtime, optimizer, files };
+    const sink = await draft.create(FILES.manifest);
+    try {
+      await sink.write(bytesOf(manifestText(manifest)));
+    } finally {
+      await sink.close();
+    }
+    const name = await draft.commit(`step-${`${step}`.padStart(STEP_DIGITS, '0')}`);
+    return { name, manifest };
+  } catch (error) {
+    await draft.discard();
+    throw error;
+  }
+}
+
+function bytesOf(text: string | Uint8Array): Uint8Array {
+  return typeof text === 'string' ? new TextEncoder().encode(text) : text;
+}
+
+/** Between two slices of this size training gets a turn: a CRC-32 of more takes milliseconds. */
+const SLICE = 2 ** 23;
+
+/** Computes the seal of a file while it is written. */
+class SealedSink implements ByteSink {
+  #bytes = 0;
+  #crc = 0;
+
+  constructor(
+    private readonly sink: ByteSink,
+    private readonly crc32: Crc32,
+  ) {}
+
+  async write(chunk: Uint8Array): Promise<void> {
+    for (let at = 0; at < chunk.byteLength; at += SLICE) {
+      const slice = chunk.subarray(at, at + SLICE);
+      this.#crc = this.crc32(slice, this.#crc);
+      this.#bytes += slice.byteLength;
+      await this.sink.write(slice);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.sink.close();
+  }
+
+  get seal(): FileSeal {
+    return { bytes: this.#bytes, crc32: crcText(this.#crc) };
+  }
 }

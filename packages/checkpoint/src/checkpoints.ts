@@ -1,11 +1,9 @@
 import { InvalidOptionError, requireInteger, requireKnownKeys, requireOneOf } from '@frugaljs/core';
-import { CheckpointStorageError, CheckpointVersionError, InvalidCheckpointError } from '../errors.js';
-import type { CheckpointStore } from '../store/store.js';
-import type { Manifest } from './manifest.js';
-import { superfluous } from './retention.js';
+import { InvalidCheckpointError } from './bytes.js';
+import { CheckpointVersionError, type Manifest } from './manifest.js';
 import { SavedCheckpoint } from './saved-checkpoint.js';
-import { type Snapshot, type TrainingState, takeSnapshot } from './snapshot.js';
-import { writeCheckpoint } from './write-checkpoint.js';
+import { type Snapshot, type TrainingState, takeSnapshot, writeCheckpoint } from './snapshot.js';
+import { CheckpointStorageError, type CheckpointStore } from './stores.js';
 
 export interface CheckpointsOptions {
   readonly store: CheckpointStore;
@@ -248,4 +246,22 @@ function requireStore(store: CheckpointStore): void {
     found: store,
     expected: 'a store: new FolderStore(path) of @frugaljs/checkpoint/node, IndexedDbStore or MemoryStore',
   });
+}
+
+/** What a decision about keeping needs to know of a checkpoint. */
+interface Kept {
+  readonly name: string;
+  readonly sequence: number;
+  readonly metric: number | null;
+}
+
+/**
+ * The checkpoints to remove: all but the `keepLast` saved last and the `keepBest` with the lowest metric, of equals the
+ * later one.
+ */
+function superfluous(checkpoints: readonly Kept[], keepLast: number, keepBest: number): readonly string[] {
+  const newest = [...checkpoints].sort((a, b) => b.sequence - a.sequence);
+  const best = newest.filter(({ metric }) => metric !== null).sort((a, b) => a.metric! - b.metric!);
+  const kept = new Set([...newest.slice(0, keepLast), ...best.slice(0, keepBest)]);
+  return newest.filter(checkpoint => !kept.has(checkpoint)).map(({ name }) => name);
 }
