@@ -1,7 +1,6 @@
 import { type LlamaConfig, llamaConfig } from './config.js';
 import { FormatError } from './errors.js';
-import { EMBEDDING, FINAL_NORM, HEAD, layerName } from './parameters.js';
-import type { HostTensor } from './weights.js';
+import { EMBEDDING, FINAL_NORM, HEAD, type HostTensor, layerName, sizeOf } from './parameters.js';
 
 const HEADER_INTEGERS = 7;
 
@@ -39,7 +38,7 @@ export function readLlama2c(bytes: Uint8Array): { config: LlamaConfig; weights: 
   const weights: Record<string, HostTensor> = {};
   let at = 0;
   const take = (name: string, shape: readonly number[]): HostTensor => {
-    const size = shape.reduce((product, extent) => product * extent, 1);
+    const size = sizeOf(shape);
     const taken = { shape, data: all.slice(at, at + size) };
     at += size;
     weights[name] = taken;

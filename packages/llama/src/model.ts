@@ -1,6 +1,8 @@
 import {
   add,
+  dispose,
   engine,
+  keep,
   matMul,
   reshape,
   type Scalar,
@@ -10,6 +12,7 @@ import {
   type Tensor3D,
   type Tensor4D,
   tensor,
+  tensor2d,
   tidy,
   transpose,
   type Variable,
@@ -17,18 +20,31 @@ import {
 } from '@tensorflow/tfjs-core';
 import { type LlamaConfig, type LlamaConfigInput, llamaConfig } from './config.js';
 import { ArgumentError } from './errors.js';
-import { initialValues } from './initial-values.js';
-import { causalAttention } from './ops/attention.js';
-import { linearCrossEntropy, MAX_LOGITS } from './ops/cross-entropy.js';
-import { embed } from './ops/embedding.js';
-import { recompute } from './ops/recompute.js';
-import { rmsNorm } from './ops/rms-norm.js';
-import { rotate } from './ops/rotary.js';
-import { swiglu } from './ops/swiglu.js';
-import { EMBEDDING, FINAL_NORM, HEAD, layerName, parameterSpecs } from './parameters.js';
-import { type LengthTables, PositionTables } from './position-tables.js';
+import {
+  causalAttention,
+  causalMask,
+  embed,
+  linearCrossEntropy,
+  MAX_LOGITS,
+  type RotaryTables,
+  rmsNorm,
+  rotaryFrequencies,
+  rotaryTables,
+  rotate,
+  swiglu,
+} from './ops.js';
+import {
+  assignWeights,
+  EMBEDDING,
+  FINAL_NORM,
+  HEAD,
+  initialValues,
+  layerName,
+  parameterSpecs,
+  type WeightMap,
+} from './parameters.js';
+import { recompute } from './recompute.js';
 import { shiftTokens, type Tokens, tokenTensor } from './tokens.js';
-import { assignWeights, type WeightMap } from './weights.js';
 
 export interface LlamaOptions {
   /** Seed of the initial weights (default 0). Each tensor draws from (seed, its name): order plays no part. */
@@ -253,4 +269,54 @@ function layerOf(parameters: Readonly<Record<string, Variable>>, index: number):
     up: part('mlp.up_proj'),
     down: part('mlp.down_proj'),
   };
+}
+
+/** The constants of a forward pass that depend on the sequence length alone. */
+interface LengthTables {
+  /** Includes the `1/√headDim` of attention. */
+  readonly query: RotaryTables;
+  readonly key: RotaryTables;
+  readonly mask: Tensor2D;
+}
+
+/** Builds {@link LengthTables} once per sequence length and keeps them until `dispose`. */
+class PositionTables {
+  readonly #headDim: number;
+  readonly #frequencies: Float64Array;
+  readonly #byLength: Map<number, LengthTables> = new Map();
+
+  constructor(config: LlamaConfig) {
+    const { head_dim: headDim, rope_theta: theta, rope_scaling: scaling = null } = config;
+    this.#headDim = headDim;
+    this.#frequencies = rotaryFrequencies(headDim, theta, scaling);
+  }
+
+  get(length: number): LengthTables {
+    let tables = this.#byLength.get(length);
+    if (tables === undefined) {
+      const scale = 1 / Math.sqrt(this.#headDim);
+      tables = {
+        query: this.#rotary(length, scale),
+        key: this.#rotary(length, 1),
+        mask: keep(tensor2d(causalMask(length), [length, length])),
+      };
+      this.#byLength.set(length, tables);
+    }
+    return tables;
+  }
+
+  dispose(): void {
+    for (const { query, key, mask } of this.#byLength.values()) {
+      dispose([query.cosines, query.sines, key.cosines, key.sines, mask]);
+    }
+    this.#byLength.clear();
+  }
+
+  #rotary(length: number, scale: number): RotaryTables {
+    const { cosines, sines } = rotaryTables(length, this.#frequencies, scale);
+    return {
+      cosines: keep(tensor2d(cosines, [length, this.#headDim])),
+      sines: keep(tensor2d(sines, [length, this.#headDim])),
+    };
+  }
 }

@@ -2,8 +2,8 @@ import '@tensorflow/tfjs-backend-cpu';
 import { memory, setBackend } from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { checkSampling, sampleToken } from '../src/generate.js';
 import { generate, LlamaForCausalLM } from '../src/index.js';
-import { checkSampling, sampleToken } from '../src/sampling.js';
 import { TINY } from './tiny-model.js';
 
 describe('sampleToken', () => {

@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ArgumentError, DataError, FormatError, IntegrityError } from '../src/index.js';
-import { checkIntegrity } from '../src/node/download.js';
+import { checkIntegrity } from '../src/node/corpus-sources.js';
 import {
   type CorpusOptions,
   type CorpusSource,

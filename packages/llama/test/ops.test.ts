@@ -21,15 +21,19 @@ import {
   tidy,
 } from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { causalAttention, causalMask } from '../src/ops/attention.js';
-import { linearCrossEntropy } from '../src/ops/cross-entropy.js';
-import { differentiable } from '../src/ops/differentiable.js';
-import { embed } from '../src/ops/embedding.js';
-import { rmsNorm } from '../src/ops/rms-norm.js';
-import { rotaryTables, rotate } from '../src/ops/rotary.js';
-import { swiglu } from '../src/ops/swiglu.js';
+import {
+  causalAttention,
+  causalMask,
+  differentiable,
+  embed,
+  linearCrossEntropy,
+  rmsNorm,
+  rotaryFrequencies,
+  rotaryTables,
+  rotate,
+  swiglu,
+} from '../src/ops.js';
 import { randomKey, randomNormals } from '../src/random.js';
-import { rotaryFrequencies } from '../src/rotary-frequencies.js';
 import { plainAttention, plainCrossEntropy, plainEmbed, plainRmsNorm, plainRotate, plainSwiglu } from './plain-ops.js';
 
 interface Case {

@@ -23,8 +23,8 @@ import {
 } from '@tensorflow/tfjs-core';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { LlamaForCausalLM } from '../src/model.js';
-import { recompute } from '../src/ops/recompute.js';
 import { randomKey, randomNormals } from '../src/random.js';
+import { recompute } from '../src/recompute.js';
 import { TINY } from './tiny-model.js';
 
 const WIDTH = 4;

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { RopeScaling } from '../src/index.js';
-import { rotaryFrequencies } from '../src/rotary-frequencies.js';
+import { rotaryFrequencies } from '../src/ops.js';
 
 // Powers of 1/16, of wavelengths 2π · 1, 16, 256, 4096.
 const HEAD_DIM = 8;

@@ -1,12 +1,8 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { DataError, FormatError } from '../errors.js';
-import { byteTokenizer } from '../tokenizer/bytes.js';
-import { llama2cTokenizer } from '../tokenizer/llama2c.js';
-import type { Tokenizer } from '../tokenizer/tokenizer.js';
-import { jsonTokenizer } from '../tokenizer/tokenizer-json.js';
-import { dataFolders, type FolderOptions, findData } from './data-folders.js';
-import { readContent, readText } from './read-file.js';
+import { byteTokenizer, jsonTokenizer, llama2cTokenizer, type Tokenizer } from '../tokenizer.js';
+import { dataFolders, type FolderOptions, findData, readContent, readText } from './data-folders.js';
 
 /**
  * Opens a tokenizer.

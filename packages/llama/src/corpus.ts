@@ -1,4 +1,14 @@
-import { FormatError } from '../errors.js';
+import { FormatError } from './errors.js';
+
+/** Text to train on and text to validate with. */
+export interface Corpus {
+  /** The name or path it was asked for by. */
+  readonly name: string;
+  /** Where the text came from, for logs and reports. */
+  readonly origin: string;
+  readonly train: readonly string[];
+  readonly validation: readonly string[];
+}
 
 /** How a text file is divided into documents. */
 export type DocumentFormat = 'text' | 'jsonl';
@@ -84,4 +94,76 @@ function parseLines(content: string, parameter: string): string[] {
     if (text.trim() !== '') documents.push(text);
   }
   return documents;
+}
+
+/** Beyond this share of unreadable characters a file is no text, or one in another encoding. */
+const LARGEST_UNREADABLE_SHARE = 0.05;
+
+/**
+ * The text of a file: UTF-8, or UTF-16 with a byte order mark, as some editors save it. Bytes that are neither become
+ * U+FFFD, and `warn` is told how many, since a model would otherwise learn them in silence.
+ *
+ * @param where What the file is called in messages.
+ * @throws FormatError for bytes that are no text: NUL characters, or more than 1 in 20 characters that are unreadable.
+ */
+export function decodeText(bytes: Uint8Array, where: string, warn: (line: string) => void): string {
+  const encoding = byteOrderMark(bytes);
+  const text = new TextDecoder(encoding).decode(bytes);
+  if (text.includes('\0')) {
+    throw new FormatError({
+      parameter: where,
+      found: 'NUL characters: a binary file, or UTF-16 without a byte order mark',
+      expected: 'text',
+      advice: 'Save it as UTF-8.',
+    });
+  }
+  const unreadable = isValid(bytes, encoding) ? 0 : count(text, '\uFFFD');
+  if (unreadable > LARGEST_UNREADABLE_SHARE * text.length) {
+    throw new FormatError({
+      parameter: where,
+      found: `${unreadable} unreadable characters of ${text.length}: a binary file, or another encoding`,
+      expected: 'UTF-8 text',
+      advice: 'Save it as UTF-8.',
+    });
+  }
+  if (unreadable > 0) {
+    warn(`${where}: ${unreadable} of ${text.length} characters are no UTF-8 and are read as \uFFFD. Save it as UTF-8.`);
+  }
+  return text;
+}
+
+function byteOrderMark([first, second]: Uint8Array): 'utf-8' | 'utf-16le' | 'utf-16be' {
+  if (first === 0xff && second === 0xfe) return 'utf-16le';
+  return first === 0xfe && second === 0xff ? 'utf-16be' : 'utf-8';
+}
+
+function isValid(bytes: Uint8Array, encoding: string): boolean {
+  try {
+    new TextDecoder(encoding, { fatal: true }).decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function count(text: string, character: string): number {
+  let found = 0;
+  for (let i = text.indexOf(character); i >= 0; i = text.indexOf(character, i + 1)) found++;
+  return found;
+}
+
+/** Decompresses gzip data, recognized by its first two bytes; other data is returned as it is. Node and browsers. */
+export async function gunzip(bytes: Uint8Array, parameter = 'gzip data'): Promise<Uint8Array> {
+  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
+  const stream = new Blob([bytes as Uint8Array<ArrayBuffer>]).stream().pipeThrough(new DecompressionStream('gzip'));
+  try {
+    return new Uint8Array(await new Response(stream).arrayBuffer());
+  } catch (error) {
+    throw new FormatError({
+      parameter,
+      found: (error as Error).message,
+      expected: 'a whole gzip file',
+      advice: 'It may be cut off: fetch it again.',
+    });
+  }
 }

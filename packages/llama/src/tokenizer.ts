@@ -1,11 +1,106 @@
-import { FormatError } from '../errors.js';
-import type { Tokenizer } from './tokenizer.js';
+import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
+import { FormatError } from './errors.js';
+
+/** Turns text into token ids and back. */
+export interface Tokenizer {
+  /** What it is, for logs and saved runs: `bytes`, `tokenizer.json` or `llama2.c`. */
+  readonly kind: string;
+  /** One more than the largest id: a model's `vocab_size` must be at least this. */
+  readonly vocabSize: number;
+  /** The id put in front of every document, or null if the vocabulary has none to spare. */
+  readonly separator: number | null;
+  /** Ids of a text; no special tokens are added. */
+  encode(text: string): ArrayLike<number>;
+  /** The text of ids; separators are dropped. */
+  decode(ids: ArrayLike<number>): string;
+}
+
+const BYTES = 256;
+
+/**
+ * The tokenizer without a vocabulary: a token is a byte of the text's UTF-8. `decode(encode(text))` is `text` for every
+ * well-formed string (unpaired surrogates have no UTF-8 and become U+FFFD).
+ *
+ * @param options.separator Adds id 256 as a document separator (default true): vocabulary 257 instead of 256.
+ */
+export function byteTokenizer(options: { readonly separator?: boolean } = {}): Tokenizer {
+  const { separator = true } = options;
+  const encoder = new TextEncoder();
+  // A byte order mark at the start of a text is three tokens like any other.
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  return {
+    kind: 'bytes',
+    vocabSize: separator ? BYTES + 1 : BYTES,
+    separator: separator ? BYTES : null,
+    encode: text => encoder.encode(text),
+    decode: ids => decoder.decode(bytesOf(ids)),
+  };
+}
+
+function bytesOf(ids: ArrayLike<number>): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(ids.length);
+  let count = 0;
+  for (let i = 0; i < ids.length; i++) if (ids[i]! < BYTES) bytes[count++] = ids[i]!;
+  return bytes.subarray(0, count);
+}
+
+/** What common vocabularies call the token between documents, most specific first. */
+const SEPARATORS = ['<|endoftext|>', '<|end_of_text|>', '</s>', '<|eos|>', '<eos>', '[EOS]'];
+
+/**
+ * A Hugging Face `tokenizer.json`, run by `@huggingface/tokenizers`.
+ *
+ * The separator is `eos_token` of the tokenizer configuration, else the first of the usual end-of-text tokens that the
+ * vocabulary has, else null.
+ *
+ * @param json The parsed `tokenizer.json`.
+ * @param config The parsed `tokenizer_config.json` beside it, if there is one.
+ * @throws FormatError if it is not a tokenizer that library can run.
+ */
+export function jsonTokenizer(json: object, config: Readonly<Record<string, unknown>> = {}): Tokenizer {
+  const model = (json as { model?: unknown }).model;
+  if (typeof model !== 'object' || model === null) {
+    throw new FormatError({
+      parameter: 'tokenizer.json',
+      found: Object.keys(json),
+      expected: 'an object with the key "model"',
+      advice: 'vocab.json and tokenizer_config.json are other files of the same folder.',
+    });
+  }
+  let tokenizer: HuggingFaceTokenizer;
+  try {
+    tokenizer = new HuggingFaceTokenizer(json, config);
+  } catch (error) {
+    throw new FormatError({
+      parameter: 'tokenizer.json',
+      found: (error as Error).message,
+      expected: 'a tokenizer that @huggingface/tokenizers can run',
+    });
+  }
+  let largest = -1;
+  for (const id of tokenizer.get_vocab(true).values()) largest = Math.max(largest, id);
+
+  const named = config['eos_token'] as string | { content?: string } | null | undefined;
+  const endToken = typeof named === 'string' ? named : named?.content;
+  const candidates = endToken === undefined ? SEPARATORS : [endToken, ...SEPARATORS];
+  const separator = candidates.map(token => tokenizer.token_to_id(token)).find(id => id !== undefined) ?? null;
+  return {
+    kind: 'tokenizer.json',
+    vocabSize: largest + 1,
+    separator,
+    encode: text => tokenizer.encode(text, { add_special_tokens: false }).ids,
+    decode: ids => {
+      const text = Array.from(ids).filter(id => id !== separator);
+      if (text.length === 0) return '';
+      return tokenizer.decode(text, { skip_special_tokens: true, clean_up_tokenization_spaces: false });
+    },
+  };
+}
 
 const BEGIN = 1;
 const END = 2;
 /** Ids 3 … 258 stand for the bytes 0 … 255. */
 const FIRST_BYTE = 3;
-const BYTES = 256;
 
 interface Vocabulary {
   readonly pieces: readonly Uint8Array[];

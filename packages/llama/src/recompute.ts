@@ -1,5 +1,5 @@
 import { customGrad, engine, type GradSaveFunc, type Tensor, tidy, Variable, zerosLike } from '@tensorflow/tfjs-core';
-import { ArgumentError } from '../errors.js';
+import { ArgumentError } from './errors.js';
 
 /** What tfjs notes down of the operations between an input and a loss, as far as it concerns us. */
 interface Tape {
