@@ -38,7 +38,7 @@ export const layers = {
     node: true,
   },
   testing: { workspace: ['core'], external: [tfjs, 'fast-check', 'vitest'], node: false },
-  checkpoint: { workspace: ['core'], external: [tfjs], node: 'node' },
+  checkpoint: { workspace: ['core', 'composer'], external: [tfjs], node: 'node' },
   llama: { workspace: [], external: [tfjs, '@huggingface/tokenizers'], node: 'node' },
   trainer: {
     workspace: ['core', 'linalg', ...primitives, 'composer', ...backends, 'testing', 'checkpoint', 'llama'],

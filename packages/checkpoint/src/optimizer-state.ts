@@ -1,21 +1,10 @@
+import { isRefreshIndex, variableOf } from '@frugaljs/composer/state';
 import { type Json, kernelsFor, NotSerializableError } from '@frugaljs/core';
 import { getBackend, type Tensor } from '@tensorflow/tfjs-core';
 import type { Runtime, SavedComposition } from './manifest.js';
 
-// What this package knows of the names that a composed optimizer gives to its state and settings: all of it is here.
-
 /** Settings of a composition, by the name they have in its JSON. */
 export const SETTING = { kernels: 'kernels', seed: 'seed' } as const;
-
-/** The variable that a tensor of saved state, `variable::path`, belongs to; empty for what is no variable's own. */
-export function variableOf(name: string): string {
-  return name.slice(0, Math.max(0, name.lastIndexOf('::')));
-}
-
-/** True for the refresh index of a subspace, which is saved under the name `epoch`: all state in a subspace has one. */
-function isRefreshIndex(name: string): boolean {
-  return /(::|\/)epoch$/.test(name);
-}
 
 /** A tensor and what the optimizer calls it. */
 export interface NamedTensor {
