@@ -19,8 +19,6 @@ interface Internals {
   _free(offset: number): void;
 }
 
-const internals = (backend: BackendWasm): Internals => backend.wasm as unknown as Internals;
-
 const heaps = new WeakMap<object, TensorHeap>();
 
 /**
@@ -44,13 +42,15 @@ export class TensorHeap {
   readonly backend: BackendWasm;
   /** The memory that other WebAssembly programs can import. It grows, and its buffer is another one after that. */
   readonly memory: WebAssembly.Memory;
+  readonly #wasm: Internals;
   #scratch = 0;
   #scratchBytes = 0;
 
   constructor(backend: BackendWasm) {
     this.backend = backend;
-    this.memory = findMemory(backend);
-    probeTensors(backend);
+    this.#wasm = backend.wasm as unknown as Internals;
+    this.memory = findMemory(this.#wasm);
+    probeTensors(backend, this.#wasm);
     guardWasmHeap(backend);
   }
 
@@ -69,11 +69,10 @@ export class TensorHeap {
    * product or convolution, keyed by tensor, and would go on using it.
    */
   forgetPackedWeights(tensor: TensorInfo): void {
-    const { tfjs } = internals(this.backend);
     const { id, memoryOffset } = this.backend.dataIdMap.get(tensor.dataId);
     const size = tensor.shape.reduce((product, dimension) => product * dimension, 1);
-    tfjs.disposeData(id);
-    tfjs.registerTensor(id, size, memoryOffset);
+    this.#wasm.tfjs.disposeData(id);
+    this.#wasm.tfjs.registerTensor(id, size, memoryOffset);
   }
 
   /**
@@ -83,12 +82,11 @@ export class TensorHeap {
    */
   scratch(bytes: number): number {
     if (bytes > this.#scratchBytes) {
-      const wasm = internals(this.backend);
-      wasm._free(this.#scratch);
+      this.#wasm._free(this.#scratch);
       // A full heap throws: what is free by then must not be freed again.
       this.#scratch = 0;
       this.#scratchBytes = 0;
-      this.#scratch = wasm._malloc(bytes) >>> 0;
+      this.#scratch = this.#wasm._malloc(bytes) >>> 0;
       this.#scratchBytes = bytes;
     }
     return this.#scratch;
@@ -104,8 +102,7 @@ function changed(found: unknown, expected: string): UnsupportedBackendError {
   });
 }
 
-function findMemory(backend: BackendWasm): WebAssembly.Memory {
-  const wasm = internals(backend) as Internals | undefined;
+function findMemory(wasm: Internals | undefined): WebAssembly.Memory {
   if (!(wasm?.HEAPU8 instanceof Uint8Array)) throw changed(typeof wasm?.HEAPU8, 'a heap `backend.wasm.HEAPU8`');
   // The binary without threads exports its memory, the one with threads imports it.
   for (const memory of [wasm.asm?.memory, wasm.wasmMemory]) {
@@ -115,8 +112,7 @@ function findMemory(backend: BackendWasm): WebAssembly.Memory {
 }
 
 /** Stores a tensor the way tfjs does and looks for its bytes where they should be. */
-function probeTensors(backend: BackendWasm): void {
-  const wasm = internals(backend);
+function probeTensors(backend: BackendWasm, wasm: Internals): void {
   for (const name of ['_malloc', '_free'] as const) {
     if (typeof wasm[name] !== 'function') throw changed(typeof wasm[name], `a function \`backend.wasm.${name}\``);
   }
@@ -125,14 +121,14 @@ function probeTensors(backend: BackendWasm): void {
     if (found !== 'function') throw changed(found, `a function \`backend.wasm.tfjs.${name}\``);
   }
   try {
-    probeRecord(backend);
+    probeRecord(backend, wasm);
   } catch (error) {
     if (error instanceof UnsupportedBackendError) throw error;
     throw changed(String(error), 'records of tensors in `backend.dataIdMap`');
   }
 }
 
-function probeRecord(backend: BackendWasm): void {
+function probeRecord(backend: BackendWasm, wasm: Internals): void {
   const values = Float32Array.of(1.5, -2.25, 3e-9, 4e9);
   const dataId = backend.write(values, [values.length], 'float32');
   try {
@@ -140,7 +136,7 @@ function probeRecord(backend: BackendWasm): void {
     if (!Number.isInteger(id) || !Number.isInteger(memoryOffset) || refCount !== 1) {
       throw changed({ id, memoryOffset, refCount }, 'a record of integers id and memoryOffset and a refCount of 1');
     }
-    const stored = new Float32Array(internals(backend).HEAPU8.buffer, memoryOffset, values.length);
+    const stored = new Float32Array(wasm.HEAPU8.buffer, memoryOffset, values.length);
     if (!values.every((value, i) => stored[i] === value)) {
       throw changed(Array.from(stored), `the values of a tensor, ${Array.from(values)}, at its memory offset`);
     }

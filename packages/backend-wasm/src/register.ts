@@ -1,21 +1,12 @@
 import '@tensorflow/tfjs-backend-wasm';
 import { getKernel, type KernelConfig, registerKernel, unregisterKernel } from '@tensorflow/tfjs-core';
 import { guardWasmHeap } from './heap-guard.js';
-import { batchMatMul } from './kernels/batch-mat-mul.js';
-import { cast } from './kernels/cast.js';
-import { concat } from './kernels/concat.js';
+import { cast, concat, identity, pad, slice, split, transpose } from './kernels/copies.js';
 import { exp } from './kernels/exp.js';
-import { fusedMatMul } from './kernels/fused-mat-mul.js';
-import { gather } from './kernels/gather.js';
-import { identity } from './kernels/identity.js';
-import { pad } from './kernels/pad.js';
-import { scatter } from './kernels/scatter.js';
-import { slice } from './kernels/slice.js';
-import { split } from './kernels/split.js';
-import { mean, sum } from './kernels/sum.js';
-import { transpose } from './kernels/transpose.js';
-import { unsortedSegmentSum } from './kernels/unsorted-segment-sum.js';
-import type { Replacement } from './replacement.js';
+import { gather, scatter, unsortedSegmentSum } from './kernels/gather.js';
+import { batchMatMul, fusedMatMul } from './kernels/mat-mul.js';
+import type { Replacement } from './kernels/replacement.js';
+import { mean, sum } from './kernels/sums.js';
 
 const replacements: readonly Replacement[] = [
   batchMatMul,

@@ -1,12 +1,12 @@
 import { UnsupportedBackendError } from '@frugaljs/core';
 import { f32, i32, integers, ModuleBuilder, repeatWhile, sequence, when } from '@frugaljs/wasm-assembly';
 import { describe, expect, it } from 'vitest';
+import { exponentialProgram } from '../src/kernels/exp.js';
+import { segmentProgram } from '../src/kernels/gather.js';
+import { multiplyProgram } from '../src/kernels/multiply-program.js';
+import { copyProgram } from '../src/kernels/rows.js';
+import { sumProgram } from '../src/kernels/sums.js';
 import { Program } from '../src/program.js';
-import { copyProgram } from '../src/programs/copy.js';
-import { exponentialProgram } from '../src/programs/exponential.js';
-import { multiplyProgram } from '../src/programs/multiply.js';
-import { segmentProgram } from '../src/programs/segment.js';
-import { sumProgram } from '../src/programs/sum.js';
 
 /** Sums 1 … n to memory, and stores 2.5 behind it unless n is 0. */
 function counting(): ModuleBuilder {

@@ -1,8 +1,7 @@
 import { integers, ModuleBuilder, sequence, v128 } from '@frugaljs/wasm-assembly';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { LANE_BINARY, laneConstant, loadFirstLane, storeLane } from '../src/fused/lanes.js';
-import { visitPlaces } from '../src/fused/places.js';
+import { LANE_BINARY, laneConstant, loadFirstLane, storeLane, visitPlaces } from '../src/fused/lanes.js';
 
 const ONE = laneConstant(1);
 const GUARD = 16;

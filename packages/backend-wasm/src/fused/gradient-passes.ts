@@ -1,51 +1,30 @@
-import { type Code, f32x4, integers, type Local, ModuleBuilder, sequence, v128 } from '@frugaljs/wasm-assembly';
+import { type Code, f32x4, f64x2, integers, type Local, ModuleBuilder, sequence, v128 } from '@frugaljs/wasm-assembly';
 import { Program } from '../program.js';
-import { f64x2, i32x4MaxU, LANE_BINARY, laneAnd, laneIntegers, loadFirstLane, promoteLow } from './lanes.js';
-import { visitPlaces } from './places.js';
+import { i32x4MaxU, LANE_BINARY, laneAnd, laneIntegers, loadFirstLane, promoteLow, visitPlaces } from './lanes.js';
 
 /** Places that are read at the same time. */
 const PLACES = 8;
 const MAGNITUDE = 0x7fffffff;
 /** Bits of the float32 infinity: the magnitude of every finite number is below. */
-const INFINITE_MAGNITUDE = 0x7f800000;
+export const INFINITE_MAGNITUDE = 0x7f800000;
 
 /**
  * The passes over a gradient that may come before an update.
  *
- * - `magnitude(result, from, count)` writes four int32 of which the largest is the largest magnitude, as bits, of
- *   `count` float32 entries. At or above {@link INFINITE_MAGNITUDE} one of them is NaN or infinite.
- * - `sumSquares(result, from, count, limit)` writes two float64 whose sum is Σ min(max(x, -limit), limit)². Pass Infinity
- *   for no limit. NaN and infinite entries make it so, too.
+ * - `magnitude(result, from, count)` writes the largest magnitude, as the bits of a float32, of `count` float32 entries.
+ *   At or above {@link INFINITE_MAGNITUDE} one of them is NaN or infinite.
+ * - `sumSquares(result, from, count, limit)` writes Σ min(max(x, -limit), limit)² as a float64. Pass Infinity for no
+ *   limit. NaN and infinite entries make it so, too.
  */
-const gradientPasses: Program<'magnitude' | 'sumSquares'> = new Program('gradient passes', () => {
+export const gradientPasses: Program<'magnitude' | 'sumSquares'> = new Program('gradient passes', () => {
   const module = new ModuleBuilder();
   defineMagnitude(module);
   defineSumSquares(module);
   return module;
 });
 
-/** Bytes of memory that a pass needs for its result. */
+/** Bytes of memory that a pass writes, of which the result is the start. */
 export const RESULT_BYTES = 16;
-
-/** Whether all of `count` entries at `from` are finite; writes to `result`. */
-export function isFinitePart(memory: WebAssembly.Memory, result: number, from: number, count: number): boolean {
-  gradientPasses.on(memory).magnitude(result, from, count);
-  const magnitudes = new Uint32Array(memory.buffer, result, 4);
-  return magnitudes.every(magnitude => magnitude < INFINITE_MAGNITUDE);
-}
-
-/** Σ min(max(x, -limit), limit)² over `count` entries at `from`; writes to `result`. */
-export function sumSquaresOfPart(
-  memory: WebAssembly.Memory,
-  result: number,
-  from: number,
-  count: number,
-  limit: number,
-): number {
-  gradientPasses.on(memory).sumSquares(result, from, count, limit);
-  const halves = new Float64Array(memory.buffer, result, 2);
-  return halves[0]! + halves[1]!;
-}
 
 function defineMagnitude(module: ModuleBuilder): void {
   module.define('magnitude', integers('result', 'from', 'count'), ({ result, from, count }, scope) => {
@@ -64,7 +43,8 @@ function defineMagnitude(module: ModuleBuilder): void {
         at => see(loadFirstLane(at), 0),
       ),
       ...largest.slice(1).map(other => first.set(i32x4MaxU(first, other))),
-      v128.store(result, first),
+      first.set(i32x4MaxU(first, v128.shuffle32(first, first, [2, 3, 0, 1]))),
+      v128.store(result, i32x4MaxU(first, v128.shuffle32(first, first, [1, 0, 3, 2]))),
     );
   });
 }
@@ -106,7 +86,8 @@ function defineSumSquares(module: ModuleBuilder): void {
           places => add(places.map(at => v128.load(at))),
           at => add([loadFirstLane(at)]),
         ),
-        v128.store(result, f64x2.add(lowSum, highSum)),
+        lowSum.set(f64x2.add(lowSum, highSum)),
+        v128.store(result, f64x2.add(lowSum, v128.shuffle32(lowSum, lowSum, [2, 3, 0, 1]))),
       );
     },
   );

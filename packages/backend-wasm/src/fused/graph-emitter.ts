@@ -1,6 +1,15 @@
-import type { Graph, GraphNode } from '@frugaljs/core';
-import { type Code, type FunctionScope, f32x4, type Local, sequence } from '@frugaljs/wasm-assembly';
+import { type Graph, type GraphNode, neededNodes, operandsOf } from '@frugaljs/core';
+import { type Code, type FunctionScope, f32x4, type Local, sequence, type ValueType } from '@frugaljs/wasm-assembly';
 import { LANE_BINARY, LANE_COMPARE, LANE_UNARY, laneAnd, laneConstant, laneOr, laneSelect } from './lanes.js';
+
+/** Operations that the emitter does not have. */
+const MISSING: readonly string[] = ['exp', 'log'];
+
+/** Why the emitter cannot turn a graph into a kernel; `null` when it can. */
+export function refusalOf(graph: Graph): string | null {
+  const missing = graph.nodes.find(node => MISSING.includes(node.op));
+  return missing === undefined ? null : `no fused ${missing.op}`;
+}
 
 const ZERO = laneConstant(0);
 const ONE = laneConstant(1);
@@ -107,4 +116,59 @@ function usedAsNumber(graph: Graph): ReadonlySet<number> {
     if ('y' in node) used.add(node.y);
   }
   return used;
+}
+
+/** The nodes whose values are needed to compute the given ones, given that reductions and host values are known. */
+export function neededFor(graph: Graph, targets: readonly number[]): readonly number[] {
+  return neededNodes(graph.nodes, targets, isGiven);
+}
+
+/** Values that a pass finds rather than computes. */
+export function isGiven(node: GraphNode): boolean {
+  return node.op === 'input' || node.op === 'reduce' || node.extent === 'host';
+}
+
+/** A graph and what the arguments of its kernel mean, in the order of the call: addresses of tensors, then numbers. */
+export interface KernelSignature {
+  readonly graph: Graph;
+  /** Inputs that are tensors. */
+  readonly inputs: readonly string[];
+  /** Results; each gets an address of its own, which may be that of an input. */
+  readonly outputs: readonly string[];
+  /** Nodes whose value is a number on the host and an operand on the device. */
+  readonly numbers: readonly number[];
+}
+
+/**
+ * The signature of a graph's kernel.
+ *
+ * @param filled Inputs given as a number that stands for a tensor filled with it; they travel as numbers.
+ */
+export function signatureOf(graph: Graph, filled: ReadonlySet<string> = new Set()): KernelSignature {
+  const isNumber = (node: GraphNode): boolean =>
+    node.extent === 'host' || (node.op === 'input' && filled.has(node.name));
+  const used = new Set<number>(Object.values(graph.outputs).map(output => output.node));
+  for (const node of graph.nodes) {
+    if (node.extent !== 'host') for (const operand of operandsOf(node)) used.add(operand);
+  }
+  return {
+    graph,
+    inputs: graph.nodes.flatMap(node => (node.op === 'input' && !filled.has(node.name) ? [node.name] : [])),
+    outputs: Object.keys(graph.outputs),
+    numbers: graph.nodes.flatMap((node, id) => (isNumber(node) && used.has(id) ? [id] : [])),
+  };
+}
+
+/** Names of the parameters that carry a signature. */
+export const inputParameter = (name: string): string => `in ${name}`;
+export const outputParameter = (name: string): string => `out ${name}`;
+export const numberParameter = (id: number): string => `number ${id}`;
+
+/** The parameters of a kernel function that carry a signature, in the order of the call. */
+export function signatureParameters({ inputs, outputs, numbers }: KernelSignature): Record<string, ValueType> {
+  return Object.fromEntries([
+    ...inputs.map(name => [inputParameter(name), 'i32'] as const),
+    ...outputs.map(name => [outputParameter(name), 'i32'] as const),
+    ...numbers.map(id => [numberParameter(id), 'f32'] as const),
+  ]);
 }

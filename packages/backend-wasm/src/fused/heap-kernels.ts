@@ -1,7 +1,6 @@
 import {
   type BackendTraits,
   type Graph,
-  hostValues,
   type KernelInputs,
   type KernelSet,
   matrixView,
@@ -13,14 +12,10 @@ import {
 } from '@frugaljs/core';
 import { engine, type Tensor } from '@tensorflow/tfjs-core';
 import { type TensorHeap, tensorHeap } from '../heap.js';
-import type { HeapFunction } from '../program.js';
-import { isFinitePart, RESULT_BYTES, sumSquaresOfPart } from './gradient-passes.js';
-import { denseKernelOf, splitKernelOf } from './kernel-cache.js';
-import { addNumbers } from './kernel-signature.js';
-import { scratchBytes } from './reduction-scratch.js';
-import { scratchEntries } from './split-kernel.js';
-import { refusalOf } from './stages.js';
-import { tierTensors } from './tier.js';
+import { gradientPasses, INFINITE_MAGNITUDE, RESULT_BYTES } from './gradient-passes.js';
+import { refusalOf } from './graph-emitter.js';
+import { denseKernelOf, numbersOf, splitKernelOf } from './kernel-cache.js';
+import { KEPT } from './split-kernel.js';
 
 /** Runs expression graphs in place on the heap of tfjs's wasm backend. */
 export class HeapKernels implements KernelSet {
@@ -39,16 +34,15 @@ export class HeapKernels implements KernelSet {
   }
 
   run(
-    given: Graph,
+    graph: Graph,
     inputs: KernelInputs,
     scalars: Readonly<Record<string, number>>,
     shape: Shape,
     overwrite: Readonly<Record<string, string>>,
     starts: Readonly<Record<string, number>> = {},
   ): Record<string, Tensor> {
-    const kernel = denseKernelOf(given, inputs);
-    const { graph, signature, program } = kernel;
-    const host = hostValues(graph, scalars);
+    const { signature, program, scratch } = denseKernelOf(graph, inputs);
+    const numbers = numbersOf(signature, scalars, inputs);
     const [rows, columns] = matrixView(shape);
     const results: Record<string, Tensor> = {};
     for (const name of signature.outputs) {
@@ -57,47 +51,56 @@ export class HeapKernels implements KernelSet {
         over === undefined ? this.allocate(slotShape(graph.outputs[name]!.extent, shape)) : (inputs[over] as Tensor);
     }
     // Addresses are taken last: an allocation may move the heap's buffer, never a tensor in it.
-    const scratch = this.heap.scratch(scratchBytes(graph, rows, columns));
-    const args = [rows, columns, scratch];
-    const address = (tensor: Tensor, input: string): number => this.heap.offset(tensor) + 4 * (starts[input] ?? 0);
-    for (const name of signature.inputs) args.push(address(inputs[name] as Tensor, name));
-    for (const name of signature.outputs) args.push(address(results[name]!, overwrite[name] ?? ''));
-    addNumbers(args, kernel, host, inputs);
-    const run: HeapFunction = program.on(this.heap.memory).run;
-    run(...args);
-    for (const name of signature.outputs) if (overwrite[name] !== undefined) this.wasWritten(results[name]!);
+    const vectors = scratch.perRow * Math.ceil(rows / 4) + scratch.perColumn * Math.ceil(columns / 4);
+    const args = [rows, columns, this.heap.scratch(16 * vectors)];
+    for (const name of signature.inputs) {
+      args.push(this.heap.offset(inputs[name] as Tensor) + 4 * (starts[name] ?? 0));
+    }
+    for (const name of signature.outputs) {
+      args.push(this.heap.offset(results[name]!) + 4 * (starts[overwrite[name] ?? ''] ?? 0));
+    }
+    program.on(this.heap.memory).run(...args, ...numbers);
+    for (const name of signature.outputs) {
+      const result = results[name]!;
+      // tfjs packs the weights of matrix products; a vector never is one.
+      if (overwrite[name] !== undefined && result.rank > 1) this.heap.forgetPackedWeights(result);
+    }
     return results;
   }
 
   runSplit(axis: SplitAxis, w: Tensor, g: Tensor, tiers: readonly SplitTier[]): void {
     const kernel = splitKernelOf(axis, tiers);
     const [rows, columns] = matrixView(w.shape);
-    const listed = tiers.slice(0, -1);
-    const args = [rows, columns, this.heap.scratch(4 * scratchEntries(axis, columns))];
-    for (const { indices } of listed) args.push(this.heap.offset(indices!), indices!.size);
-    tiers.forEach((tier, i) => {
+    const kept = KEPT[axis];
+    const args = [rows, columns, this.heap.scratch(4 * (kept.entries + kept.rows * columns))];
+    for (const { indices } of tiers) if (indices !== null) args.push(this.heap.offset(indices), indices.size);
+    for (const [i, tier] of tiers.entries()) {
       const spec = kernel.tiers[i]!;
-      for (const name of tierTensors(spec)) {
+      for (const name of spec.tensors) {
         const tensor = name === 'w' ? w : name === 'g' ? g : (tier.compact[name] ?? tier.full[name])!;
         args.push(this.heap.offset(tensor));
       }
-      addNumbers(args, spec, hostValues(spec.graph, tier.scalars));
-    });
-    const run: HeapFunction = kernel.program.on(this.heap.memory).run;
-    run(...args);
-    this.wasWritten(w);
+      args.push(...numbersOf(spec.signature, tier.scalars));
+    }
+    kernel.program.on(this.heap.memory).run(...args);
+    if (w.rank > 1) this.heap.forgetPackedWeights(w);
   }
 
   isFinite(gradient: Tensor): boolean {
+    const { memory } = this.heap;
     const result = this.heap.scratch(RESULT_BYTES);
-    return isFinitePart(this.heap.memory, result, this.heap.offset(gradient), gradient.size);
+    gradientPasses.on(memory).magnitude(result, this.heap.offset(gradient), gradient.size);
+    return new Uint32Array(memory.buffer, result, 1)[0]! < INFINITE_MAGNITUDE;
   }
 
   sumSquares(gradients: readonly Tensor[], clipValue: number = Number.POSITIVE_INFINITY): number {
+    const { memory } = this.heap;
+    const passes = gradientPasses.on(memory);
     const result = this.heap.scratch(RESULT_BYTES);
     let total = 0;
     for (const gradient of [...gradients].reverse()) {
-      total += sumSquaresOfPart(this.heap.memory, result, this.heap.offset(gradient), gradient.size, clipValue);
+      passes.sumSquares(result, this.heap.offset(gradient), gradient.size, clipValue);
+      total += new Float64Array(memory.buffer, result, 1)[0]!;
     }
     return total;
   }
@@ -109,11 +112,6 @@ export class HeapKernels implements KernelSet {
   private allocate(shape: Shape): Tensor {
     const output = this.heap.backend.makeOutput([...shape], 'float32');
     return engine().makeTensorFromTensorInfo(output);
-  }
-
-  /** tfjs packs weights of matrix products per tensor; a vector never is one. */
-  private wasWritten(tensor: Tensor): void {
-    if (tensor.rank > 1) this.heap.forgetPackedWeights(tensor);
   }
 }
 

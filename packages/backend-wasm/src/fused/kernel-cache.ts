@@ -1,13 +1,17 @@
-import { type Graph, type KernelInputs, type SplitAxis, type SplitTier, simplify } from '@frugaljs/core';
+import { type Graph, hostValues, type KernelInputs, type SplitAxis, type SplitTier, simplify } from '@frugaljs/core';
 import { Program } from '../program.js';
 import { denseKernel } from './dense-kernel.js';
-import { type KernelCall, signatureOf } from './kernel-signature.js';
+import { reducedArrays } from './dense-values.js';
+import { type KernelSignature, signatureOf } from './graph-emitter.js';
 import { splitKernel } from './split-kernel.js';
-import type { TierSpec } from './tier.js';
+import { type TierSpec, tierSpec } from './tier.js';
 
 /** A compiled graph and the order of its arguments. */
-export interface DenseKernel extends KernelCall {
+export interface DenseKernel {
+  readonly signature: KernelSignature;
   readonly program: Program<'run'>;
+  /** Arrays that it needs in the scratch memory, each padded to whole vectors. */
+  readonly scratch: ReturnType<typeof reducedArrays>;
 }
 
 /** A compiled split and the order of its arguments. */
@@ -24,7 +28,10 @@ const denseByGraph = new WeakMap<Graph, Map<string, DenseKernel>>();
  * after the first call with a graph object it is found by that.
  */
 export function denseKernelOf(graph: Graph, inputs: KernelInputs): DenseKernel {
-  const filled = filledInputs(graph, inputs);
+  const filled: string[] = [];
+  for (const node of graph.nodes) {
+    if (node.op === 'input' && typeof inputs[node.name] === 'number') filled.push(node.name);
+  }
   let variants = denseByGraph.get(graph);
   if (variants === undefined) {
     variants = new Map();
@@ -39,15 +46,6 @@ export function denseKernelOf(graph: Graph, inputs: KernelInputs): DenseKernel {
     variants.set(variant, kernel);
   }
   return kernel;
-}
-
-/** Names of the inputs that are given as numbers, in the order of the graph. */
-function filledInputs(graph: Graph, inputs: KernelInputs): readonly string[] {
-  const filled: string[] = [];
-  for (const node of graph.nodes) {
-    if (node.op === 'input' && typeof inputs[node.name] === 'number') filled.push(node.name);
-  }
-  return filled;
 }
 
 const splitByText = new Map<string, SplitKernel>();
@@ -66,18 +64,35 @@ export function splitKernelOf(axis: SplitAxis, tiers: readonly SplitTier[]): Spl
   return kernel;
 }
 
-function compileSplit(axis: SplitAxis, tiers: readonly SplitTier[]): SplitKernel {
-  const specs = tiers.map(({ graph, compact }) => {
-    const simple = simplify(graph);
-    return { graph: simple, signature: signatureOf(simple, new Set()), compact: new Set(Object.keys(compact)) };
+const NO_INPUTS: KernelInputs = {};
+
+/**
+ * The numbers among the arguments of a call: those that the host computes from the scalars of the step, and inputs that
+ * are given as numbers.
+ *
+ * @throws UnknownNameError when the graph reads a scalar that is not given.
+ */
+export function numbersOf(
+  { graph, numbers }: KernelSignature,
+  scalars: Readonly<Record<string, number>>,
+  inputs: KernelInputs = NO_INPUTS,
+): number[] {
+  const host = hostValues(graph, scalars);
+  return numbers.map(id => {
+    const node = graph.nodes[id]!;
+    return node.op === 'input' ? (inputs[node.name] as number) : host[id]!;
   });
-  return { tiers: specs, program: new Program(`split by ${axis}`, () => splitKernel(axis, specs)) };
 }
 
-function compileDense(given: Graph, filled: readonly string[]): DenseKernel {
-  const graph = simplify(given);
-  const signature = signatureOf(graph, new Set(filled));
-  return { graph, signature, program: new Program('fused graph', () => denseKernel(graph, signature)) };
+function compileDense(graph: Graph, filled: readonly string[]): DenseKernel {
+  const signature = signatureOf(simplify(graph), new Set(filled));
+  const program = new Program<'run'>('fused graph', () => denseKernel(signature));
+  return { signature, program, scratch: reducedArrays(signature.graph) };
+}
+
+function compileSplit(axis: SplitAxis, tiers: readonly SplitTier[]): SplitKernel {
+  const specs = tiers.map(tierSpec);
+  return { tiers: specs, program: new Program(`split by ${axis}`, () => splitKernel(axis, specs)) };
 }
 
 /** Equal for graphs that compute the same in the same way. JSON writes all infinities as null. */

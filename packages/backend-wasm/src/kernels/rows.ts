@@ -1,7 +1,20 @@
-import { i32, integers, ModuleBuilder, repeatWhile, sequence, v128 } from '@frugaljs/wasm-assembly';
+import {
+  type Call,
+  type Code,
+  f32,
+  f32x4,
+  i32,
+  i32x4,
+  integers,
+  type Local,
+  ModuleBuilder,
+  memory,
+  repeatWhile,
+  sequence,
+  v128,
+  when,
+} from '@frugaljs/wasm-assembly';
 import { Program } from '../program.js';
-import { defineCopyRow } from './row.js';
-import { transpose4x4 } from './transpose4x4.js';
 
 /**
  * Moves strided data.
@@ -22,9 +35,7 @@ export const copyProgram: Program<'copyRows' | 'gatherRows' | 'transpose'> = new
   return module;
 });
 
-type CopyRow = ReturnType<typeof defineCopyRow>;
-
-function defineCopyRows(module: ModuleBuilder, copyRow: CopyRow): void {
+function defineCopyRows(module: ModuleBuilder, copyRow: Call): void {
   module.define(
     'copyRows',
     integers('to', 'toStride', 'from', 'fromStride', 'rowBytes', 'rows'),
@@ -40,7 +51,7 @@ function defineCopyRows(module: ModuleBuilder, copyRow: CopyRow): void {
   );
 }
 
-function defineGatherRows(module: ModuleBuilder, copyRow: CopyRow): void {
+function defineGatherRows(module: ModuleBuilder, copyRow: Call): void {
   module.define(
     'gatherRows',
     integers('to', 'from', 'indices', 'count', 'rowBytes'),
@@ -112,5 +123,65 @@ function defineTranspose(module: ModuleBuilder): void {
         ),
       );
     },
+  );
+}
+
+/** From this many bytes on, the engine's bulk copy beats a loop over vectors. */
+const BULK_COPY_BYTES = 1024;
+
+/** Defines `copyRow(to, from, bytes)`: copies non-overlapping bytes, fast for short rows too. */
+export function defineCopyRow(module: ModuleBuilder): Call {
+  return module.define('copyRow', integers('to', 'from', 'bytes'), ({ to, from, bytes }) => {
+    const copyWhile = (size: number, copy: Code): Code =>
+      repeatWhile(i32.geU(bytes, size), copy, to.advance(size), from.advance(size), bytes.advance(-size));
+    return when(
+      i32.geU(bytes, BULK_COPY_BYTES),
+      memory.copy(to, from, bytes),
+      sequence(
+        copyWhile(16, v128.store(to, v128.load(from))),
+        copyWhile(4, i32.store(to, i32.load(from))),
+        copyWhile(1, i32.store8(to, i32.load8U(from))),
+      ),
+    );
+  });
+}
+
+/** Defines `addRow(to, from, count)` or its `int32` sibling: `to[i] += from[i]` for `count` elements of 4 bytes. */
+export function defineAddRow(module: ModuleBuilder, name: string, type: 'float32' | 'int32'): Call {
+  const scalar = type === 'float32' ? f32 : i32;
+  const vector = type === 'float32' ? f32x4 : i32x4;
+  return module.define(name, integers('to', 'from', 'count'), ({ to, from, count }) => {
+    return sequence(
+      repeatWhile(
+        i32.geU(count, 4),
+        v128.store(to, vector.add(v128.load(to), v128.load(from))),
+        to.advance(16),
+        from.advance(16),
+        count.advance(-4),
+      ),
+      repeatWhile(
+        count,
+        scalar.store(to, scalar.add(scalar.load(to), scalar.load(from))),
+        to.advance(4),
+        from.advance(4),
+        count.advance(-1),
+      ),
+    );
+  });
+}
+
+/** Turns the four rows of a 4×4 block, one vector each, into its columns, in place; `spare` are two vectors to use. */
+export function transpose4x4(rows: readonly Local[], spare: readonly Local[]): Code {
+  const [a, b, c, d] = rows as [Local, Local, Local, Local];
+  const [x, y] = spare as [Local, Local];
+  return sequence(
+    x.set(v128.shuffle32(a, b, [2, 6, 3, 7])),
+    a.set(v128.shuffle32(a, b, [0, 4, 1, 5])),
+    y.set(v128.shuffle32(c, d, [2, 6, 3, 7])),
+    c.set(v128.shuffle32(c, d, [0, 4, 1, 5])),
+    b.set(v128.shuffle32(a, c, [2, 3, 6, 7])),
+    a.set(v128.shuffle32(a, c, [0, 1, 4, 5])),
+    c.set(v128.shuffle32(x, y, [0, 1, 4, 5])),
+    d.set(v128.shuffle32(x, y, [2, 3, 6, 7])),
   );
 }

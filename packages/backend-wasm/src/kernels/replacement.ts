@@ -1,6 +1,6 @@
 import type { KernelConfig, KernelFunc, KernelSetupFunc, TensorInfo } from '@tensorflow/tfjs-core';
-import { type TensorHeap, tensorHeap } from './heap.js';
-import { guardWasmHeap } from './heap-guard.js';
+import { type TensorHeap, tensorHeap } from '../heap.js';
+import { guardWasmHeap } from '../heap-guard.js';
 
 /** What a kernel is called with. */
 export interface KernelCall<Inputs, Attributes> {

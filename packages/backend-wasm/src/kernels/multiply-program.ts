@@ -1,11 +1,13 @@
 import {
   type Call,
   type Code,
+  f32,
   f32x4,
   i32,
   integers,
   type Local,
   ModuleBuilder,
+  memory,
   repeatWhile,
   select,
   sequence,
@@ -13,9 +15,13 @@ import {
   when,
 } from '@frugaljs/wasm-assembly';
 import { Program } from '../program.js';
-import { definePack, PANEL_COLUMNS, PANEL_ROW_BYTES } from './pack.js';
-import { defineCopyRow } from './row.js';
-import { defineRowProduct } from './row-product.js';
+import { defineCopyRow, transpose4x4 } from './rows.js';
+
+/** Width of a packed panel of the right operand, and of a tile of the product. */
+const PANEL_COLUMNS = 8;
+const PANEL_ROW_BYTES: number = PANEL_COLUMNS * 4;
+
+const VECTORS = PANEL_COLUMNS / 4;
 
 /** Rows of a tile of the product. 4 × 8 sums, two vectors of `b` and one value of `a` fit in sixteen registers. */
 const TILE_ROWS = 4;
@@ -23,8 +29,6 @@ const TILE_BYTES = TILE_ROWS * PANEL_COLUMNS * 4;
 
 /** Bytes of memory that `multiply` needs as `spare`: one tile of the product and the rows of `a` that belong to it. */
 export const spareBytes = (depth: number): number => TILE_BYTES + TILE_ROWS * 4 * depth;
-
-const VECTORS = PANEL_COLUMNS / 4;
 
 /**
  * Float32 matrix products in the manner of Goto and van de Geijn, *Anatomy of High-Performance Matrix Multiplication*
@@ -186,6 +190,173 @@ function defineEdgeTile(module: ModuleBuilder, tile: Call): Call {
         when(accumulate, copy(inside, row)),
         tile(a, aRow, aDepth, depth, panel, spare, PANEL_ROW_BYTES, rows, accumulate),
         copy(row, inside),
+      );
+    },
+  );
+}
+
+/**
+ * Defines `pack(to, b, bDepth, bColumn, depth, columns)`: copies a matrix `[depth, columns]` of 4-byte elements with any
+ * byte strides into panels of eight columns, each as `depth` rows of eight, the last one filled up with zeros.
+ */
+function definePack(module: ModuleBuilder): void {
+  const packRows = definePackRows(module);
+  const packColumns = definePackColumns(module);
+  const packEdge = definePackEdge(module);
+  module.define(
+    'pack',
+    integers('to', 'b', 'bDepth', 'bColumn', 'depth', 'columns'),
+    ({ to, b, bDepth, bColumn, depth, columns }, scope) => {
+      const panelBytes = scope.local('i32');
+      return sequence(
+        panelBytes.set(i32.mul(depth, PANEL_ROW_BYTES)),
+        repeatWhile(
+          i32.geU(columns, PANEL_COLUMNS),
+          when(
+            i32.eq(bColumn, 4),
+            packRows(to, b, bDepth, depth),
+            when(
+              i32.eq(bDepth, 4),
+              packColumns(to, b, bColumn, depth),
+              packEdge(to, b, bDepth, bColumn, depth, PANEL_COLUMNS),
+            ),
+          ),
+          to.advance(panelBytes),
+          b.advance(i32.mul(bColumn, PANEL_COLUMNS)),
+          columns.advance(-PANEL_COLUMNS),
+        ),
+        when(columns, sequence(memory.fill(to, 0, panelBytes), packEdge(to, b, bDepth, bColumn, depth, columns))),
+      );
+    },
+  );
+}
+
+/** A full panel whose rows are contiguous in `b`. */
+function definePackRows(module: ModuleBuilder): Call {
+  return module.define('packRows', integers('to', 'b', 'bDepth', 'depth'), ({ to, b, bDepth, depth }) => {
+    const vectors = Array.from({ length: VECTORS }, (_, i) => v128.store(to, v128.load(b, 16 * i), 16 * i));
+    return repeatWhile(depth, ...vectors, to.advance(PANEL_ROW_BYTES), b.advance(bDepth), depth.advance(-1));
+  });
+}
+
+/** A full panel whose columns are contiguous in `b`: transposes blocks of four by four. */
+function definePackColumns(module: ModuleBuilder): Call {
+  return module.define('packColumns', integers('to', 'b', 'bColumn', 'depth'), ({ to, b, bColumn, depth }, scope) => {
+    const column = scope.local('i32');
+    const block = scope.locals('v128', 4);
+    const spare = scope.locals('v128', 2);
+    const fourColumns = (at: number): Code =>
+      sequence(
+        ...block.flatMap(vector => [vector.set(v128.load(column)), column.advance(bColumn)]),
+        transpose4x4(block, spare),
+        ...block.map((vector, i) => v128.store(to, vector, at + i * PANEL_ROW_BYTES)),
+      );
+    const oneRow = Array.from({ length: PANEL_COLUMNS }, (_, i) =>
+      sequence(i32.store(to, i32.load(column), 4 * i), column.advance(bColumn)),
+    );
+    return sequence(
+      repeatWhile(
+        i32.geU(depth, 4),
+        column.set(b),
+        ...Array.from({ length: VECTORS }, (_, i) => fourColumns(16 * i)),
+        to.advance(4 * PANEL_ROW_BYTES),
+        b.advance(16),
+        depth.advance(-4),
+      ),
+      repeatWhile(depth, column.set(b), ...oneRow, to.advance(PANEL_ROW_BYTES), b.advance(4), depth.advance(-1)),
+    );
+  });
+}
+
+/** Any panel, element by element; columns from `columns` on stay as they are. */
+function definePackEdge(module: ModuleBuilder): Call {
+  return module.define(
+    'packEdge',
+    integers('to', 'b', 'bDepth', 'bColumn', 'depth', 'columns'),
+    ({ to, b, bDepth, bColumn, depth, columns }, scope) => {
+      const source = scope.local('i32');
+      const target = scope.local('i32');
+      const left = scope.local('i32');
+      return repeatWhile(
+        depth,
+        source.set(b),
+        target.set(to),
+        left.set(columns),
+        repeatWhile(
+          left,
+          i32.store(target, i32.load(source)),
+          target.advance(4),
+          source.advance(bColumn),
+          left.advance(-1),
+        ),
+        to.advance(PANEL_ROW_BYTES),
+        b.advance(bDepth),
+        depth.advance(-1),
+      );
+    },
+  );
+}
+
+/** Rows of `b` that `addRowProduct` adds up per visit of `c`, so that `c` is loaded and stored less often than `b` is read. */
+const STEP = 4;
+
+/**
+ * Defines `addRowProduct(c, a, aDepth, b, bDepth, depth, columns)`: `c += a·b` for one row `a`, with strides in bytes.
+ * The rows of `b` are contiguous and read once, in order; for few rows of `a`, packing `b` would cost more than the
+ * product.
+ */
+function defineRowProduct(module: ModuleBuilder): void {
+  const addRows = (name: string, rows: number): Call =>
+    module.define(name, integers('c', 'a', 'aDepth', 'b', 'bDepth', 'columns'), (parameters, scope) => {
+      const { c, a, aDepth, b, bDepth, columns } = parameters;
+      const pointers = scope.locals('i32', rows);
+      const values = scope.locals('v128', rows);
+      const prepare = pointers.flatMap((pointer, i): Code[] => [
+        pointer.set(i === 0 ? b : i32.add(pointers[i - 1]!, bDepth)),
+        values[i]!.set(v128.load32Splat(a)),
+        a.advance(aDepth),
+      ]);
+      const move = (bytes: number): Code[] => [
+        ...pointers.map(pointer => pointer.advance(bytes)),
+        c.advance(bytes),
+        columns.advance(-bytes / 4),
+      ];
+      const terms = (load: (pointer: Local) => Code): Code =>
+        pointers.map((pointer, i) => f32x4.mul(values[i]!, load(pointer))).reduce((sum, term) => f32x4.add(sum, term));
+      return sequence(
+        ...prepare,
+        repeatWhile(
+          i32.geU(columns, 4),
+          v128.store(
+            c,
+            f32x4.add(
+              v128.load(c),
+              terms(pointer => v128.load(pointer)),
+            ),
+          ),
+          ...move(16),
+        ),
+        repeatWhile(
+          columns,
+          f32.store(c, f32.add(f32.load(c), f32x4.lane0(terms(pointer => v128.load32Splat(pointer))))),
+          ...move(4),
+        ),
+      );
+    });
+  const addSome = addRows('addRowsOfProduct', STEP);
+  const addOne = addRows('addRowOfProduct', 1);
+  module.define(
+    'addRowProduct',
+    integers('c', 'a', 'aDepth', 'b', 'bDepth', 'depth', 'columns'),
+    ({ c, a, aDepth, b, bDepth, depth, columns }) => {
+      const advance = (rows: number): Code[] => [
+        a.advance(i32.mul(aDepth, rows)),
+        b.advance(i32.mul(bDepth, rows)),
+        depth.advance(-rows),
+      ];
+      return sequence(
+        repeatWhile(i32.geU(depth, STEP), addSome(c, a, aDepth, b, bDepth, columns), ...advance(STEP)),
+        repeatWhile(depth, addOne(c, a, aDepth, b, bDepth, columns), ...advance(1)),
       );
     },
   );
