@@ -13,7 +13,7 @@ import {
   type ValueType,
   when,
 } from '@frugaljs/wasm-assembly';
-import { defineListed, defineRun, MOST_ABREAST, type Runs, type TierSpec, tierParameters } from './tier.js';
+import { defineIndexed, defineRun, MOST_ABREAST, type Runs, type TierSpec, tierParameters } from './tier.js';
 
 /**
  * A kernel that updates a parameter and its state in place, each entry by the graph of its tier: the last tier has all
@@ -24,9 +24,9 @@ import { defineListed, defineRun, MOST_ABREAST, type Runs, type TierSpec, tierPa
  */
 export function splitKernel(axis: SplitAxis, tiers: readonly TierSpec[]): ModuleBuilder {
   const module = new ModuleBuilder();
-  const listed = tiers.slice(0, -1);
+  const indexed = tiers.slice(0, -1);
   const parameters: Record<string, ValueType> = integers('rows', 'columns', 'scratch');
-  for (const i of listed.keys()) Object.assign(parameters, integers(`list ${i}`, `count ${i}`));
+  for (const i of indexed.keys()) Object.assign(parameters, integers(`list ${i}`, `count ${i}`));
   tiers.forEach((tier, i) => {
     for (const [name, type] of Object.entries(tierParameters(tier))) parameters[`${i} ${name}`] = type;
   });
@@ -42,12 +42,12 @@ export function splitKernel(axis: SplitAxis, tiers: readonly TierSpec[]): Module
       rows: locals['rows']!,
       columns: locals['columns']!,
       scratch: locals['scratch']!,
-      listed: listed.map((tier, i) => ({
+      indexed: indexed.map((tier, i) => ({
         ...part(tier, i),
         list: locals[`list ${i}`]!,
         count: locals[`count ${i}`]!,
       })),
-      rest: part(tiers[listed.length]!, listed.length),
+      rest: part(tiers[indexed.length]!, indexed.length),
     });
   });
   return module;
@@ -78,7 +78,7 @@ interface TierPart {
 }
 
 /** A tier whose entries a list of ascending indices names. */
-interface ListedPart extends TierPart {
+interface IndexedPart extends TierPart {
   readonly list: Local;
   readonly count: Local;
 }
@@ -91,7 +91,7 @@ interface SplitParts {
   readonly columns: Local;
   /** Address of the scratch memory. */
   readonly scratch: Local;
-  readonly listed: readonly ListedPart[];
+  readonly indexed: readonly IndexedPart[];
   readonly rest: TierPart;
 }
 
@@ -99,8 +99,8 @@ interface SplitParts {
 const entryAt = (list: Local, position: Operand): Code => i32.add(list, i32.shl(position, 2));
 
 /** An entry of a list, and whether there is one at this position. */
-function listedEntry(
-  { list, count }: Pick<ListedPart, 'list' | 'count'>,
+function indexedEntry(
+  { list, count }: Pick<IndexedPart, 'list' | 'count'>,
   position: Operand,
 ): { readonly exists: Code; readonly index: Code } {
   const exists = i32.ltU(position, count);
@@ -115,20 +115,20 @@ const PARTS = 4;
  * Each row goes to the tier whose list names it. The rows are taken in turns from several parts of the matrix, and wait
  * until there are enough of a tier to be worked on side by side (see `visitPlaces`).
  */
-function driveRows({ module, scope, rows, columns, listed, rest }: SplitParts): Code {
+function driveRows({ module, scope, rows, columns, indexed, rest }: SplitParts): Code {
   const [perPart, turns, rowBytes] = scope.locals('i32', 3) as [Local, Local, Local];
   const queueOf = (part: TierPart): RowQueue =>
     new RowQueue(defineRun(module, part.name, part.tier), columns, part.args, scope);
-  const lists = listed.map(part => ({ part, queue: queueOf(part) }));
+  const lists = indexed.map(part => ({ part, queue: queueOf(part) }));
   const restQueue = queueOf(rest);
   const stretches: Stretch[] = [];
-  for (let i = 0; i < PARTS; i++) stretches.push(new Stretch(stretches[i - 1], listed, scope));
+  for (let i = 0; i < PARTS; i++) stretches.push(new Stretch(stretches[i - 1], indexed, scope));
   /** Adds the next row of a stretch to a queue. */
   const take = ({ row, at, positions }: Stretch): Code => {
     let choose = restQueue.add(at, 0);
     for (const [i, { part, queue }] of [...lists.entries()].reverse()) {
       const position = positions[i]!;
-      const { exists, index } = listedEntry(part, position);
+      const { exists, index } = indexedEntry(part, position);
       const add = sequence(queue.add(at, i32.mul(position, rowBytes)), position.advance(1));
       choose = when(i32.and(i32.eq(index, row), exists), add, choose);
     }
@@ -154,11 +154,11 @@ class Stretch {
 
   constructor(
     private readonly before: Stretch | undefined,
-    private readonly listed: readonly ListedPart[],
+    private readonly indexed: readonly IndexedPart[],
     scope: FunctionScope,
   ) {
     [this.row, this.at] = scope.locals('i32', 2) as [Local, Local];
-    this.positions = scope.locals('i32', listed.length);
+    this.positions = scope.locals('i32', indexed.length);
   }
 
   /** Goes to the first row and the entries of the lists from there on; the stretch before has done so. */
@@ -167,7 +167,7 @@ class Stretch {
       this.row.set(first),
       this.at.set(i32.mul(this.row, rowBytes)),
       ...this.positions.flatMap((position, i) => {
-        const { exists, index } = listedEntry(this.listed[i]!, position);
+        const { exists, index } = indexedEntry(this.indexed[i]!, position);
         return [
           position.set(this.before?.positions[i] ?? 0),
           repeatWhile(i32.and(i32.ltU(index, this.row), exists), position.advance(1)),
@@ -223,12 +223,12 @@ class RowQueue {
   }
 }
 
-/** All columns of a few rows are updated by the rest, then the listed ones anew from their former values. */
-function driveColumns({ module, scope, rows, columns, scratch, listed, rest }: SplitParts): Code {
+/** All columns of a few rows are updated by the rest, then the indexed ones anew from their former values. */
+function driveColumns({ module, scope, rows, columns, scratch, indexed, rest }: SplitParts): Code {
   const [left, at, rowBytes, old] = scope.locals('i32', 4) as [Local, Local, Local, Local];
-  const tiers = listed.map(part => ({
+  const tiers = indexed.map(part => ({
     ...part,
-    run: defineListed(module, part.name, part.tier),
+    run: defineIndexed(module, part.name, part.tier),
     compactAt: scope.local('i32'),
     bytes: scope.local('i32'),
   }));
@@ -256,12 +256,12 @@ function driveColumns({ module, scope, rows, columns, scratch, listed, rest }: S
   );
 }
 
-/** Chunk by chunk all entries are updated by the rest, then the listed ones anew from their former values. */
-function driveEntries({ module, scope, rows, columns, scratch, listed, rest }: SplitParts): Code {
+/** Chunk by chunk all entries are updated by the rest, then the indexed ones anew from their former values. */
+function driveEntries({ module, scope, rows, columns, scratch, indexed, rest }: SplitParts): Code {
   const [start, size, total, at, old] = scope.locals('i32', 5) as [Local, Local, Local, Local, Local];
-  const tiers = listed.map(part => ({
+  const tiers = indexed.map(part => ({
     ...part,
-    run: defineListed(module, part.name, part.tier),
+    run: defineIndexed(module, part.name, part.tier),
     /** Entries of the list before the chunk and in it. */
     done: scope.local('i32'),
     here: scope.local('i32'),
@@ -271,7 +271,7 @@ function driveEntries({ module, scope, rows, columns, scratch, listed, rest }: S
   /** Finds how many entries of a list lie in the chunk, by jumps of all powers of two. */
   const find = (tier: (typeof tiers)[number]): Code => {
     const { done, here, jump } = tier;
-    const { exists, index } = listedEntry(tier, i32.add(i32.add(done, here), i32.sub(jump, 1)));
+    const { exists, index } = indexedEntry(tier, i32.add(i32.add(done, here), i32.sub(jump, 1)));
     return sequence(
       here.set(0),
       jump.set(CHUNK),

@@ -153,9 +153,9 @@ const LANES = [0, 1, 2, 3] as const;
  * byte offset `base`; compact tensors hold them one after the other from `compactAt` on. The parameter was updated as a
  * whole before: its former values are read from the scratch memory at `old`, which has them at the same offsets.
  */
-export function defineListed(module: ModuleBuilder, name: string, tier: TierSpec): Call {
+export function defineIndexed(module: ModuleBuilder, name: string, tier: TierSpec): Call {
   const parameters = { ...integers('list', 'count', 'old', 'base', 'compactAt'), ...tierParameters(tier) };
-  return module.define(`${name} listed`, parameters, (locals: Readonly<Record<string, Local>>, scope) => {
+  return module.define(`${name} indexed`, parameters, (locals: Readonly<Record<string, Local>>, scope) => {
     const [list, count, base, compactAt] = ['list', 'count', 'base', 'compactAt'].map(local => locals[local]!) as [
       Local,
       Local,
