@@ -1,4 +1,12 @@
-import { DisposedError, InvalidStateError, type Json, type KernelSet, kernelsFor, type Schedule } from '@frugaljs/core';
+import {
+  DisposedError,
+  InvalidOptionError,
+  InvalidStateError,
+  type Json,
+  type KernelSet,
+  kernelsFor,
+  type Schedule,
+} from '@frugaljs/core';
 import {
   dispose,
   getBackend,
@@ -22,7 +30,6 @@ import {
   type ComposeOptions,
   compositionFromJson,
   compositionToJson,
-  rateAt,
   requireComposition,
   requireLearningRate,
 } from './options.js';
@@ -299,6 +306,21 @@ export class ComposedOptimizer extends Optimizer {
  */
 export function compose(options: ComposeOptions): ComposedOptimizer {
   return new ComposedOptimizer(options);
+}
+
+/**
+ * The rate that a schedule gives for an update.
+ *
+ * @throws InvalidOptionError for NaN, Infinity and what is below 0, before it reaches a weight.
+ */
+function rateAt(schedule: Schedule, update: number): number {
+  const rate = schedule.at(update);
+  if (typeof rate === 'number' && rate >= 0 && Number.isFinite(rate)) return rate;
+  throw new InvalidOptionError({
+    parameter: `schedule ${schedule.kind}, update ${update}`,
+    found: rate,
+    expected: 'a number in [0, Infinity)',
+  });
 }
 
 serialization.registerClass(ComposedOptimizer as unknown as serialization.SerializableConstructor<ComposedOptimizer>);

@@ -124,21 +124,6 @@ export function requireLearningRate(learningRate: ComposeOptions['learningRate']
   });
 }
 
-/**
- * The rate that a schedule gives for an update.
- *
- * @throws InvalidOptionError for NaN, Infinity and what is below 0, before it reaches a weight.
- */
-export function rateAt(schedule: Schedule, update: number): number {
-  const rate = schedule.at(update);
-  if (typeof rate === 'number' && rate >= 0 && Number.isFinite(rate)) return rate;
-  throw new InvalidOptionError({
-    parameter: `schedule ${schedule.kind}, update ${update}`,
-    found: rate,
-    expected: 'a number in [0, Infinity)',
-  });
-}
-
 /** The composition as JSON. Throws {@link NotSerializableError} for predicates. */
 export function compositionToJson(options: ComposeOptions): { readonly [key: string]: Json | undefined } {
   const { learningRate, groups, ...rest } = options;
