@@ -4,10 +4,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { BACKEND_NAMES, PORTABLE_BACKENDS, whyMissing } from './backend.js';
-import { command } from './command.js';
-import { frugalClass } from './simulation/frugal.js';
-import { simulate } from './simulation/run.js';
+import { BACKEND_NAMES, command, PORTABLE_BACKENDS, whyMissing } from './command.js';
+import { simulated } from './simulated.js';
 
 const ROOT = resolve(fileURLToPath(new URL('../..', import.meta.url)));
 
@@ -26,15 +24,7 @@ describe('the command', () => {
 
   /** A file with one sound case and, if asked for, one that asks for the impossible. */
   const file = (name: string, broken: boolean): string => {
-    const problem = {
-      official: 'FRUGAL BlockLion',
-      config: { lr: 0.01 },
-      params: [{ name: 'w', shape: [2, 2], projectable: true }],
-      steps: 2,
-      seed: 1,
-      missing: 0,
-    };
-    const { trajectory } = simulate(problem, frugalClass('BlockLion'));
+    const trajectory = { ...simulated('FRUGAL BlockLion', { lr: 0.01 }, 'small '), name: 'simulated' };
     const cases = broken ? [{ ...trajectory, config: { lr: -1 } }, trajectory] : [trajectory];
     const path = join(folder, name);
     writeFileSync(path, JSON.stringify({ format: 'optimizer-trajectories/1', layout: 'row-major', cases }));

@@ -1,9 +1,23 @@
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { BACKEND_NAMES, type BackendName, startBackend } from './backend.js';
-import { type ReplayOptions, type ReplayResult, replayCase } from './replay.js';
-import { caseLine, closingLine, heading } from './report.js';
+import { env, getBackend, ready, setBackend } from '@tensorflow/tfjs-core';
+import { BOUND, ERROR_DEFINITION, type ReplayOptions, type ReplayResult, replayCase } from './replay.js';
 import { readTrajectories } from './trajectory-file.js';
+
+const LOADERS = {
+  cpu: () => Promise.all([import('@tensorflow/tfjs-backend-cpu'), import('@frugaljs/backend-wasm/cpu')]),
+  wasm: () => import('@frugaljs/backend-wasm'),
+  webgpu: () => import('@frugaljs/backend-webgpu/node'),
+  tensorflow: async () => (await import('@frugaljs/backend-node')).loadTensorFlow(),
+} as const;
+
+/** The backends a replay can run on, each with the project's own kernels. */
+export type BackendName = keyof typeof LOADERS;
+
+export const BACKEND_NAMES: readonly BackendName[] = Object.keys(LOADERS) as BackendName[];
+
+/** Those that every machine has. */
+export const PORTABLE_BACKENDS: readonly BackendName[] = ['cpu', 'wasm'];
 
 export const USAGE = `npm run replay -- FILE [--backend ${BACKEND_NAMES.join('|')}] [--kernels auto|reference] [--recorded-bases]
 
@@ -59,4 +73,47 @@ function readArguments(args: readonly string[]): {
   const kernels = (['auto', 'reference'] as const).find(name => name === values.kernels);
   if (kernels === undefined) throw new Error(`--kernels: expected auto or reference, found ${values.kernels}`);
   return { file, backend, options: { kernels, recordedBases: values['recorded-bases'] } };
+}
+
+/** Why a backend cannot be had on this machine; `null` when it can. */
+export async function whyMissing(name: BackendName): Promise<string | null> {
+  try {
+    await LOADERS[name]();
+    return null;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+export async function startBackend(name: BackendName): Promise<void> {
+  // Without this the cpu backend advertises tfjs-node on standard error.
+  env().set('PROD', true);
+  await LOADERS[name]();
+  await setBackend(name);
+  await ready();
+  if (getBackend() !== name) throw new Error(`the backend ${name} did not start`);
+}
+
+/** What the numbers of the report mean. */
+function heading(file: string, backend: string, kernels: string): string[] {
+  const bound = BOUND.toExponential(0);
+  return [`${file} on ${backend}, kernels: ${kernels}`, `error: ${ERROR_DEFINITION}; at most ${bound} passes`, ''];
+}
+
+/** One line per case. */
+function caseLine({ name, official, passed, worst, reason }: ReplayResult): string {
+  const mark = passed ? 'ok  ' : 'FAIL';
+  const found =
+    worst === null
+      ? reason
+      : worst.error === 0
+        ? 'no error'
+        : `worst error ${worst.error.toExponential(2)} in ${worst.parameter} after step ${worst.step}`;
+  return `${mark} ${name} (${official}): ${found}`;
+}
+
+/** The last line, which stands alone. */
+function closingLine(results: readonly ReplayResult[]): string {
+  const passed = results.filter(result => result.passed).length;
+  return `${passed} passed, ${results.length - passed} failed`;
 }

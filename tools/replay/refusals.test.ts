@@ -1,26 +1,14 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { startBackend } from './backend.js';
-import { relativeError } from './relative-error.js';
-import { replayCase } from './replay.js';
-import { frugalClass } from './simulation/frugal.js';
-import { galoreClass } from './simulation/galore.js';
-import { type Problem, simulate } from './simulation/run.js';
+import { startBackend } from './command.js';
+import { relativeError, replayCase } from './replay.js';
+import { simulated } from './simulated.js';
 import { readTrajectories, type TrajectoryCase } from './trajectory-file.js';
 
 beforeAll(() => startBackend('cpu'));
 
-function trajectoryOf(official: string, config: object = {}, shape: readonly number[] = [4, 3]): TrajectoryCase {
-  const [codeBase, name] = official.split(' ') as [string, string];
-  const problem: Problem = {
-    official,
-    config: config as Problem['config'],
-    params: ['w0', 'w1'].map(parameter => ({ name: parameter, shape, projectable: true })),
-    steps: 3,
-    seed: 1,
-    missing: 0,
-  };
-  const simulated = codeBase === 'FRUGAL' ? frugalClass(name) : galoreClass(name as 'AdamW');
-  return simulate(problem, simulated).trajectory;
+/** A run of three steps of two small parameters. */
+function trajectoryOf(official: string, config: object = {}): TrajectoryCase {
+  return simulated(official, config, 'small ');
 }
 
 async function reasonOf(value: unknown): Promise<string> {
@@ -111,9 +99,7 @@ describe('a recording that does not fit its config fails', () => {
   test('blocks in another order than the library takes them', async () => {
     const config = { block_order: 'ascending', density: 0.5 };
     const reversed = recorded('FRUGAL BlockAdamW', config, subspaces => [...subspaces].reverse());
-    expect(await reasonOf(reversed)).toMatch(
-      /block "w0" in refreshIndex 0: expected not active, as recorded, found active/,
-    );
+    expect(await reasonOf(reversed)).toMatch(/block "w0" in refresh 0: expected not active, as recorded, found active/);
   });
 
   test('a missing gradient where the official code would fail', async () => {
@@ -124,7 +110,7 @@ describe('a recording that does not fit its config fails', () => {
 
   test('a parameter that the official projector cannot take', async () => {
     for (const official of ['FRUGAL CoordAdamW', 'FRUGAL GaloreAdamW']) {
-      const cube = { ...trajectoryOf('FRUGAL AdamW', {}, [2, 3, 2]), official };
+      const cube = { ...trajectoryOf('FRUGAL AdamW'), official };
       expect(await reasonOf(cube)).toMatch(/projectable parameter "w0": expected a matrix/);
     }
   });

@@ -1,8 +1,9 @@
 import { type ComposedOptimizer, type ComposeOptions, compose } from '@frugaljs/composer';
+import { UnknownNameError } from '@frugaljs/core';
 import { scalar, type Tensor, tensor, type Variable, variable } from '@tensorflow/tfjs-core';
-import { planCase } from './official/plan.js';
-import type { Plan, PlanOptions } from './plan.js';
-import { relativeError } from './relative-error.js';
+import { planFrugal } from './frugal.js';
+import { planGalore } from './galore.js';
+import type { Plan, PlanOptions } from './official-class.js';
 import { checkCase, type TrajectoryCase } from './trajectory-file.js';
 
 /** Where a replay is furthest from the official code. */
@@ -106,4 +107,43 @@ function variableOf(name: string, shape: readonly number[], values: readonly num
   const made = variable(initial, true, name);
   initial.dispose();
   return made;
+}
+
+type Planner = (className: string, trajectory: TrajectoryCase, options: PlanOptions) => readonly Plan[];
+
+const CODE_BASES: Readonly<Record<string, Planner>> = { FRUGAL: planFrugal, GaLore: planGalore };
+
+/**
+ * Expresses the official class of a case in compositions.
+ *
+ * @throws UnknownNameError for a code base or class that is not supported.
+ */
+function planCase(trajectory: TrajectoryCase, options: PlanOptions): readonly Plan[] {
+  const [codeBase = '', className = ''] = trajectory.official.split(' ');
+  if (Object.hasOwn(CODE_BASES, codeBase)) return CODE_BASES[codeBase]!(className, trajectory, options);
+  throw new UnknownNameError({
+    parameter: 'official',
+    found: `unsupported code base in "${trajectory.official}"`,
+    expected: `${Object.keys(CODE_BASES).join(' or ')}, then the name of a class`,
+  });
+}
+
+/** Share of a tensor's largest entry below which differences are not measured against the entry itself. */
+const ERROR_FLOOR = 0.1;
+
+/** How the error is defined, for the report. */
+export const ERROR_DEFINITION = `|ours - official| / max(|official|, ${ERROR_FLOOR} · largest |official| of the tensor)`;
+
+/**
+ * Largest error of a tensor's entries, each relative to the official entry, or to {@link ERROR_FLOOR} of the tensor's
+ * largest entry where that is more: an entry on its way through 0 keeps the rounding errors of its former size, which a
+ * float32 program can do nothing about. A tensor of zeros must be met exactly. NaN and Inf count as infinitely wrong.
+ */
+export function relativeError(ours: ArrayLike<number>, official: readonly number[]): number {
+  const floor = ERROR_FLOOR * official.reduce((largest, x) => Math.max(largest, Math.abs(x)), 0);
+  return official.reduce((worst, expected, i) => {
+    const difference = Math.abs(ours[i]! - expected);
+    const error = difference === 0 ? 0 : difference / Math.max(Math.abs(expected), floor);
+    return Number.isNaN(error) ? Number.POSITIVE_INFINITY : Math.max(worst, error);
+  }, 0);
 }
