@@ -5,6 +5,7 @@ export {
   type Graph,
   type GraphNode,
   type GraphOutput,
+  hostOperation,
   hostValues,
   inputNames,
   lastReads,
