@@ -3,18 +3,15 @@ export {
   type Composition,
   type CompositionOptions,
   compositions,
+  densities,
   type RuleName,
   takesSignOfNoise,
 } from './arbitraries/compositions.js';
-export { densities } from './arbitraries/densities.js';
 export {
+  degenerateShapes,
   type GradientStream,
   gradientAt,
   gradientStreams,
-  type StreamOptions,
-  startOf,
-} from './arbitraries/gradient-streams.js';
-export {
   MATRIX_KINDS,
   type Matrix,
   type MatrixKind,
@@ -23,7 +20,12 @@ export {
   matrices,
   matrixRecipes,
   matrixValues,
-} from './arbitraries/matrices.js';
+  type Parameters,
+  type ShapeOptions,
+  type StreamOptions,
+  shapes,
+  startOf,
+} from './arbitraries/gradients.js';
 export {
   CONVEX_PROFILES,
   NON_CONVEX_PROFILES,
@@ -34,18 +36,25 @@ export {
   objectiveRecipes,
   type Profile,
 } from './arbitraries/objectives.js';
-export { degenerateShapes, type Parameters, type ShapeOptions, shapes } from './arbitraries/shapes.js';
-export { checkFile, checkModule, type ModuleLaws } from './check-module.js';
-export { checkCombine } from './combine/check-combine.js';
-export { COMBINE_LAWS } from './combine/laws.js';
-export type { CombineClaims, CombineFactory, CombineLawOptions } from './combine/subject.js';
-export { checkKernels, KERNEL_LAWS, type KernelLawOptions } from './kernel/check-kernels.js';
+export {
+  checkCombine,
+  checkFile,
+  checkKernels,
+  checkModule,
+  checkOptimizer,
+  checkProjector,
+  checkRule,
+  type ModuleLaws,
+  OPTIMIZER_LAWS,
+  type OptimizerLawOptions,
+  PROJECTOR_LAWS,
+  RULE_LAWS,
+} from './check.js';
+export { COMBINE_LAWS, type CombineClaims, type CombineFactory, type CombineLawOptions } from './combine-laws.js';
+export { KERNEL_LAWS, type KernelLawOptions } from './kernel-laws.js';
 export { BrokenLaw, type Law } from './law.js';
-export type { Algebra, GroupSettings, LawfulOptimizer, ProjectorName } from './optimizer/algebra.js';
-export { checkOptimizer, OPTIMIZER_LAWS, type OptimizerLawOptions } from './optimizer/check-optimizer.js';
-export { checkProjector, PROJECTOR_LAWS } from './projector/check-projector.js';
-export type { ProjectorClaims, ProjectorFactory, ProjectorLawOptions } from './projector/subject.js';
+export type { Algebra, GroupSettings, LawfulOptimizer, ProjectorName } from './optimizer/fixture.js';
+export type { ProjectorClaims, ProjectorFactory, ProjectorLawOptions } from './projector/fixture.js';
 export { explainFailure, formatReport, type LawResult, type Report } from './report.js';
-export { checkRule, RULE_LAWS } from './rule/check-rule.js';
-export type { Recursion, RuleClaims, RuleFactory, RuleLawOptions } from './rule/subject.js';
-export { DEFAULT_OPTIMIZER_RUNS, DEFAULT_RUNS, DEFAULT_SEED, type RunOptions } from './run-laws.js';
+export type { Recursion, RuleClaims, RuleFactory, RuleLawOptions } from './rule/fixture.js';
+export { DEFAULT_OPTIMIZER_RUNS, DEFAULT_RUNS, DEFAULT_SEED, type RunOptions } from './run.js';

@@ -1,3 +1,5 @@
+import { BrokenLaw } from './law.js';
+
 /** What became of one law. */
 export interface LawResult {
   readonly law: string;
@@ -22,8 +24,8 @@ export interface LawResult {
 
 /** What became of all laws of a suite. */
 export interface Report {
-  /** Which suite, and of what. */
-  readonly subject: string;
+  /** What was tried, as reports call it. */
+  readonly fixture: string;
   readonly backend: string;
   readonly seed: number;
   readonly results: readonly LawResult[];
@@ -32,9 +34,9 @@ export interface Report {
 }
 
 /** A broken law as text: which, on what, and how to see it again. */
-export function explainFailure(result: LawResult, subject: string): string {
+export function explainFailure(result: LawResult, fixture: string): string {
   return [
-    `${subject} breaks the law "${result.law}": ${result.formula}`,
+    `${fixture} breaks the law "${result.law}": ${result.formula}`,
     `  ${result.message}`,
     ...(result.counterexample === undefined ? [] : [`  smallest case: ${JSON.stringify(result.counterexample)}`]),
     `  why it matters: ${result.why}`,
@@ -50,10 +52,34 @@ export function formatReport(report: Report): string {
     return `  ${marks[result.status]}  ${result.law} (${detail})`;
   });
   const failures = report.results.filter(({ status }) => status === 'failed');
-  const verdict = failures.length === 0 ? 'all laws hold' : `${failures.length} broken`;
+  const summary = failures.length === 0 ? 'all laws hold' : `${failures.length} broken`;
   return [
-    `${report.subject} on ${report.backend}, seed ${report.seed}: ${verdict}`,
+    `${report.fixture} on ${report.backend}, seed ${report.seed}: ${summary}`,
     ...lines,
-    ...failures.map(failure => `\n${explainFailure(failure, report.subject)}`),
+    ...failures.map(failure => `\n${explainFailure(failure, report.fixture)}`),
   ].join('\n');
+}
+
+/** What is wrong, in words: that of a broken law, or what was thrown and where. */
+export function messageOf(error: unknown): string {
+  return error instanceof BrokenLaw ? error.message : `it throws ${String(error)}${placeOf(error)}`;
+}
+
+/** Folder of this package: its own lines say nothing about the part under test. */
+const HERE = new URL('.', import.meta.url);
+/** Lines of other packages, also where source maps show them as the files they were built from. */
+const OTHERS = /node_modules|^node:|\/tfjs-[\w-]+\/src\//;
+
+/**
+ * Where an error comes from: the innermost line of its stack outside this package and others, as ` (FILE:LINE:COLUMN)`.
+ * Empty where there is none or the machine writes its stacks in another way.
+ */
+function placeOf(error: unknown): string {
+  const lines = error instanceof Error ? (error.stack ?? '').split('\n') : [];
+  for (const line of lines) {
+    const place = /^\s+at (?:.*\()?(.+:\d+:\d+)\)?$/.exec(line)?.[1];
+    if (place === undefined || OTHERS.test(place)) continue;
+    if (!place.startsWith(HERE.href) && !place.startsWith(HERE.pathname)) return ` (${place})`;
+  }
+  return '';
 }

@@ -1,6 +1,6 @@
 import type { OnRefresh, Rule } from '@frugaljs/core';
 import fc, { type Arbitrary } from 'fast-check';
-import { type Algebra, COORDINATE, DENSE, type ProjectorName } from '../optimizer/algebra.js';
+import { type Algebra, COORDINATE, DENSE, type ProjectorName } from '../optimizer/fixture.js';
 
 export type RuleName = 'adamW' | 'lion' | 'sgdm' | 'sgd' | 'signSgd';
 
@@ -86,5 +86,18 @@ export function takesSignOfNoise(composition: Composition, afterDense = false): 
   return (
     takesSignOfNoise(composition.inside, dense) ||
     (composition.outside !== null && takesSignOfNoise(composition.outside, dense))
+  );
+}
+
+/**
+ * Densities ρ ∈ [0, 1]: the ends, quarters (which make ties in rounding), and others evenly over the interval. Drawn
+ * without fast-check's bias towards small numbers, which would leave most subspaces empty.
+ */
+export function densities(): Arbitrary<number> {
+  return fc.noBias(
+    fc.oneof(
+      fc.constantFrom(0.5, 0.25, 0.75, 0, 1),
+      fc.integer({ min: 0, max: 997 }).map(i => i / 997),
+    ),
   );
 }

@@ -1,6 +1,6 @@
 import { randomKey, randomNormals, randomUniform } from '@frugaljs/core';
 import fc, { type Arbitrary } from 'fast-check';
-import { orthonormalRows } from '../numerics/orthonormal.js';
+import { orthonormalRows } from '../numerics.js';
 
 /** The shape of an objective along each of its axes. */
 export type Profile = 'quadratic' | 'logCosh' | 'cosine' | 'saturating';

@@ -1,20 +1,29 @@
-import { matrixView, type Projector } from '@frugaljs/core';
+import { matrixView, type Projector, randomKey } from '@frugaljs/core';
 import { dispose } from '@tensorflow/tfjs-core';
-import { type Law, optimizerLaw, require } from '../law.js';
-import { type Algebra, composed, RATE } from './algebra.js';
-import { scheduleExamples } from './schedule-examples.js';
+import { type Law, optimizerLaw, require, requireAtMost, requireSame, show } from '../law.js';
+import { orthonormalRows } from '../numerics.js';
 import {
+  type Algebra,
   applyStep,
+  composed,
   end,
   follow,
   gradientValues,
   makeVariables,
+  only,
+  RATE,
   requireSamePath,
+  scheduleExamples,
   startValues,
   type Values,
-} from './trajectory.js';
+  valuesOf,
+  withShapes,
+} from './fixture.js';
 
-/** Laws of when things happen: refreshes, resets, decay, missing gradients. */
+/**
+ * Laws of what happens in which update: refreshes, resets and decay, also of published algorithms written down a second
+ * time without tensors; and what gradients do where there is none, and however large they are.
+ */
 export const SCHEDULE_LAWS: readonly Law<Algebra>[] = [
   optimizerLaw({
     name: 'refresh at 0, T, 2T …',
@@ -77,6 +86,169 @@ export const SCHEDULE_LAWS: readonly Law<Algebra>[] = [
           return Object.fromEntries(Object.entries(values).map(([name, x]) => [name, Float32Array.from(x)]));
         });
         requireSamePath(`decay ${decay} the step`, found, expected, 2e-6);
+      }
+    },
+  }),
+  optimizerLaw({
+    name: 'FRUGAL Algorithm 4 in plain numbers',
+    formula:
+      'AdamW on the chosen rows and sign on the others, reset every T: m = v = t = 0 at every refresh; decay before',
+    why: 'It is what the code of the FRUGAL paper (arXiv 2411.07837) does, written down a second time without tensors.',
+    example: scheduleExamples,
+    check: async (algebra: Algebra, { stream, every, weightDecay, seed }) => {
+      const { one, m, n } = only(stream);
+      const chosen = (refreshIndex: number): number[] => [(seed + refreshIndex) % m];
+      const use = algebra.subspace({
+        projector: algebra.projectors.given({ kind: 'rows', indices: (_, refreshIndex) => chosen(refreshIndex) }),
+        rule: algebra.rules.adamW(),
+        combine: algebra.residual(algebra.rules.signSgd(), { scale: 0.5 }),
+        refresh: { every },
+        onRefresh: 'reset',
+      });
+      const found = await follow(one, composed(algebra, use, { weightDecay, lrScale: 2 }));
+      const w = Float64Array.from(startValues(one)['a']!);
+      let [first, second] = [new Float64Array(m * n), new Float64Array(m * n)];
+      const expected = Array.from({ length: one.steps }, (_, step): Values => {
+        const g = gradientValues(one, step)['a']!;
+        const refreshIndex = Math.floor(step / every);
+        if (step % every === 0) [first, second] = [new Float64Array(m * n), new Float64Array(m * n)];
+        const t = (step % every) + 1;
+        for (let i = 0; i < m * n; i++) {
+          w[i]! *= 1 - RATE * weightDecay;
+          if (chosen(refreshIndex).includes(Math.floor(i / n))) {
+            first[i] = 0.9 * first[i]! + 0.1 * g[i]!;
+            second[i] = 0.999 * second[i]! + 0.001 * g[i]! ** 2;
+            const root = Math.sqrt(second[i]! / (1 - 0.999 ** t)) + 1e-8;
+            w[i]! -= 2 * RATE * (first[i]! / (1 - 0.9 ** t) / root);
+          } else {
+            w[i]! -= 2 * RATE * 0.5 * Math.sign(g[i]!);
+          }
+        }
+        return { a: Float32Array.from(w) };
+      });
+      requireSamePath('rows', found, expected, 5e-6);
+    },
+  }),
+  optimizerLaw({
+    name: 'GaLore in plain numbers',
+    formula: 'dense basis, no residual, keep: m, v and t stay in place while the basis moves; W ← W - ηα P N',
+    why: 'With onRefresh keep nothing may be reset or carried over (Zhao et al., GaLore, arXiv 2403.03507, Algorithm 2).',
+    example: scheduleExamples,
+    check: async (algebra: Algebra, { stream, every, seed }) => {
+      const { one, m, n } = only(stream);
+      const r = Math.max(1, n - 1);
+      const at = (refreshIndex: number): Float64Array[] => orthonormalRows(r, n, randomKey(seed, refreshIndex));
+      const projector = algebra.projectors.given({
+        kind: 'right',
+        basis: (_, refreshIndex) => Array.from({ length: n }, (_row, j) => at(refreshIndex).map(column => column[j]!)),
+      });
+      // A large ε keeps Adam from magnifying rounding errors of projected entries near 0.
+      const use = algebra.subspace({
+        projector,
+        rule: algebra.rules.adamW({ epsilon: 1e-3 }),
+        combine: algebra.drop(),
+        refresh: { every },
+        onRefresh: 'keep',
+      });
+      const found = await follow(one, composed(algebra, use, { lrScale: 0.25 }));
+      const w = Float64Array.from(startValues(one)['a']!);
+      const [first, second] = [new Float64Array(m * r), new Float64Array(m * r)];
+      const expected = Array.from({ length: one.steps }, (_, step): Values => {
+        const g = gradientValues(one, step)['a']!;
+        const columns = at(Math.floor(step / every));
+        for (let i = 0; i < m; i++) {
+          columns.forEach((column, k) => {
+            const low = column.reduce((sum, x, j) => sum + x * g[i * n + j]!, 0);
+            const at = i * r + k;
+            first[at] = 0.9 * first[at]! + 0.1 * low;
+            second[at] = 0.999 * second[at]! + 0.001 * low ** 2;
+            const d =
+              first[at]! / (1 - 0.9 ** (step + 1)) / (Math.sqrt(second[at]! / (1 - 0.999 ** (step + 1))) + 1e-3);
+            for (let j = 0; j < n; j++) w[i * n + j]! -= RATE * 0.25 * d * column[j]!;
+          });
+        }
+        return { a: Float32Array.from(w) };
+      });
+      requireSamePath('moving basis', found, expected, 2e-5);
+    },
+  }),
+  optimizerLaw({
+    name: 'missing gradients',
+    formula: 'a parameter without a gradient rests, keeps its state and its own count of steps; the others go on',
+    why: 'The first parameter may be frozen or unused; it must not decide when the others refresh.',
+    example: scheduleExamples,
+    check: async (algebra: Algebra, { stream, every }) => {
+      const two = withShapes(stream, { a: [2, 3], b: [3, 2] });
+      const present = (step: number): boolean => step % 2 === 1;
+      const gradients = (step: number): Values => {
+        const { a, b } = gradientValues(two, step) as { a: Float32Array; b: Float32Array };
+        return present(step) ? { a, b } : { b };
+      };
+      const hybrid = algebra.subspace({
+        projector: algebra.projectors.rows({ density: 0.5 }),
+        rule: algebra.rules.adamW(),
+        combine: algebra.residual(algebra.rules.signSgd()),
+        refresh: { every },
+      });
+      const alone = withShapes(two, { b: [3, 2] });
+      const rest = (step: number): Values => ({ b: gradientValues(two, step)['b']! });
+      const both = await follow(two, composed(algebra, hybrid), { gradients });
+      const expected = await follow(alone, composed(algebra, hybrid), { gradients: rest, start: startValues(two) });
+      requireSamePath('the other parameter', both, expected);
+      // With a plain rule the parameter takes the steps it would take without the gaps.
+      const gaps = await follow(two, composed(algebra, algebra.rules.adamW()), { gradients });
+      const steps = [...Array(two.steps).keys()].filter(present);
+      if (steps.length === 0) return;
+      const dense = { ...withShapes(two, { a: [2, 3] }), steps: steps.length };
+      const given = (i: number): Values => ({ a: gradientValues(two, steps[i]!)['a']! });
+      const closed = await follow(dense, composed(algebra, algebra.rules.adamW()), {
+        gradients: given,
+        start: startValues(two),
+      });
+      requireSamePath(
+        'the parameter with gaps',
+        steps.map(step => ({ a: gaps[step]!['a']! })),
+        closed,
+      );
+      for (let step = 0; step < two.steps; step++) {
+        if (present(step)) continue;
+        const before = step === 0 ? startValues(two) : gaps[step - 1]!;
+        requireSame(`the parameter without gradient in step ${step + 1}`, gaps[step]!['a']!, before['a']!);
+      }
+    },
+  }),
+  optimizerLaw({
+    name: 'step bound',
+    formula: 'coordinate projector, Adam inside, sign outside: ‖ΔW‖∞ ≤ η max(bound(t), s)',
+    why: 'The learning rate must bound every weight’s movement, whatever the gradients.',
+    example: scheduleExamples,
+    check: async (algebra: Algebra, { stream, every, seed }) => {
+      const scale = [1, 0.5][seed % 2]!;
+      const use = algebra.subspace({
+        projector: algebra.projectors.randK({ density: 0.5 }),
+        rule: algebra.rules.adamW(),
+        combine: algebra.residual(algebra.rules.signSgd(), { scale }),
+        refresh: { every },
+      });
+      const q = 0.9 ** 2 / 0.999;
+      const variables = makeVariables(stream, startValues(stream));
+      const optimizer = composed(algebra, use);
+      try {
+        for (let step = 0; step < stream.steps; step++) {
+          const before = await valuesOf(variables);
+          applyStep(optimizer, stream, gradientValues(stream, step));
+          const t = (step % every) + 1;
+          const adam =
+            ((0.1 / Math.sqrt(0.001)) * Math.sqrt((1 - q ** t) / (1 - q)) * Math.sqrt(1 - 0.999 ** t)) / (1 - 0.9 ** t);
+          const bound = RATE * Math.max(adam, scale);
+          for (const [name, w] of Object.entries(await valuesOf(variables))) {
+            const largest = w.reduce((max, x, i) => Math.max(max, Math.abs(x - before[name]![i]!)), 0);
+            requireAtMost(`the largest move in "${name}" at t = ${show(t)}`, largest, bound, 1e-5 * bound + 1e-6);
+          }
+        }
+      } finally {
+        await end(optimizer);
+        dispose(variables);
       }
     },
   }),

@@ -1,31 +1,29 @@
 import { matrixView, sizeOf } from '@frugaljs/core';
 import { add, mul, sub, type Tensor } from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import { type Law, law, require } from '../law.js';
-import { requireAtMost, requireClose, requireSame, rounding, scaleOf, show } from '../numerics/closeness.js';
-import { dot, norm } from '../numerics/vectors.js';
-import { type Fitted, fitted, type ProjectorSubject, projectOnto, projectorExamples } from './subject.js';
-import { normalTensor, numbers } from './tensor-numbers.js';
-
-const notOrthonormal = ({ traits }: ProjectorSubject): string | null =>
-  traits.orthonormal ? null : 'lifted by the trait orthonormal: false';
-
-/** Relative rounding error of one trip through a projector at this parameter. */
-function error({ site }: Fitted): number {
-  const [m, n] = matrixView(site.shape);
-  return rounding(Math.max(m, n));
-}
+import { type Law, law, require, requireAtMost, requireClose, requireSame, rounding, scaleOf, show } from '../law.js';
+import { dot, norm } from '../numerics.js';
+import {
+  type Fitted,
+  fitted,
+  normalTensor,
+  notOrthonormal,
+  numbers,
+  type ProjectorFixture,
+  projectOnto,
+  projectorExamples,
+} from './fixture.js';
 
 /** Laws of down, up and Π = up ∘ down as linear maps. */
-export const LINEAR_LAWS: readonly Law<ProjectorSubject>[] = [
+export const LINEAR_LAWS: readonly Law<ProjectorFixture>[] = [
   law({
     name: 'linearity',
     formula: 'down(aG + bH) = a down(G) + b down(H), and likewise up',
     why: 'Accumulated and averaged gradients must give the accumulated and averaged result; momentum is a sum of them.',
     needs: ['shapes as declared'],
     example: projectorExamples,
-    check: async (subject: ProjectorSubject, example) => {
-      const all = fitted(subject, example);
+    check: async (fixture: ProjectorFixture, example) => {
+      const all = fitted(fixture, example);
       const { projector, basis, site, reduced } = all;
       const [a, b] = [0.5, -3];
       const checkMap = async (name: string, map: (x: Tensor) => Tensor, x: Tensor, y: Tensor): Promise<void> => {
@@ -45,10 +43,10 @@ export const LINEAR_LAWS: readonly Law<ProjectorSubject>[] = [
     formula: 'down(up(X)) = X',
     why: 'up must be the right inverse of down, or a step in the subspace is scaled, rotated or counted twice.',
     needs: ['shapes as declared'],
-    lifted: notOrthonormal,
+    notApplicable: notOrthonormal,
     example: projectorExamples,
-    check: async (subject: ProjectorSubject, example) => {
-      const all = fitted(subject, example);
+    check: async (fixture: ProjectorFixture, example) => {
+      const all = fitted(fixture, example);
       const { projector, basis, site, reduced } = all;
       const x = normalTensor(reduced, example.seed, 'x');
       const back = projector.down(projector.up(x, basis, site), basis, site);
@@ -60,10 +58,10 @@ export const LINEAR_LAWS: readonly Law<ProjectorSubject>[] = [
     formula: 'up(down(up(down(G)))) = up(down(G))',
     why: 'What is in the subspace must stay in it, so that the residual of the residual is the residual.',
     needs: ['shapes as declared', 'down ∘ up = id'],
-    lifted: notOrthonormal,
+    notApplicable: notOrthonormal,
     example: projectorExamples,
-    check: async (subject: ProjectorSubject, example) => {
-      const all = fitted(subject, example);
+    check: async (fixture: ProjectorFixture, example) => {
+      const all = fitted(fixture, example);
       const once = projectOnto(all, all.g);
       const twice = projectOnto(all, once);
       requireClose('Π(ΠG)', await numbers(twice), await numbers(once), error(all) * scaleOf(all.values));
@@ -74,10 +72,10 @@ export const LINEAR_LAWS: readonly Law<ProjectorSubject>[] = [
     formula: '‹up(X), G› = ‹X, down(G)›',
     why: 'Only then is the step in the subspace the gradient of the loss along it.',
     needs: ['shapes as declared', 'down ∘ up = id'],
-    lifted: notOrthonormal,
+    notApplicable: notOrthonormal,
     example: projectorExamples,
-    check: async (subject: ProjectorSubject, example) => {
-      const all = fitted(subject, example);
+    check: async (fixture: ProjectorFixture, example) => {
+      const all = fitted(fixture, example);
       const { projector, basis, site, reduced, g, values } = all;
       const x = normalTensor(reduced, example.seed, 'x');
       const outside = dot(await numbers(projector.up(x, basis, site)), values);
@@ -91,10 +89,10 @@ export const LINEAR_LAWS: readonly Law<ProjectorSubject>[] = [
     formula: '‹ΠG, H› = ‹G, ΠH›',
     why: 'An oblique projection mixes the residual into the subspace; descent is then no longer certain.',
     needs: ['shapes as declared', 'up is the adjoint of down'],
-    lifted: notOrthonormal,
+    notApplicable: notOrthonormal,
     example: projectorExamples,
-    check: async (subject: ProjectorSubject, example) => {
-      const all = fitted(subject, example);
+    check: async (fixture: ProjectorFixture, example) => {
+      const all = fitted(fixture, example);
       const h = normalTensor(all.site.shape, example.seed, 'h');
       const left = dot(await numbers(projectOnto(all, all.g)), await numbers(h));
       const right = dot(all.values, await numbers(projectOnto(all, h)));
@@ -106,10 +104,10 @@ export const LINEAR_LAWS: readonly Law<ProjectorSubject>[] = [
     formula: '‖up(X)‖ = ‖X‖, ‖down(G)‖ ≤ ‖G‖',
     why: 'Learning rates and clipping mean the same inside and outside only when lengths are kept.',
     needs: ['shapes as declared', 'down ∘ up = id'],
-    lifted: notOrthonormal,
+    notApplicable: notOrthonormal,
     example: projectorExamples,
-    check: async (subject: ProjectorSubject, example) => {
-      const all = fitted(subject, example);
+    check: async (fixture: ProjectorFixture, example) => {
+      const all = fitted(fixture, example);
       const { projector, basis, site, reduced, g, values } = all;
       const x = normalTensor(reduced, example.seed, 'x');
       const lifted = norm(await numbers(projector.up(x, basis, site)));
@@ -123,10 +121,10 @@ export const LINEAR_LAWS: readonly Law<ProjectorSubject>[] = [
     formula: '‖G‖² = ‖down(G)‖² + ‖G - ΠG‖²',
     why: 'State-full and state-free parts must share the gradient out without overlap.',
     needs: ['shapes as declared', 'down ∘ up = id', 'up is the adjoint of down'],
-    lifted: notOrthonormal,
+    notApplicable: notOrthonormal,
     example: projectorExamples,
-    check: async (subject: ProjectorSubject, example) => {
-      const all = fitted(subject, example);
+    check: async (fixture: ProjectorFixture, example) => {
+      const all = fitted(fixture, example);
       const { projector, basis, site, g, values } = all;
       const scale = scaleOf(values);
       const low = norm(await numbers(projector.down(g, basis, site))) / scale;
@@ -140,10 +138,10 @@ export const LINEAR_LAWS: readonly Law<ProjectorSubject>[] = [
     formula: 'every entry of ΠG is that of G, or 0, to the last bit; as many are kept as down returns',
     why: 'A coordinate projector promises an exact residual, and sign-based rules step on every rounding error in it.',
     needs: ['shapes as declared', 'down ∘ up = id'],
-    lifted: ({ traits }) => (traits.coordinate ? null : 'not a coordinate projector'),
+    notApplicable: ({ traits }) => (traits.coordinate ? null : 'not a coordinate projector'),
     example: projectorExamples,
-    check: async (subject: ProjectorSubject, example) => {
-      const all = fitted(subject, example);
+    check: async (fixture: ProjectorFixture, example) => {
+      const all = fitted(fixture, example);
       const kept = await numbers(projectOnto(all, all.g));
       all.values.forEach((x, i) => {
         require(kept[i] === 0 || kept[i] === x, () =>
@@ -160,14 +158,20 @@ export const LINEAR_LAWS: readonly Law<ProjectorSubject>[] = [
     formula: 'size of down(G) = size of G ⟹ ΠG = G',
     why: 'With density 1 a hybrid must be its state-full rule; the composition then leaves the residual out.',
     needs: ['shapes as declared', 'down ∘ up = id'],
-    lifted: notOrthonormal,
+    notApplicable: notOrthonormal,
     example: projectorExamples,
-    check: async (subject: ProjectorSubject, example) => {
-      const all = fitted(subject, example);
+    check: async (fixture: ProjectorFixture, example) => {
+      const all = fitted(fixture, example);
       fc.pre(sizeOf(all.reduced) === sizeOf(all.site.shape));
       const whole = await numbers(projectOnto(all, all.g));
-      if (subject.traits.coordinate) requireSame('ΠG', whole, all.values);
+      if (fixture.traits.coordinate) requireSame('ΠG', whole, all.values);
       else requireClose('ΠG', whole, all.values, error(all) * scaleOf(all.values));
     },
   }),
 ];
+
+/** Relative rounding error of one trip through a projector at this parameter. */
+function error({ site }: Fitted): number {
+  const [m, n] = matrixView(site.shape);
+  return rounding(Math.max(m, n));
+}

@@ -1,39 +1,50 @@
-import { type Basis, type Projector, type Site, sizeOf } from '@frugaljs/core';
-import { dispose } from '@tensorflow/tfjs-core';
-import fc, { type Arbitrary } from 'fast-check';
-import { shapes } from '../arbitraries/shapes.js';
-import { type Law, law, require } from '../law.js';
 import {
+  type Basis,
+  type FitContext,
+  type Projector,
+  randomKey,
+  randomUniform,
+  type Site,
+  sizeOf,
+} from '@frugaljs/core';
+import { dispose, tensor, tidy } from '@tensorflow/tfjs-core';
+import fc, { type Arbitrary } from 'fast-check';
+import { shapes } from '../arbitraries/gradients.js';
+import { type Law, law, require, show } from '../law.js';
+import { dot } from '../numerics.js';
+import {
+  basisNumbers,
   choosesNoCoordinates,
+  notOrthonormal,
+  numbers,
   type ProjectorExample,
-  type ProjectorSubject,
+  type ProjectorFixture,
   place,
+  projectOnto,
   projectorExamples,
-} from './subject.js';
-import { basisNumbers, numbers } from './tensor-numbers.js';
-import { requireUnbiased } from './unbiased.js';
+  takesNoParts,
+} from './fixture.js';
 
-const notRandom = ({ random }: ProjectorSubject): string | null => (random ? null : 'not drawn at random');
+const notRandom = ({ random }: ProjectorFixture): string | null => (random ? null : 'not drawn at random');
 
 /** Why a law of random parts of a parameter says nothing. */
-const ofParts = (subject: ProjectorSubject): string | null =>
-  notRandom(subject) ?? (subject.takesWholes ? 'takes parameters whole or not at all' : null);
+const ofParts = (fixture: ProjectorFixture): string | null => notRandom(fixture) ?? takesNoParts(fixture);
 
 /** Draws that a random subspace with at least two values repeats by chance with probability ≤ 2⁻⁴⁰. */
 const REPEATS = 41;
 
 /** Laws of random subspaces. */
-export const RANDOM_LAWS: readonly Law<ProjectorSubject>[] = [
+export const RANDOM_LAWS: readonly Law<ProjectorFixture>[] = [
   law({
     name: 'other refresh, other basis',
     formula: `of the subspaces of ${REPEATS} refreshes, at least two differ (by chance equal with probability ≤ 2⁻⁴⁰)`,
     why: 'A subspace that never moves trains a fixed part of the parameter and leaves the rest without state forever.',
     needs: ['same seed, same basis'],
     effort: 0.2,
-    lifted: notRandom,
+    notApplicable: notRandom,
     example: properExamples,
-    check: async (subject: ProjectorSubject, example) => {
-      const { projector, site } = place(subject, example);
+    check: async (fixture: ProjectorFixture, example) => {
+      const { projector, site } = place(fixture, example);
       await requireVariety(projector, i => ({ site, refreshIndex: example.refreshIndex + i }), 'refreshes');
     },
   }),
@@ -43,10 +54,10 @@ export const RANDOM_LAWS: readonly Law<ProjectorSubject>[] = [
     why: 'Runs that should be independent would share every subspace, or all but the first where seed and refresh are added.',
     needs: ['same seed, same basis'],
     effort: 0.2,
-    lifted: notRandom,
+    notApplicable: notRandom,
     example: properExamples,
-    check: async (subject: ProjectorSubject, example) => {
-      const { projector, site, refreshIndex } = place(subject, example);
+    check: async (fixture: ProjectorFixture, example) => {
+      const { projector, site, refreshIndex } = place(fixture, example);
       const seeded = (i: number): Site => ({ ...site, seed: site.seed + i });
       await requireVariety(projector, i => ({ site: seeded(i), refreshIndex }), 'seeds');
       const last = refreshIndex + REPEATS - 1;
@@ -63,10 +74,10 @@ export const RANDOM_LAWS: readonly Law<ProjectorSubject>[] = [
     why: 'Parameters of one shape would all keep the same places, and what is missed in one is missed in all of them.',
     needs: ['same seed, same basis'],
     effort: 0.2,
-    lifted: ofParts,
+    notApplicable: ofParts,
     example: properExamples,
-    check: async (subject: ProjectorSubject, example) => {
-      const { projector, site, refreshIndex } = place(subject, example);
+    check: async (fixture: ProjectorFixture, example) => {
+      const { projector, site, refreshIndex } = place(fixture, example);
       await requireVariety(projector, i => ({ site: renamed(site, `parameter.${i}`), refreshIndex }), 'parameters');
     },
   }),
@@ -76,11 +87,11 @@ export const RANDOM_LAWS: readonly Law<ProjectorSubject>[] = [
     why: 'A second tier would look where the first has taken everything: all that it sees there is rounding noise.',
     needs: ['same seed, same basis'],
     effort: 0.2,
-    lifted: subject =>
-      ofParts(subject) ?? (choosesNoCoordinates(subject) === null ? 'it keeps clear of occupied coordinates' : null),
+    notApplicable: fixture =>
+      ofParts(fixture) ?? (choosesNoCoordinates(fixture) === null ? 'it keeps clear of occupied coordinates' : null),
     example: properExamples,
-    check: async (subject: ProjectorSubject, example) => {
-      const { projector, site, refreshIndex } = place(subject, example);
+    check: async (fixture: ProjectorFixture, example) => {
+      const { projector, site, refreshIndex } = place(fixture, example);
       const path = (depth: number): string => Array(depth).fill('residual').join('/');
       await requireVariety(projector, i => ({ site: { ...site, path: path(i) }, refreshIndex }), 'nested splits');
     },
@@ -91,9 +102,8 @@ export const RANDOM_LAWS: readonly Law<ProjectorSubject>[] = [
     why: 'Directions that are chosen more often are trained with state more often: some weights would be favored.',
     needs: ['down ∘ up = id', 'other seed, other basis', 'same seed, same basis'],
     effort: 0.12,
-    lifted: subject =>
-      ofParts(subject) ?? (subject.traits.orthonormal ? null : 'lifted by the trait orthonormal: false'),
-    example: subject => properExamples(subject, 4),
+    notApplicable: fixture => ofParts(fixture) ?? notOrthonormal(fixture),
+    example: fixture => properExamples(fixture, 4),
     check: requireUnbiased,
   }),
   law({
@@ -101,10 +111,10 @@ export const RANDOM_LAWS: readonly Law<ProjectorSubject>[] = [
     formula: 'J ∩ occupied = ∅ while others are left; |J| is unchanged',
     why: 'In a nested split two tiers would step on the same coordinate.',
     needs: ['indices ascend'],
-    lifted: subject => notRandom(subject) ?? choosesNoCoordinates(subject),
+    notApplicable: fixture => notRandom(fixture) ?? choosesNoCoordinates(fixture),
     example: projectorExamples,
-    check: async (subject: ProjectorSubject, example) => {
-      const { projector, site, refreshIndex } = place(subject, example);
+    check: async (fixture: ProjectorFixture, example) => {
+      const { projector, site, refreshIndex } = place(fixture, example);
       const reduced = projector.reducedShape(site, refreshIndex);
       fc.pre(reduced !== null && sizeOf(reduced) > 0 && sizeOf(reduced) < sizeOf(site.shape));
       const first = projector.fit(null, null, { site, refreshIndex }) as Basis<'indices'>;
@@ -124,9 +134,9 @@ export const RANDOM_LAWS: readonly Law<ProjectorSubject>[] = [
 ];
 
 /** Examples whose subspace is neither empty nor everything, mostly. */
-function properExamples(subject: ProjectorSubject, largest = 6): Arbitrary<ProjectorExample> {
+function properExamples(fixture: ProjectorFixture, largest = 6): Arbitrary<ProjectorExample> {
   return fc
-    .tuple(shapes({ parameters: subject.parameters, largest }), projectorExamples(subject))
+    .tuple(shapes({ parameters: fixture.parameters, largest }), projectorExamples(fixture))
     .map(([shape, example]) => ({ ...example, shape, before: example.before + 1 }));
 }
 
@@ -169,4 +179,78 @@ async function requireVariety(
     seen.add(await choice(projector, where, when));
   }
   require(seen.size > 1, () => `${REPEATS} ${what} give the same subspace, ${[...seen][0]!.slice(0, 80)}`);
+}
+
+/** Subspaces that the mean of Π is taken over. */
+const DRAWS = 1000;
+/** False alarms of one statistical check: far below 1e-9 for a whole suite of them. */
+const FALSE_ALARM = 1e-12;
+
+/**
+ * With random signs s, the mean of (Πs)ᵢ sᵢ is E Πᵢᵢ, and that of (Πs)ᵢ sⱼ is E Πᵢⱼ: one call per draw tests every entry.
+ * (Πs)ᵢ sⱼ - E Πᵢⱼ is the sum of a part that is bounded given Π, sub-Gaussian with variance proxy Σ_{k≠j} Πᵢₖ² ≤ 1, and
+ * of Πᵢⱼ - E Πᵢⱼ with proxy ≤ 1/4, so the mean of N draws is further than ε from its expectation with probability at
+ * most 2 exp(-N ε² / 2.5). For i = j the first proxy is Πᵢᵢ - Πᵢᵢ² ≤ 1/4, and the bound 2 exp(-N ε²); a
+ * coordinate projector has only the second part there, hence 2 exp(-2N ε²). Parameters that are taken whole or not at all
+ * are kept alike in all their directions by construction.
+ *
+ * A subspace that leans in one direction by a little in every coordinate shows along that direction at once: with
+ * u = (1, …, 1)/√n, ‖Πu‖² lies in [0, 1] and has the mean ρ, hence 2 exp(-2N ε²). A coordinate projector keeps exactly
+ * its share of u.
+ */
+async function requireUnbiased(fixture: ProjectorFixture, example: ProjectorExample): Promise<void> {
+  const { projector, site, refreshIndex } = place(fixture, example);
+  const size = sizeOf(site.shape);
+  // Of subspaces that are nearly nothing or nearly everything, a bias shows least.
+  const share = sizeOf(projector.reducedShape(site, refreshIndex) ?? [0]) / size;
+  fc.pre(Object.keys(projector.basis(site)).length > 0 && share >= 0.15 && share <= 0.85);
+  const sums = new Float64Array(size * size);
+  let [kept, along] = [0, 0];
+  const { coordinate } = projector.traits;
+  const uniform = new Float32Array(size).fill(1 / Math.sqrt(size));
+  const signs = randomKey(example.seed, 'signs');
+  for (let draw = 0; draw < DRAWS; draw++) {
+    const where: Site = { ...site, seed: site.seed + 7919 * (draw + 1) };
+    const reduced = projector.reducedShape(where, refreshIndex);
+    if (reduced === null || sizeOf(reduced) === 0) continue;
+    kept += sizeOf(reduced) / size;
+    const s = Float32Array.from({ length: size }, (_, i) => (randomUniform(signs, draw * size + i) < 0.5 ? -1 : 1));
+    const [projected, leaning] = await through(
+      projector,
+      { site: where, refreshIndex },
+      coordinate ? [s] : [s, uniform],
+    );
+    if (leaning !== undefined) along += dot(leaning, uniform) / DRAWS;
+    for (let i = 0; i < size; i++) for (let j = 0; j < size; j++) sums[i * size + j]! += projected![i]! * s[j]!;
+  }
+  const density = kept / DRAWS;
+  const exponent = Math.log((2 * (size * size + 1)) / FALSE_ALARM) / DRAWS;
+  for (let i = 0; i < size; i++) {
+    for (let j = 0; j < size; j++) {
+      const mean = sums[i * size + j]! / DRAWS;
+      const expected = i === j ? density : 0;
+      const allowed = Math.sqrt((i !== j ? 2.5 : coordinate ? 0.5 : 1) * exponent);
+      require(Math.abs(mean - expected) <= allowed, () =>
+        `over ${DRAWS} seeds E[Π] at (${i}, ${j}) is ${show(mean)}, expected ${show(expected)} ± ${show(allowed)} (false alarms below ${FALSE_ALARM})`);
+    }
+  }
+  const allowed = Math.sqrt(0.5 * exponent);
+  require(coordinate || Math.abs(along - density) <= allowed, () =>
+    `over ${DRAWS} seeds E‖Πu‖² with u = (1, …, 1)/√${size} is ${show(along)}, expected ${show(density)} ± ${show(allowed)} (false alarms below ${FALSE_ALARM})`);
+}
+
+/** Π of each, in the subspace of a seed. */
+async function through(
+  projector: Projector,
+  context: FitContext,
+  inputs: readonly Float32Array[],
+): Promise<Float32Array[]> {
+  const { site } = context;
+  const projected = tidy(() => {
+    const basis = projector.fit(null, null, context);
+    return inputs.map(x => projectOnto({ projector, basis, site }, tensor(x, [...site.shape], 'float32')));
+  });
+  const values = await Promise.all(projected.map(async x => (await numbers(x)).slice() as Float32Array));
+  dispose(projected);
+  return values;
 }

@@ -1,15 +1,32 @@
-import { matrixView, type Shape, sameShape, sizeOf } from '@frugaljs/core';
+import { FrugalError, matrixView, type Projector, type Shape, type Site, sameShape, sizeOf } from '@frugaljs/core';
 import { sub, tensor } from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import { matrixValues } from '../arbitraries/matrices.js';
-import { type Law, law, require } from '../law.js';
-import { requireAtMost, rounding, scaleOf } from '../numerics/closeness.js';
-import { norm } from '../numerics/vectors.js';
-import { type Placed, type ProjectorSubject, place, projectOnto, projectorExamples } from './subject.js';
-import { numbers } from './tensor-numbers.js';
+import { degenerateShapes, MATRIX_KINDS, type MatrixKind, matrixValues } from '../arbitraries/gradients.js';
+import {
+  BrokenLaw,
+  type Law,
+  law,
+  require,
+  requireAtMost,
+  requireClose,
+  requireFinite,
+  rounding,
+  scaleOf,
+} from '../law.js';
+import { norm } from '../numerics.js';
+import {
+  normalTensor,
+  numbers,
+  type Placed,
+  type ProjectorFixture,
+  place,
+  projectOnto,
+  projectorExamples,
+  siteOf,
+} from './fixture.js';
 
-/** Laws of how large the subspace is. */
-export const SIZE_LAWS: readonly Law<ProjectorSubject>[] = [
+/** Laws of how large the subspace is, and of parameters at the edge. */
+export const SIZE_LAWS: readonly Law<ProjectorFixture>[] = [
   law({
     name: 'budget',
     formula:
@@ -17,13 +34,13 @@ export const SIZE_LAWS: readonly Law<ProjectorSubject>[] = [
     why: 'The memory of optimizer state is planned by the density; half-way ranks follow Python, as published runs do.',
     needs: ['shapes as declared'],
     effort: 2,
-    lifted: ({ optionNames }) =>
+    notApplicable: ({ optionNames }) =>
       optionNames.includes('density') || optionNames.includes('rank') ? null : 'no option density or rank',
     example: projectorExamples,
-    check: async (subject: ProjectorSubject, example) => {
-      const placed = place(subject, example);
+    check: async (fixture: ProjectorFixture, example) => {
+      const placed = place(fixture, example);
       const { density, rank } = example.options as { density?: number; rank?: number };
-      const found = countOf(placed, subject.traits.coordinate);
+      const found = countOf(placed, fixture.traits.coordinate);
       if (rank !== undefined) {
         require(found.kept === rank, () => `rank ${rank} was asked for, ${found.kept} of ${found.of} are kept`);
       } else if (density !== undefined) {
@@ -35,10 +52,10 @@ export const SIZE_LAWS: readonly Law<ProjectorSubject>[] = [
     name: 'density 0 is nothing',
     formula: 'ρ = 0 ⟹ reducedShape is null or empty',
     why: 'With density 0 a hybrid must be its state-free rule and keep no state.',
-    lifted: noDensity,
+    notApplicable: noDensity,
     example: projectorExamples,
-    check: async (subject: ProjectorSubject, example) => {
-      const { projector, site, refreshIndex } = placeWithDensity(subject, example, 0);
+    check: async (fixture: ProjectorFixture, example) => {
+      const { projector, site, refreshIndex } = placeWithDensity(fixture, example, 0);
       const reduced = projector.reducedShape(site, refreshIndex);
       require(reduced === null || sizeOf(reduced) === 0, () => `reducedShape is [${reduced}] with density 0`);
     },
@@ -48,14 +65,14 @@ export const SIZE_LAWS: readonly Law<ProjectorSubject>[] = [
     formula: 'ρ = 1 ⟹ ΠG = G for the gradient of the refresh; a random subspace keeps at least min(m, n) directions',
     why: 'With density 1 a hybrid must be its state-full rule.',
     needs: ['shapes as declared', 'down ∘ up = id'],
-    lifted: noDensity,
+    notApplicable: noDensity,
     example: projectorExamples,
-    check: async (subject: ProjectorSubject, example) => {
-      const { projector, site, refreshIndex } = placeWithDensity(subject, example, 1);
+    check: async (fixture: ProjectorFixture, example) => {
+      const { projector, site, refreshIndex } = placeWithDensity(fixture, example, 1);
       const reduced = projector.reducedShape(site, refreshIndex);
       require(reduced !== null && sizeOf(reduced) > 0, () => 'nothing is in the subspace with density 1');
-      if (sizeOf(reduced!) < sizeOf(site.shape) && subject.traits.basisFrom !== 'gradient') {
-        const { kept, limit } = withinParameter(reduced!, site.shape, subject.traits.coordinate);
+      if (sizeOf(reduced!) < sizeOf(site.shape) && fixture.traits.basisFrom !== 'gradient') {
+        const { kept, limit } = withinParameter(reduced!, site.shape, fixture.traits.coordinate);
         require(kept >= limit, () => `${kept} of ${limit} directions are kept with density 1`);
         return;
       }
@@ -67,15 +84,41 @@ export const SIZE_LAWS: readonly Law<ProjectorSubject>[] = [
       requireAtMost('‖G - ΠG‖ with density 1', norm(rest), 0, tolerance);
     },
   }),
+  law({
+    name: 'degenerate parameters',
+    formula: 'on 1 × 1, 1 × n, n × 1, scalars, vectors and tensors of 3 axes: down ∘ up = id, or check refuses',
+    why: 'Models have biases, single heads and tiny layers; what fails on them fails at the first step of training.',
+    needs: ['shapes as declared', 'down ∘ up = id'],
+    effort: 'once',
+    example: fixture => fc.record({ options: fc.array(fixture.options, { minLength: 6, maxLength: 6 }) }),
+    check: async (fixture: ProjectorFixture, { options }) => {
+      for (const shape of degenerateShapes('any')) {
+        for (const chosen of options) await tryShape(fixture, shape, chosen);
+      }
+    },
+  }),
+  law({
+    name: 'large parameters',
+    formula: 'on 48 × 20 and 20 × 48: down ∘ up = id',
+    why: 'Orthonormalization that is good enough for nine columns may not be for forty; layers have thousands.',
+    needs: ['shapes as declared', 'down ∘ up = id'],
+    effort: 'once',
+    example: fixture => fc.record({ options: fc.array(fixture.options, { minLength: 2, maxLength: 2 }) }),
+    check: async (fixture: ProjectorFixture, { options }) => {
+      for (const shape of LARGE) {
+        for (const chosen of options) await tryShape(fixture, shape, chosen, ['normal', 'illConditioned']);
+      }
+    },
+  }),
 ];
 
-function noDensity({ optionNames }: ProjectorSubject): string | null {
+function noDensity({ optionNames }: ProjectorFixture): string | null {
   return optionNames.includes('density') ? null : 'no option density';
 }
 
-function placeWithDensity(subject: ProjectorSubject, example: Parameters<typeof place>[1], density: number): Placed {
+function placeWithDensity(fixture: ProjectorFixture, example: Parameters<typeof place>[1], density: number): Placed {
   const { rank: _, ...rest } = example.options as { rank?: number };
-  return place(subject, { ...example, options: { ...rest, density } });
+  return place(fixture, { ...example, options: { ...rest, density } });
 }
 
 /** What a size is counted in, and how much of it there is. */
@@ -126,4 +169,51 @@ function withinParameter(reduced: Shape, shape: Shape, coordinate: boolean): Cou
   if (r === rows) return along(c, columns);
   if (c === columns) return along(r, rows);
   return along(r, smaller);
+}
+
+/** Beyond the sizes that other laws draw; tall and wide. */
+const LARGE: readonly Shape[] = [
+  [48, 20],
+  [20, 48],
+];
+
+async function tryShape(
+  fixture: ProjectorFixture,
+  shape: Shape,
+  options: unknown,
+  kinds: readonly MatrixKind[] = MATRIX_KINDS,
+): Promise<void> {
+  const site = siteOf({ shape, seed: 3, before: 1, after: 2 });
+  const where = `shape [${shape}], options ${JSON.stringify(options)}`;
+  const projector = madeFor(fixture, site, options);
+  if (projector === null) return;
+  try {
+    const reduced = projector.reducedShape(site, 0);
+    if (reduced === null || sizeOf(reduced) === 0) return;
+    for (const kind of kinds) {
+      const g = tensor(matrixValues(shape, { kind, exponent: 0, seed: 5 }), [...shape], 'float32');
+      const basis = projector.fit(g, null, { site, refreshIndex: 0 });
+      const x = normalTensor(reduced, 1, 'x');
+      const back = projector.down(projector.up(x, basis, site), basis, site);
+      requireFinite(`up(down(G)) with ${where}`, await numbers(projectOnto({ projector, basis, site }, g)));
+      if (!fixture.traits.orthonormal) continue;
+      const tolerance = rounding(Math.max(...matrixView(shape))) * scaleOf(await numbers(x));
+      requireClose(`down(up(X)) with ${where}`, await numbers(back), await numbers(x), tolerance);
+    }
+  } catch (error) {
+    if (error instanceof BrokenLaw) throw error;
+    throw new BrokenLaw(`with ${where} it throws ${String(error)}; check() should refuse such a parameter`);
+  }
+}
+
+/** The projector, or null when it refuses the parameter. */
+function madeFor(fixture: ProjectorFixture, site: Site, options: unknown): Projector | null {
+  try {
+    const projector = fixture.create(options, site);
+    projector.check?.(site);
+    return projector;
+  } catch (error) {
+    if (error instanceof FrugalError) return null;
+    throw new BrokenLaw(`shape [${site.shape}] is refused with ${String(error)}, expected an error of @frugaljs/core`);
+  }
 }

@@ -1,22 +1,27 @@
-import { FrugalError, matrixView, type Projector, type Shape, type Site, sameShape, sizeOf } from '@frugaljs/core';
-import { dispose, memory, type Tensor, tensor } from '@tensorflow/tfjs-core';
+import { sameShape, sizeOf } from '@frugaljs/core';
+import { dispose, memory, type Tensor } from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import { MATRIX_KINDS, type MatrixKind, matrixValues } from '../arbitraries/matrices.js';
-import { degenerateShapes } from '../arbitraries/shapes.js';
-import { BrokenLaw, type Law, law, require } from '../law.js';
-import { requireClose, requireFinite, requireSame, rounding, scaleOf } from '../numerics/closeness.js';
-import { fitted, type ProjectorSubject, place, projectOnto, projectorExamples, siteOf } from './subject.js';
-import { basisNumbers, normalTensor, numbers } from './tensor-numbers.js';
+import { type Law, law, require, requireFinite, requireSame } from '../law.js';
+import {
+  basisNumbers,
+  fitted,
+  normalTensor,
+  numbers,
+  type ProjectorFixture,
+  place,
+  projectOnto,
+  projectorExamples,
+} from './fixture.js';
 
 /** Laws of what a projector takes and gives: shapes, types, purity, memory. */
-export const STRUCTURE_LAWS: readonly Law<ProjectorSubject>[] = [
+export const STRUCTURE_LAWS: readonly Law<ProjectorFixture>[] = [
   law({
     name: 'shapes as declared',
     formula: 'down(G) has the shape reducedShape, up(X) the shape of the parameter, fit returns what basis() lists',
     why: 'State is allocated and memory is reported from these shapes before the first step.',
     example: projectorExamples,
-    check: async (subject: ProjectorSubject, example) => {
-      const { projector, site, refreshIndex, reduced, basis, g } = fitted(subject, example);
+    check: async (fixture: ProjectorFixture, example) => {
+      const { projector, site, refreshIndex, reduced, basis, g } = fitted(fixture, example);
       const again = projector.reducedShape(site, refreshIndex);
       require(again !== null && sameShape(again, reduced), () => `reducedShape says [${reduced}], then [${again}]`);
       const specs = projector.basis(site);
@@ -41,8 +46,8 @@ export const STRUCTURE_LAWS: readonly Law<ProjectorSubject>[] = [
     why: 'The same gradient serves the residual, other parameters and clipping; the caller disposes what it gets back.',
     needs: ['shapes as declared'],
     example: projectorExamples,
-    check: async (subject: ProjectorSubject, example) => {
-      const { projector, site, refreshIndex, reduced, basis, g, values } = fitted(subject, example);
+    check: async (fixture: ProjectorFixture, example) => {
+      const { projector, site, refreshIndex, reduced, basis, g, values } = fitted(fixture, example);
       const x = normalTensor(reduced, example.seed, 'x');
       const before = { g: values, x: (await numbers(x)).slice(), basis: await basisNumbers(basis) };
       const next = projector.fit(g, basis, { site, refreshIndex: refreshIndex + 1 });
@@ -67,8 +72,8 @@ export const STRUCTURE_LAWS: readonly Law<ProjectorSubject>[] = [
     needs: ['shapes as declared', 'inputs untouched'],
     effort: 0.5,
     example: projectorExamples,
-    check: async (subject: ProjectorSubject, example) => {
-      const { projector, site, refreshIndex, reduced, basis, g } = fitted(subject, example);
+    check: async (fixture: ProjectorFixture, example) => {
+      const { projector, site, refreshIndex, reduced, basis, g } = fitted(fixture, example);
       const x = normalTensor(reduced, example.seed, 'x');
       const next = projector.fit(g, null, { site, refreshIndex: refreshIndex + 1 });
       const count = (what: string, returned: number, call: () => unknown): void => {
@@ -95,8 +100,8 @@ export const STRUCTURE_LAWS: readonly Law<ProjectorSubject>[] = [
     why: 'Dead units, padding and the first steps of training give such gradients; one NaN ends the run.',
     needs: ['shapes as declared'],
     example: projectorExamples,
-    check: async (subject: ProjectorSubject, example) => {
-      const all = fitted(subject, example);
+    check: async (fixture: ProjectorFixture, example) => {
+      const all = fitted(fixture, example);
       requireFinite('the basis', await basisNumbers(all.basis));
       requireFinite('up(down(G))', await numbers(projectOnto(all, all.g)));
     },
@@ -107,11 +112,11 @@ export const STRUCTURE_LAWS: readonly Law<ProjectorSubject>[] = [
     why: 'A projector that keeps nothing passes every other law and trains nothing.',
     effort: 'once',
     example: () => fc.record({ seed: fc.nat({ max: 9999 }) }),
-    check: async (subject: ProjectorSubject, { seed }) => {
-      const examples = fc.sample(projectorExamples(subject), { seed, numRuns: 60 });
+    check: async (fixture: ProjectorFixture, { seed }) => {
+      const examples = fc.sample(projectorExamples(fixture), { seed, numRuns: 60 });
       const works = examples.some(example => {
         try {
-          const { projector, site, refreshIndex } = place(subject, example);
+          const { projector, site, refreshIndex } = place(fixture, example);
           const reduced = projector.reducedShape(site, refreshIndex);
           return reduced !== null && sizeOf(reduced) > 0;
         } catch (error) {
@@ -123,80 +128,3 @@ export const STRUCTURE_LAWS: readonly Law<ProjectorSubject>[] = [
     },
   }),
 ];
-
-/** Laws of parameters at the edge. */
-export const EDGE_LAWS: readonly Law<ProjectorSubject>[] = [
-  law({
-    name: 'degenerate parameters',
-    formula: 'on 1 × 1, 1 × n, n × 1, scalars, vectors and tensors of 3 axes: down ∘ up = id, or check refuses',
-    why: 'Models have biases, single heads and tiny layers; what fails on them fails at the first step of training.',
-    needs: ['shapes as declared', 'down ∘ up = id'],
-    effort: 'once',
-    example: subject => fc.record({ options: fc.array(subject.options, { minLength: 6, maxLength: 6 }) }),
-    check: async (subject: ProjectorSubject, { options }) => {
-      for (const shape of degenerateShapes('any')) {
-        for (const chosen of options) await tryShape(subject, shape, chosen);
-      }
-    },
-  }),
-  law({
-    name: 'large parameters',
-    formula: 'on 48 × 20 and 20 × 48: down ∘ up = id',
-    why: 'Orthonormalization that is good enough for nine columns may not be for forty; layers have thousands.',
-    needs: ['shapes as declared', 'down ∘ up = id'],
-    effort: 'once',
-    example: subject => fc.record({ options: fc.array(subject.options, { minLength: 2, maxLength: 2 }) }),
-    check: async (subject: ProjectorSubject, { options }) => {
-      for (const shape of LARGE) {
-        for (const chosen of options) await tryShape(subject, shape, chosen, ['normal', 'illConditioned']);
-      }
-    },
-  }),
-];
-
-/** Beyond the sizes that other laws draw; tall and wide. */
-const LARGE: readonly Shape[] = [
-  [48, 20],
-  [20, 48],
-];
-
-async function tryShape(
-  subject: ProjectorSubject,
-  shape: Shape,
-  options: unknown,
-  kinds: readonly MatrixKind[] = MATRIX_KINDS,
-): Promise<void> {
-  const site = siteOf({ shape, seed: 3, before: 1, after: 2 });
-  const where = `shape [${shape}], options ${JSON.stringify(options)}`;
-  const projector = madeFor(subject, site, options);
-  if (projector === null) return;
-  try {
-    const reduced = projector.reducedShape(site, 0);
-    if (reduced === null || sizeOf(reduced) === 0) return;
-    for (const kind of kinds) {
-      const g = tensor(matrixValues(shape, { kind, exponent: 0, seed: 5 }), [...shape], 'float32');
-      const basis = projector.fit(g, null, { site, refreshIndex: 0 });
-      const x = normalTensor(reduced, 1, 'x');
-      const back = projector.down(projector.up(x, basis, site), basis, site);
-      requireFinite(`up(down(G)) with ${where}`, await numbers(projectOnto({ projector, basis, site }, g)));
-      if (!subject.traits.orthonormal) continue;
-      const tolerance = rounding(Math.max(...matrixView(shape))) * scaleOf(await numbers(x));
-      requireClose(`down(up(X)) with ${where}`, await numbers(back), await numbers(x), tolerance);
-    }
-  } catch (error) {
-    if (error instanceof BrokenLaw) throw error;
-    throw new BrokenLaw(`with ${where} it throws ${String(error)}; check() should refuse such a parameter`);
-  }
-}
-
-/** The projector, or null when it refuses the parameter. */
-function madeFor(subject: ProjectorSubject, site: Site, options: unknown): Projector | null {
-  try {
-    const projector = subject.create(options, site);
-    projector.check?.(site);
-    return projector;
-  } catch (error) {
-    if (error instanceof FrugalError) return null;
-    throw new BrokenLaw(`shape [${site.shape}] is refused with ${String(error)}, expected an error of @frugaljs/core`);
-  }
-}

@@ -1,10 +1,8 @@
 import { randomKey, randomNormals, type Shape, sizeOf } from '@frugaljs/core';
 import fc from 'fast-check';
 import { type Law, law, require } from '../law.js';
-import { farthest, maxAbs, scaled } from '../numerics/vectors.js';
-import { RuleRun } from './rule-run.js';
-import { prepared, type RuleExample, type RuleSubject, ruleExamples } from './subject.js';
-import { CLOSE } from './value-laws.js';
+import { farthest, maxAbs, scaled } from '../numerics.js';
+import { CLOSE, prepared, type RuleExample, type RuleFixture, RuleRun, ruleExamples } from './fixture.js';
 
 /** Steps before and after the state is looked at. */
 const STEPS = 3;
@@ -17,7 +15,7 @@ const gradients = (shape: Shape, count: number): Float32Array[] =>
   Array.from({ length: count }, (_, t) => randomNormals(randomKey(1, 'gradient', t), sizeOf(shape)));
 
 /** Laws of what a rule keeps between steps. */
-export const RULE_STATE_LAWS: readonly Law<RuleSubject>[] = [
+export const RULE_STATE_LAWS: readonly Law<RuleFixture>[] = [
   law({
     name: 'state is of use',
     formula: 'every slot has gradients for which a later direction changes when the slot is set back to its start',
@@ -25,12 +23,12 @@ export const RULE_STATE_LAWS: readonly Law<RuleSubject>[] = [
     needs: ['inputs untouched', 'deterministic'],
     effort: 'once',
     example: () => fc.record({ seed: fc.nat({ max: 9999 }) }),
-    check: async (subject: RuleSubject, { seed }) => {
-      const examples = fc.sample(ruleExamples(subject, 1), { seed, numRuns: MOST_RUNS });
+    check: async (fixture: RuleFixture, { seed }) => {
+      const examples = fc.sample(ruleExamples(fixture, 1), { seed, numRuns: MOST_RUNS });
       const [seen, used] = [new Set<string>(), new Set<string>()];
       for (const [i, example] of examples.entries()) {
         if (i >= LEAST_RUNS && used.size === seen.size) return;
-        for (const [slot, matters] of await slotsOfUse(subject, example)) {
+        for (const [slot, matters] of await slotsOfUse(fixture, example)) {
           seen.add(slot);
           if (matters) used.add(slot);
         }
@@ -45,9 +43,9 @@ export const RULE_STATE_LAWS: readonly Law<RuleSubject>[] = [
     formula: 's(2G) = 4 s(G) ⟹ degree 2, s(2G) = 2 s(G) ⟹ degree 1',
     why: 'Squares that are carried to another subspace like momentum may become negative there, and their roots NaN.',
     needs: ['deterministic', 'any finite gradient'],
-    example: subject => ruleExamples(subject, 1),
-    check: async (subject: RuleSubject, example) => {
-      const { rule, shape } = prepared(subject, example);
+    example: fixture => ruleExamples(fixture, 1),
+    check: async (fixture: RuleFixture, example) => {
+      const { rule, shape } = prepared(fixture, example);
       const [run, doubled] = [new RuleRun(rule, shape), new RuleRun(rule, shape)];
       const stream = gradients(shape, STEPS);
       let [slots, others]: Readonly<Record<string, Float32Array>>[] = [{}, {}];
@@ -74,11 +72,11 @@ export const RULE_STATE_LAWS: readonly Law<RuleSubject>[] = [
 ];
 
 /** Whether setting a slot back to its initial value in the middle of a run changes what comes. */
-async function slotsOfUse(subject: RuleSubject, example: RuleExample): Promise<ReadonlyMap<string, boolean>> {
+async function slotsOfUse(fixture: RuleFixture, example: RuleExample): Promise<ReadonlyMap<string, boolean>> {
   const found = new Map<string, boolean>();
   let made: ReturnType<typeof prepared>;
   try {
-    made = prepared(subject, example);
+    made = prepared(fixture, example);
   } catch (error) {
     if (fc.PreconditionFailure.isFailure(error)) return found;
     throw error;

@@ -1,21 +1,18 @@
 import { sameShape, slotShape } from '@frugaljs/core';
 import { memory, type Tensor } from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import { type Law, law, require } from '../law.js';
-import { requireFinite, requireSame, show } from '../numerics/closeness.js';
-import { optionsToRemake } from '../options-to-remake.js';
-import { directionsOf, free, RuleRun, valuesOf } from './rule-run.js';
-import { prepared, type RuleSubject, ruleExamples } from './subject.js';
+import { type Law, law, optionsToRemake, require, requireFinite, requireSame, show } from '../law.js';
+import { copiesOf, directionsOf, free, prepared, type RuleFixture, RuleRun, ruleExamples } from './fixture.js';
 
 /** Laws of what a rule takes and gives. */
-export const RULE_STRUCTURE_LAWS: readonly Law<RuleSubject>[] = [
+export const RULE_STRUCTURE_LAWS: readonly Law<RuleFixture>[] = [
   law({
     name: 'state as declared',
     formula: 'step returns a direction of the shape of G and, for every slot of state(), a tensor of its extent',
     why: 'Memory is planned and checkpoints are read by this declaration.',
     example: ruleExamples,
-    check: async (subject: RuleSubject, example) => {
-      const { rule, shape, stream } = prepared(subject, example);
+    check: async (fixture: RuleFixture, example) => {
+      const { rule, shape, stream } = prepared(fixture, example);
       const run = new RuleRun(rule, shape);
       const { shapes } = await run.step(stream[0]!);
       const declared = ['direction', ...Object.keys(run.specs)].sort();
@@ -35,17 +32,17 @@ export const RULE_STRUCTURE_LAWS: readonly Law<RuleSubject>[] = [
     formula: 'step neither changes nor disposes the gradient and the state it is given, nor returns them',
     why: 'The gradient goes on to the residual and to clipping; the old state is the optimizer’s to free.',
     needs: ['state as declared'],
-    lifted: ({ create, options }) =>
+    notApplicable: ({ create, options }) =>
       create(fc.sample(options, { seed: 1, numRuns: 1 })[0]).type === 'expression'
         ? 'an expression cannot reach its inputs'
         : null,
     example: ruleExamples,
-    check: async (subject: RuleSubject, example) => {
-      const { rule, shape, stream } = prepared(subject, example);
+    check: async (fixture: RuleFixture, example) => {
+      const { rule, shape, stream } = prepared(fixture, example);
       const run = new RuleRun(rule, shape);
       await run.step(stream[0]!);
       const { inputs, scalars } = run.arguments(stream[0]!);
-      const before = await valuesOf(inputs);
+      const before = await copiesOf(inputs);
       const outputs = Object.entries(run.call(inputs, scalars));
       for (const [name, x] of Object.entries(inputs)) {
         const as = outputs.find(([, result]) => result === x)?.[0];
@@ -61,8 +58,8 @@ export const RULE_STRUCTURE_LAWS: readonly Law<RuleSubject>[] = [
     why: 'One leaked tensor per step fills the memory of a device within a training run.',
     needs: ['state as declared', 'inputs untouched'],
     example: ruleExamples,
-    check: async (subject: RuleSubject, example) => {
-      const { rule, shape, stream } = prepared(subject, example);
+    check: async (fixture: RuleFixture, example) => {
+      const { rule, shape, stream } = prepared(fixture, example);
       const run = new RuleRun(rule, shape);
       const { inputs, scalars } = run.arguments(stream[0]!);
       const { numTensors } = memory();
@@ -80,15 +77,15 @@ export const RULE_STRUCTURE_LAWS: readonly Law<RuleSubject>[] = [
     why: 'All state must be in the declared slots: what hides in a closure is lost in a checkpoint and shared by parameters.',
     needs: ['state as declared'],
     example: ruleExamples,
-    check: async (subject: RuleSubject, example) => {
-      const { rule, shape, stream } = prepared(subject, example);
+    check: async (fixture: RuleFixture, example) => {
+      const { rule, shape, stream } = prepared(fixture, example);
       const first = await directionsOf(rule, shape, stream);
       const second = await directionsOf(rule, shape, stream);
       first.forEach((d, t) => {
         requireSame(`direction ${t + 1} of a second run`, second[t]!, d);
       });
       const options = optionsToRemake(example.options, rule.options);
-      const again = await directionsOf(subject.create(options), shape, stream);
+      const again = await directionsOf(fixture.create(options), shape, stream);
       first.forEach((d, t) => {
         requireSame(`direction ${t + 1} of a rule made again from ${JSON.stringify(options)}`, again[t]!, d);
       });
@@ -100,8 +97,8 @@ export const RULE_STRUCTURE_LAWS: readonly Law<RuleSubject>[] = [
     why: 'A resumed run must be the run.',
     needs: ['deterministic'],
     example: ruleExamples,
-    check: async (subject: RuleSubject, example) => {
-      const { rule, shape, stream } = prepared(subject, example);
+    check: async (fixture: RuleFixture, example) => {
+      const { rule, shape, stream } = prepared(fixture, example);
       fc.pre(stream.length > 1);
       const half = Math.floor(stream.length / 2);
       const run = new RuleRun(rule, shape);
@@ -112,7 +109,7 @@ export const RULE_STRUCTURE_LAWS: readonly Law<RuleSubject>[] = [
         if (t + 1 === half) slots = step.slots;
         expected.push(step.direction);
       }
-      const resumed = new RuleRun(subject.create(example.options), shape);
+      const resumed = new RuleRun(fixture.create(example.options), shape);
       resumed.resume(slots, half);
       for (let t = half; t < stream.length; t++) {
         requireSame(
@@ -130,8 +127,8 @@ export const RULE_STRUCTURE_LAWS: readonly Law<RuleSubject>[] = [
     why: 'Such gradients occur in every training run; one NaN ends it.',
     needs: ['state as declared'],
     example: ruleExamples,
-    check: async (subject: RuleSubject, example) => {
-      const { rule, shape, stream } = prepared(subject, example);
+    check: async (fixture: RuleFixture, example) => {
+      const { rule, shape, stream } = prepared(fixture, example);
       const run = new RuleRun(rule, shape);
       for (const [t, g] of stream.entries()) {
         const { direction, slots } = await run.step(g);
@@ -146,8 +143,8 @@ export const RULE_STRUCTURE_LAWS: readonly Law<RuleSubject>[] = [
     why: 'Some kernels map NaN to 0 in a sign; a broken loss would train on unnoticed.',
     needs: ['state as declared'],
     example: ruleExamples,
-    check: async (subject: RuleSubject, example) => {
-      const { rule, shape, stream } = prepared(subject, example);
+    check: async (fixture: RuleFixture, example) => {
+      const { rule, shape, stream } = prepared(fixture, example);
       const broken = Float32Array.from(stream[0]!);
       broken[0] = Number.NaN;
       const { direction } = await new RuleRun(rule, shape).step(broken);

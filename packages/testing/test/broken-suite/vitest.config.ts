@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-// Run by ../describe-suite.test.ts: a suite that breaks laws, to see what vitest says about the others.
+// Run by ../vitest.test.ts: a suite that breaks laws, to see what vitest says about the others.
 export default defineConfig({
   root: import.meta.dirname,
   ssr: { resolve: { conditions: ['@frugaljs/source'], externalConditions: ['@frugaljs/source'] } },

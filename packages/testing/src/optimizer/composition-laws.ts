@@ -1,22 +1,23 @@
 import { dispose } from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { buildComposition, type Composition, compositions } from '../arbitraries/compositions.js';
-import { type GradientStream, gradientStreams } from '../arbitraries/gradient-streams.js';
-import { type Law, optimizerLaw, require } from '../law.js';
-import { requireFinite, requireSame } from '../numerics/closeness.js';
-import { type Algebra, composed, type SavedTensor } from './algebra.js';
+import { type GradientStream, gradientStreams } from '../arbitraries/gradients.js';
+import { type Law, optimizerLaw, require, requireFinite, requireSame } from '../law.js';
 import {
+  type Algebra,
   applyStep,
+  composed,
   end,
   follow,
   gradientTensors,
   gradientValues,
   makeVariables,
   requireSamePath,
+  type SavedTensor,
   startValues,
   type Values,
   valuesOf,
-} from './trajectory.js';
+} from './fixture.js';
 
 interface Example {
   readonly composition: Composition;
@@ -27,7 +28,7 @@ const examples = (): fc.Arbitrary<Example> =>
   fc.record({ composition: compositions(), stream: gradientStreams({ parameters: 2, steps: 9 }) });
 
 /** Laws of random nested compositions: they train, leave no trace and go on after saving. */
-export const CONTINUITY_LAWS: readonly Law<Algebra>[] = [
+export const COMPOSITION_LAWS: readonly Law<Algebra>[] = [
   optimizerLaw({
     name: 'any composition works',
     formula: 'every expression of the algebra takes finite, repeatable steps and leaves gradients as they are',

@@ -1,26 +1,28 @@
 import type { Rule } from '@frugaljs/core';
 import { dispose, memory } from '@tensorflow/tfjs-core';
 import fc, { type Arbitrary } from 'fast-check';
-import { buildComposition, type Composition, compositions, takesSignOfNoise } from '../arbitraries/compositions.js';
-import { type GradientStream, gradientStreams } from '../arbitraries/gradient-streams.js';
-import { type Law, optimizerLaw, require } from '../law.js';
-import { requireSame } from '../numerics/closeness.js';
-import { type Algebra, COORDINATE, composed, DENSE, type GroupSettings } from '../optimizer/algebra.js';
+import { buildComposition, type Composition, compositions, takesSignOfNoise } from './arbitraries/compositions.js';
+import { type GradientStream, gradientStreams } from './arbitraries/gradients.js';
+import { type Law, optimizerLaw, require, requireSame } from './law.js';
 import {
+  type Algebra,
   applyStep,
+  COORDINATE,
+  composed,
+  DENSE,
   end,
   follow,
+  type GroupSettings,
   gradientTensors,
   gradientValues,
   makeVariables,
   requireSamePath,
   startValues,
-} from '../optimizer/trajectory.js';
-import type { Report } from '../report.js';
-import { type RunOptions, runLaws } from '../run-laws.js';
+} from './optimizer/fixture.js';
+import type { RunOptions } from './run.js';
 
 /** Two ways to run the same compositions. */
-export interface KernelSubject {
+export interface KernelFixture {
   /** Composes with the reference interpreter. */
   readonly reference: Algebra;
   /** Composes with the kernels under test. */
@@ -59,7 +61,7 @@ const examples = (dense: boolean): Arbitrary<Example> =>
     .filter(({ composition }) => !takesSignOfNoise(composition));
 
 /** Every law of fused kernels. */
-export const KERNEL_LAWS: readonly Law<KernelSubject>[] = [
+export const KERNEL_LAWS: readonly Law<KernelFixture>[] = [
   optimizerLaw({
     name: 'same steps on whole parameters',
     formula: 'every rule, on 0 to 3 axes of any size: fused = reference, up to float32 rounding',
@@ -72,7 +74,7 @@ export const KERNEL_LAWS: readonly Law<KernelSubject>[] = [
         stream: gradientStreams({ parameters: 1 }),
         settings,
       }),
-    check: async ({ reference, fused, rules }: KernelSubject, { rule, shape, stream, settings: group }) => {
+    check: async ({ reference, fused, rules }: KernelFixture, { rule, shape, stream, settings: group }) => {
       const one = { ...stream, shapes: { a: shape } };
       const ruleOf = (algebra: Algebra): Rule => rules[rule]?.() ?? algebra.rules[rule as keyof Algebra['rules']]!();
       const expected = await follow(one, composed(reference, ruleOf(reference), group));
@@ -100,7 +102,7 @@ export const KERNEL_LAWS: readonly Law<KernelSubject>[] = [
     formula: 'gradients and every tensor that shares a buffer with a parameter keep their values',
     why: 'In-place kernels must copy first where somebody else holds the buffer.',
     example: () => examples(false),
-    check: async ({ fused }: KernelSubject, { composition, stream }) => {
+    check: async ({ fused }: KernelFixture, { composition, stream }) => {
       const variables = makeVariables(stream, startValues(stream));
       const optimizer = composed(fused, buildComposition(fused, composition));
       for (let step = 0; step < stream.steps; step++) {
@@ -126,7 +128,7 @@ export const KERNEL_LAWS: readonly Law<KernelSubject>[] = [
     formula: 'bytes and tensors do not grow from one step to the next within a refresh',
     why: 'Kernels that keep scratch buffers per step exhaust a heap that never shrinks.',
     example: () => examples(false),
-    check: async ({ fused }: KernelSubject, { composition, stream }) => {
+    check: async ({ fused }: KernelFixture, { composition, stream }) => {
       const variables = makeVariables(stream, startValues(stream));
       // One refresh only: a refresh may change what state there is.
       const optimizer = composed(fused, buildComposition(fused, unmoving(composition)));
@@ -148,7 +150,7 @@ export const KERNEL_LAWS: readonly Law<KernelSubject>[] = [
   }),
 ];
 
-function sameSteps(tolerance: number): (subject: KernelSubject, example: Example) => Promise<void> {
+function sameSteps(tolerance: number): (fixture: KernelFixture, example: Example) => Promise<void> {
   return async ({ reference, fused }, { composition, stream, settings: group }) => {
     const expected = await follow(stream, composed(reference, buildComposition(reference, composition), group));
     const found = await follow(stream, composed(fused, buildComposition(fused, composition), group));
@@ -166,15 +168,4 @@ function unmoving(composition: Composition): Composition {
     inside: unmoving(inside),
     outside: outside === null ? null : unmoving(outside),
   };
-}
-
-/**
- * Compares fused kernels with the reference interpreter on random compositions, on the current tfjs backend.
- *
- * @param reference An algebra whose `compose` uses the reference, for example `compose({ ...options, kernels: 'reference' })`.
- * @param fused The same algebra with the kernels under test.
- */
-export function checkKernels(reference: Algebra, fused: Algebra, options: KernelLawOptions = {}): Promise<Report> {
-  const subject = { reference, fused, rules: options.rules ?? {} };
-  return runLaws(options.name ?? 'kernels', KERNEL_LAWS, subject, options);
 }

@@ -26,7 +26,7 @@ describe('checkModule', () => {
       { columns: projectors.columns, sgd, laws, limit: 3, text: () => 'no part' },
       { numRuns: 4 },
     );
-    expect(reports.map(({ subject, passed }) => [subject, passed])).toEqual([
+    expect(reports.map(({ fixture, passed }) => [fixture, passed])).toEqual([
       ['columns', true],
       ['sgd', true],
     ]);
@@ -62,7 +62,7 @@ describe('checkModule', () => {
     );
     onTestFinished(async () => (await import('node:fs')).rmSync(file));
     const [report] = await checkFile(file, { numRuns: 4 });
-    expect(report).toMatchObject({ subject: 'double', passed: true });
+    expect(report).toMatchObject({ fixture: 'double', passed: true });
   });
 });
 
@@ -84,7 +84,7 @@ describe('a failure', () => {
     expect(broken.law).toBe('down ∘ up = id');
     expect(broken.counterexample).toMatchObject({ shape: [1, 1] });
     expect(broken.message).toMatch(/^down\(up\(X\)\): is .*, expected .*\(difference .*, allowed .*\)$/);
-    expect(explainFailure(broken, report.subject)).toContain('repeat with { seed: 5 }');
+    expect(explainFailure(broken, report.fixture)).toContain('repeat with { seed: 5 }');
     expect(formatReport(report)).toContain('it follows from "down ∘ up = id", which is broken');
     expect(await checkProjector(scaled, { seed: 5 })).toEqual(report);
     expect((await checkProjector(scaled, { seed: 6 })).passed).toBe(false);
@@ -99,7 +99,7 @@ describe('a failure', () => {
     });
     const { results } = await checkProjector(lost);
     const of = (law: string) => results.find(result => result.law === law);
-    expect(of('shapes as declared')!.message).toMatch(/^it throws Error: lost \(.*check-module\.test\.ts:\d+:\d+\)$/);
+    expect(of('shapes as declared')!.message).toMatch(/^it throws Error: lost \(.*check\.test\.ts:\d+:\d+\)$/);
     for (const law of ['inputs untouched', 'no leaks', 'Π = Πᵀ', 'rate of SGDM', 'energy under noise']) {
       expect(of(law)).toMatchObject({ status: 'skipped', follows: 'shapes as declared' });
     }

@@ -3,6 +3,8 @@ import {
   FrugalError,
   type Projector,
   type ProjectorTraits,
+  randomKey,
+  randomNormals,
   type Shape,
   type Site,
   type SiteMember,
@@ -11,13 +13,17 @@ import {
 } from '@frugaljs/core';
 import { Tensor, tensor } from '@tensorflow/tfjs-core';
 import fc, { type Arbitrary } from 'fast-check';
-import { densities } from '../arbitraries/densities.js';
-import { type MatrixOptions, type MatrixRecipe, matrixRecipes, matrixValues } from '../arbitraries/matrices.js';
-import { type Parameters, shapes } from '../arbitraries/shapes.js';
+import { densities } from '../arbitraries/compositions.js';
+import {
+  type MatrixOptions,
+  type MatrixRecipe,
+  matrixRecipes,
+  matrixValues,
+  type Parameters,
+  shapes,
+} from '../arbitraries/gradients.js';
 import { BrokenLaw } from '../law.js';
-import { requireKnownClaims } from '../require-known-claims.js';
-import { requireMade } from '../require-made.js';
-import type { RunOptions } from '../run-laws.js';
+import { type RunOptions, requireKnownClaims, requireMade } from '../run.js';
 
 /** What a factory of projectors promises beyond the traits of what it makes. */
 export interface ProjectorClaims<Options> {
@@ -52,7 +58,7 @@ export interface ProjectorLawOptions<Options> extends ProjectorClaims<Options>, 
 export type ProjectorFactory<Options> = (options: Options, site: Site) => Projector;
 
 /** A factory under test. */
-export interface ProjectorSubject {
+export interface ProjectorFixture {
   readonly create: ProjectorFactory<unknown>;
   readonly options: Arbitrary<unknown>;
   readonly parameters: Parameters;
@@ -76,10 +82,10 @@ export interface ProjectorSubject {
 const CLAIMS = ['parameters', 'options', 'random', 'optimal', 'permutationEquivariant', 'matrices'];
 const MEMBERS = ['kind', 'options', 'traits', 'reducedShape', 'basis', 'fit', 'down', 'up'] as const;
 
-export function projectorSubject<Options>(
+export function projectorFixture<Options>(
   factory: ProjectorFactory<Options>,
   claims: ProjectorClaims<Options> = {},
-): ProjectorSubject {
+): ProjectorFixture {
   requireKnownClaims('checkProjector', claims, CLAIMS);
   const options = (claims.options ?? fc.record({ density: densities() })) as Arbitrary<unknown>;
   const create = factory as ProjectorFactory<unknown>;
@@ -112,10 +118,19 @@ function hasEmptyBasis(projector: Projector, site: Site): boolean {
   }
 }
 
-/** Why a law of the coordinates that a projector chooses says nothing. */
-export function choosesNoCoordinates({ traits, takesWholes }: ProjectorSubject): string | null {
-  if (!traits.coordinate) return 'not a coordinate projector';
+/** Why a law of orthonormal bases says nothing. */
+export function notOrthonormal({ traits }: ProjectorFixture): string | null {
+  return traits.orthonormal ? null : 'not with the trait orthonormal: false';
+}
+
+/** Why a law of parts of a parameter says nothing. */
+export function takesNoParts({ takesWholes }: ProjectorFixture): string | null {
   return takesWholes ? 'takes parameters whole or not at all' : null;
+}
+
+/** Why a law of the coordinates that a projector chooses says nothing. */
+export function choosesNoCoordinates(fixture: ProjectorFixture): string | null {
+  return fixture.traits.coordinate ? takesNoParts(fixture) : 'not a coordinate projector';
 }
 
 /** What one run of a law draws. The shape comes first, so that it shrinks first. */
@@ -130,11 +145,11 @@ export interface ProjectorExample {
   readonly after: number;
 }
 
-export function projectorExamples(subject: ProjectorSubject): Arbitrary<ProjectorExample> {
+export function projectorExamples(fixture: ProjectorFixture): Arbitrary<ProjectorExample> {
   return fc.record({
-    shape: shapes({ parameters: subject.parameters }),
-    options: subject.options,
-    matrix: matrixRecipes(subject.matrices),
+    shape: shapes({ parameters: fixture.parameters }),
+    options: fixture.options,
+    matrix: matrixRecipes(fixture.matrices),
     refreshIndex: fc.integer({ min: 0, max: 6 }),
     seed: fc.nat({ max: 99999 }),
     before: fc.integer({ min: 0, max: 4 }),
@@ -166,10 +181,10 @@ export interface Placed {
 }
 
 /** Makes the projector; passes over the example when the projector refuses the parameter. */
-export function place(subject: ProjectorSubject, example: ProjectorExample): Placed {
+export function place(fixture: ProjectorFixture, example: ProjectorExample): Placed {
   const site = siteOf(example);
   try {
-    const projector = subject.create(example.options, site);
+    const projector = fixture.create(example.options, site);
     projector.check?.(site);
     return { projector, site, refreshIndex: example.refreshIndex };
   } catch (error) {
@@ -188,8 +203,8 @@ export interface Fitted extends Placed {
 }
 
 /** Fits the projector; passes over the example when nothing of the parameter is in the subspace. */
-export function fitted(subject: ProjectorSubject, example: ProjectorExample): Fitted {
-  const placed = place(subject, example);
+export function fitted(fixture: ProjectorFixture, example: ProjectorExample): Fitted {
+  const placed = place(fixture, example);
   const { projector, site, refreshIndex } = placed;
   const reduced = projector.reducedShape(site, refreshIndex);
   if (reduced === null || sizeOf(reduced) === 0) fc.pre(false);
@@ -214,4 +229,21 @@ export function projectOnto(
   x: Tensor,
 ): Tensor {
   return projector.up(projector.down(x, basis, site), basis, site);
+}
+
+/** The entries of a tensor. */
+export function numbers(x: Tensor): Promise<Float32Array | Int32Array> {
+  return x.data() as Promise<Float32Array | Int32Array>;
+}
+
+/** The tensors of a basis as one list of numbers, in the order of their names. */
+export async function basisNumbers(basis: Basis): Promise<number[]> {
+  const names = Object.keys(basis).sort();
+  const values = await Promise.all(names.map(name => numbers(basis[name]!)));
+  return values.flatMap(list => Array.from(list));
+}
+
+/** A float32 tensor of standard normal numbers. */
+export function normalTensor(shape: Shape, seed: number, label: string): Tensor {
+  return tensor(randomNormals(randomKey(seed, label), sizeOf(shape)), [...shape], 'float32');
 }
