@@ -1,14 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { CATALOG, defaultSettings } from '../src/optimizers/catalog.js';
+import { CATALOG, defaultSettings } from '../src/catalog.js';
 import { formatBytes } from '../src/page/format.js';
 import type { Capabilities, OptimizerSettings } from '../src/protocol.js';
-import { chooseBackend, describeBackend } from '../src/session/choose-backend.js';
-import { MovingAverage } from '../src/session/moving-average.js';
-import { isSampleStep } from '../src/session/sample-steps.js';
-import { tale, tales } from '../src/text/tales.js';
-import { failureMessage } from '../src/worker/failure-message.js';
-import { labels } from '../src/worker/optimizers.js';
-import { outlineOf } from '../src/worker/outline.js';
+import { MovingAverage } from '../src/session/run.js';
+import { isSampleStep } from '../src/session/session.js';
+import { chooseBackend, describeBackend } from '../src/setup.js';
+import { labels, outlineOf } from '../src/worker/optimizers.js';
+import { tale, tales } from '../src/worker/text.js';
+import { failureMessage } from '../src/worker/training-run.js';
 
 const run = {
   model: 'nano',

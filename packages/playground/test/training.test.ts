@@ -5,7 +5,7 @@ import '@frugaljs/backend-wasm';
 import '@tensorflow/tfjs-layers';
 import { setBackend } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { tales } from '../src/text/tales.js';
+import { tales } from '../src/worker/text.js';
 import { chromiumOrReason } from './support/chromium.js';
 import { eventually } from './support/eventually.js';
 import { openVisits, type Visits } from './support/visit.js';

@@ -9,7 +9,7 @@ export interface ControlBarEvents {
 }
 
 /** What the bar shows. */
-export interface Progress {
+export interface BarState {
   /** Null before the first comparison. */
   readonly state: SessionState | null;
   readonly step: number;
@@ -57,7 +57,7 @@ export class ControlBar {
     );
   }
 
-  show({ state, step, steps, backend }: Progress): void {
+  show({ state, step, steps, backend }: BarState): void {
     this.#main.textContent = state === null ? 'Start' : MAIN[state];
     this.#main.setAttribute('aria-disabled', String(state === 'starting'));
     this.#reset.disabled = state === null;

@@ -1,7 +1,6 @@
-import { CATALOG, catalogEntry, defaultSettings, PROJECTORS } from '../optimizers/catalog.js';
+import { CATALOG, catalogEntry, defaultSettings, PROJECTORS } from '../catalog.js';
 import type { OptimizerSettings, Problem, RecipeSettings } from '../protocol.js';
-import { element, marker } from './element.js';
-import { Field, numberInput, selectInput } from './field.js';
+import { element, Field, marker, numberInput, selectInput } from './element.js';
 
 export interface OptimizerCardEvents {
   readonly onChange: () => void;

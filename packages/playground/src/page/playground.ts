@@ -1,18 +1,14 @@
-import { labelOf } from '../optimizers/catalog.js';
+import { labelOf } from '../catalog.js';
 import type { Capabilities, FileKind, OptimizerSettings, Outline } from '../protocol.js';
-import { chooseBackend, describeBackend } from '../session/choose-backend.js';
 import { Session, type SessionState } from '../session/session.js';
 import { WorkerLink } from '../session/worker-link.js';
-import { announce } from './announcer.js';
+import { chooseBackend, describeBackend } from '../setup.js';
 import { ControlBar } from './control-bar.js';
-import { byId } from './element.js';
+import { announce, byId } from './element.js';
 import { LossChart } from './loss-chart.js';
-import { lossCsv, lossTable } from './loss-table.js';
 import { MemoryBars } from './memory-bars.js';
-import { layOutResults, type ResultsLayout } from './results.js';
-import { fileName, saveFile } from './save-file.js';
+import { fileName, layOutResults, lossCsv, lossTable, type ResultsLayout, saveFile, Tiles } from './results.js';
 import { SetupForm } from './setup-form.js';
-import { Tiles } from './tiles.js';
 import { Writings } from './writings.js';
 
 /** Where the setup stands above the results rather than beside them, and can be folded. */
@@ -60,14 +56,14 @@ export class Playground {
       () => this.#labels,
       () => Math.max(2, this.#form.setup.run.steps || 0),
     );
-    this.#writings = new Writings((rival, kind) => void this.#download(rival, kind));
+    this.#writings = new Writings((index, kind) => void this.#download(index, kind));
     this.#results = layOutResults({
       tiles: this.#tiles,
       chart: this.#chart,
       memory: this.#memory,
       writings: this.#writings,
       onCsv: () => this.#downloadLosses(),
-      lossTable: () => lossTable(this.#session?.rivals ?? [], this.#session?.step ?? 0),
+      lossTable: () => lossTable(this.#session?.runs ?? [], this.#session?.step ?? 0),
     });
     // Beside the results there is nothing to unfold it with.
     NARROW.addEventListener('change', ({ matches }) => byId('setup-details').toggleAttribute('open', !matches));
@@ -218,8 +214,8 @@ export class Playground {
       this.#showProgress();
       if (this.#session === null) return;
       const { batchSize, sequenceLength } = this.#session.setup.run;
-      this.#tiles.update(this.#session.rivals, batchSize * sequenceLength);
-      this.#memory.show(this.#session.rivals);
+      this.#tiles.update(this.#session.runs, batchSize * sequenceLength);
+      this.#memory.show(this.#session.runs);
       this.#chart.update();
     });
   }
@@ -241,12 +237,12 @@ export class Playground {
     if (NARROW.matches || top < 0 || top > innerHeight / 2) byId('results').scrollIntoView({ block: 'start' });
   }
 
-  async #download(rival: number, kind: FileKind): Promise<void> {
+  async #download(index: number, kind: FileKind): Promise<void> {
     const session = this.#session;
     if (session === null) return;
-    const { label } = session.rivals[rival]!;
+    const { label } = session.runs[index]!;
     try {
-      const { step, blob } = await session.rivals[rival]!.file(kind);
+      const { step, blob } = await session.runs[index]!.file(kind);
       saveFile(fileName(label, step, ENDINGS[kind]), blob);
     } catch (error) {
       this.#fail((error as Error).message);
@@ -255,8 +251,8 @@ export class Playground {
 
   #downloadLosses(): void {
     if (this.#session === null) return;
-    const { rivals, step } = this.#session;
-    saveFile(`losses-step-${step}.csv`, new Blob([lossCsv(rivals, step)], { type: 'text/csv' }));
+    const { runs, step } = this.#session;
+    saveFile(`losses-step-${step}.csv`, new Blob([lossCsv(runs, step)], { type: 'text/csv' }));
   }
 
   /** Shows why something that nobody waits for has failed. */

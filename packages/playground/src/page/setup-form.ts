@@ -1,8 +1,7 @@
-import { defaultSettings } from '../optimizers/catalog.js';
+import { defaultSettings } from '../catalog.js';
 import type { BackendChoice, Outline, OwnText, Problem, Setup } from '../protocol.js';
-import { RUN_LIMITS, type WholeSetting } from '../run-limits.js';
-import { byId, element } from './element.js';
-import { Field, numberInput, selectInput } from './field.js';
+import { RUN_LIMITS, type WholeSetting } from '../setup.js';
+import { byId, element, Field, numberInput, selectInput } from './element.js';
 import { formatCount } from './format.js';
 import { OptimizerCard } from './optimizer-card.js';
 import { TextPicker } from './text-picker.js';

@@ -1,6 +1,5 @@
 import type { OwnText } from '../protocol.js';
-import { announce } from './announcer.js';
-import { element } from './element.js';
+import { announce, element } from './element.js';
 import { formatBytes, formatCount } from './format.js';
 
 /** Larger texts would take their memory three times over while they are read. */

@@ -13,10 +13,10 @@ interface Writing {
 /** What each model writes as it learns, and the files to take away. */
 export class Writings {
   readonly node: HTMLElement = element('div', { className: 'writings', id: 'writings' });
-  readonly #onFile: (rival: number, kind: FileKind) => void;
+  readonly #onFile: (index: number, kind: FileKind) => void;
   #writings: Writing[] = [];
 
-  constructor(onFile: (rival: number, kind: FileKind) => void) {
+  constructor(onFile: (index: number, kind: FileKind) => void) {
     this.#onFile = onFile;
   }
 
@@ -58,8 +58,8 @@ export class Writings {
   }
 
   /** Shows a text of a step, complete or so far. */
-  show(rival: number, step: number, text: string, complete: boolean): void {
-    const list = this.#writings[rival]?.list;
+  show(index: number, step: number, text: string, complete: boolean): void {
+    const list = this.#writings[index]?.list;
     if (list === undefined) return;
     list.querySelector('.empty')?.remove();
     let item = list.querySelector<HTMLElement>(`[data-step="${step}"]`);

@@ -1,6 +1,5 @@
 import type { BackendName, Outline, OwnText, Setup } from '../protocol.js';
-import { Rival } from './rival.js';
-import { isSampleStep } from './sample-steps.js';
+import { Run } from './run.js';
 import { WorkerLink } from './worker-link.js';
 
 export type SessionState = 'starting' | 'running' | 'paused' | 'finished' | 'failed';
@@ -9,7 +8,7 @@ export type SessionState = 'starting' | 'running' | 'paused' | 'finished' | 'fai
 export interface SessionEvents {
   readonly onState: (state: SessionState) => void;
   readonly onStep: () => void;
-  readonly onSample: (rival: number, step: number, text: string, complete: boolean) => void;
+  readonly onSample: (index: number, step: number, text: string, complete: boolean) => void;
 }
 
 export interface SessionOptions {
@@ -25,7 +24,7 @@ export interface SessionOptions {
  * done, so that the curves can be compared at any moment.
  */
 export class Session {
-  readonly rivals: readonly Rival[];
+  readonly runs: readonly Run[];
   readonly setup: Setup;
   readonly backend: BackendName;
   /** Updates made. */
@@ -47,8 +46,8 @@ export class Session {
     this.#text = text;
     this.#prompt = setup.run.prompt;
     this.#workers = setup.optimizers.map(() => new WorkerLink());
-    this.rivals = outline.optimizers.map(
-      (each, i) => new Rival(each!.label, each!.memory, setup.run.steps, this.#workers[i]!),
+    this.runs = outline.optimizers.map(
+      (each, i) => new Run(each!.label, each!.memory, setup.run.steps, this.#workers[i]!),
     );
   }
 
@@ -106,11 +105,11 @@ export class Session {
     await this.#sample();
     while (this.step < steps) {
       if (this.state === 'paused') await this.#resumed();
-      await Promise.all(this.rivals.map(rival => rival.step(this.step)));
+      await Promise.all(this.runs.map(run => run.step(this.step)));
       this.step++;
       this.#events.onStep();
       if (isSampleStep(this.step, steps)) await this.#sample();
-      if (this.rivals.every(({ divergedAt }) => divergedAt !== null)) break;
+      if (this.runs.every(({ divergedAt }) => divergedAt !== null)) break;
     }
     this.#enter('finished');
   }
@@ -121,10 +120,10 @@ export class Session {
     // The same for all, and another one each time.
     const request = { prompt: this.#prompt, length, seed: seed + step };
     await Promise.all(
-      this.rivals.map(async (rival, i) => {
+      this.runs.map(async (run, i) => {
         const tell = (text: string, complete: boolean): void => this.#events.onSample(i, step, text, complete);
-        await rival.sample(step, request, text => tell(text, false));
-        const last = rival.samples.at(-1);
+        await run.sample(step, request, text => tell(text, false));
+        const last = run.samples.at(-1);
         if (last?.step === step) tell(last.text, true);
       }),
     );
@@ -141,4 +140,13 @@ export class Session {
     this.state = state;
     this.#events.onState(state);
   }
+}
+
+/** Early on a model changes fast: these steps, and then every so many. */
+const EARLY = [10, 25];
+const EVERY = 50;
+
+/** Whether the models write a text after this step. The last one always shows what was learned. */
+export function isSampleStep(step: number, steps: number): boolean {
+  return EARLY.includes(step) || step % EVERY === 0 || step === steps;
 }

@@ -1,7 +1,8 @@
-import { backend, env, getBackend, ready, setBackend } from '@tensorflow/tfjs-core';
-import '@tensorflow/tfjs-core/dist/register_all_gradients.js';
 import simdBinary from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm?url';
+import { backend, env, getBackend, ready, setBackend } from '@tensorflow/tfjs-core';
 import type { BackendName, Capabilities } from '../protocol.js';
+
+import '@tensorflow/tfjs-core/dist/register_all_gradients.js';
 
 /** Importing the package is all that a backend needs. */
 const LOADERS: Readonly<Record<BackendName, () => Promise<unknown>>> = {

@@ -4,12 +4,10 @@
 import { FrugalError, NonFiniteGradientError } from '@frugaljs/core';
 import { preset, type TokenDataset } from '@frugaljs/llama';
 import type { FromWorker, OwnText, RequestName, Requests, ToWorker } from '../protocol.js';
-import { openDataset } from '../text/corpus.js';
 import { capabilities, startBackend } from './backend.js';
-import { Contender } from './contender.js';
-import { checkpointOf, weightsOf } from './download.js';
-import { failureMessage } from './failure-message.js';
-import { outlineOf } from './outline.js';
+import { outlineOf } from './optimizers.js';
+import { openDataset } from './text.js';
+import { failureMessage, TrainingRun } from './training-run.js';
 
 type Handlers = {
   readonly [Name in RequestName]: (
@@ -22,9 +20,9 @@ type Handlers = {
 const MEMORY_EVERY = 10;
 
 let text: OwnText | null = null;
-let training: { readonly contender: Contender; readonly data: TokenDataset } | null = null;
+let training: { readonly run: TrainingRun; readonly data: TokenDataset } | null = null;
 
-function running(): { readonly contender: Contender; readonly data: TokenDataset } {
+function running(): { readonly run: TrainingRun; readonly data: TokenDataset } {
   if (training === null) throw new Error('This worker has not been started.');
   return training;
 }
@@ -39,30 +37,26 @@ const handlers: Handlers = {
   start: async ({ run, optimizer, backend }) => {
     await startBackend(backend, lose);
     const data = openDataset(text, run);
-    training = { data, contender: new Contender(optimizer, preset(run.model), run) };
+    training = { data, run: new TrainingRun(optimizer, preset(run.model), run) };
     return null;
   },
   step: async ({ index }) => {
-    const { contender, data } = running();
+    const { run, data } = running();
     const batch = data.trainBatch(index);
     const started = performance.now();
     let loss: number | null;
     try {
-      loss = await contender.step(batch);
+      loss = await run.step(batch);
     } catch (error) {
       if (!(error instanceof NonFiniteGradientError)) throw error;
       loss = null;
     }
     if (!Number.isFinite(loss)) loss = null;
     const milliseconds = performance.now() - started;
-    return { loss, milliseconds, memory: index % MEMORY_EVERY === 0 ? contender.memory : null };
+    return { loss, milliseconds, memory: index % MEMORY_EVERY === 0 ? run.memory : null };
   },
-  sample: (request, progress) => running().contender.sample(request, progress),
-  file: async ({ kind }) => {
-    const { contender } = running();
-    const blob = await (kind === 'weights' ? weightsOf(contender) : checkpointOf(contender));
-    return { step: contender.losses.length, blob };
-  },
+  sample: (request, progress) => running().run.sample(request, progress),
+  file: ({ kind }) => running().run.file(kind),
 };
 
 /** Requests wait for each other: a download must not see half a step. */

@@ -1,5 +1,4 @@
 import type { FileKind, Memory, Requests, StepResult } from '../protocol.js';
-import { MovingAverage } from './moving-average.js';
 import type { WorkerLink } from './worker-link.js';
 
 /** Steps whose time counts for the speed that is shown. */
@@ -14,8 +13,8 @@ export interface Sample {
   readonly text: string;
 }
 
-/** One of the compared, as the page sees it: what its worker has reported so far. */
-export class Rival {
+/** The run of one optimizer, as the page sees it: what its worker has reported so far. */
+export class Run {
   readonly label: string;
   memory: Memory;
   /** Loss of every step, in nats per token. */
@@ -69,5 +68,26 @@ export class Rival {
   /** A file of the present state, with the number of updates in it. */
   file(kind: FileKind): Promise<{ readonly step: number; readonly blob: Blob }> {
     return this.#worker.ask('file', { kind });
+  }
+}
+
+/**
+ * An exponential moving average without a bias towards 0 at its start: s_t = Σ β^(t-i) x_i / Σ β^(t-i), β = 1 - 1/span.
+ */
+export class MovingAverage {
+  readonly #decay: number;
+  #sum = 0;
+  #weight = 0;
+
+  /** @param span About how many values count. */
+  constructor(span: number) {
+    this.#decay = 1 - 1 / Math.max(1, span);
+  }
+
+  /** Adds a value and returns the average. */
+  add(value: number): number {
+    this.#sum = this.#decay * this.#sum + value;
+    this.#weight = this.#decay * this.#weight + 1;
+    return this.#sum / this.#weight;
   }
 }

@@ -1,4 +1,4 @@
-import type { RecipeSettings } from '../protocol.js';
+import type { RecipeSettings } from './protocol.js';
 
 /** A recipe of `@frugaljs/composer` as the form offers it. */
 export interface CatalogEntry {
