@@ -4,16 +4,21 @@
  */
 export { drop } from './combine/drop.js';
 export { type ResidualOptions, residual } from './combine/residual.js';
+export { compositionFromJson, compositionToJson } from './composition.js';
 export type { NamedTensor } from './gradients.js';
-export { GROUP_OPTIONS, type Group, type Match, type MatchConditions, type NamedShape } from './groups.js';
 export { ComposedOptimizer, compose } from './optimizer.js';
 export {
   type Clip,
   COMPOSE_OPTIONS,
   type ComposeOptions,
-  compositionFromJson,
-  compositionToJson,
+  GROUP_OPTIONS,
+  type Group,
+  type Match,
+  type MatchConditions,
+  type NamedShape,
   type NonFinitePolicy,
+  SUBSPACE_OPTIONS,
+  type SubspaceOptions,
 } from './options.js';
 export {
   combineFromJson,
@@ -31,4 +36,4 @@ export type {
   ReportedParameter,
   ReportedParameters,
 } from './reports.js';
-export { SUBSPACE_OPTIONS, type SubspaceOptions, subspace } from './subspace.js';
+export { subspace } from './subspace.js';

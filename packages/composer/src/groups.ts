@@ -3,8 +3,6 @@ import {
   InvalidOptionError,
   type Json,
   NotSerializableError,
-  type OptionTable,
-  type Rule,
   requireInteger,
   requireKnownKeys,
   requireOptions,
@@ -15,86 +13,7 @@ import {
   UnsupportedShapeError,
 } from '@frugaljs/core';
 import { Variable } from '@tensorflow/tfjs-core';
-
-/** A parameter as a predicate or a memory report sees it; a `tf.Variable` is one. */
-export interface NamedShape {
-  readonly name: string;
-  readonly shape: readonly number[];
-}
-
-/**
- * Which parameters a group takes: an exact name, a regular expression on the name, a list of these, a predicate, or
- * conditions that must all hold. A predicate is code and cannot be saved with a configuration.
- */
-export type Match =
-  | string
-  | RegExp
-  | readonly (string | RegExp)[]
-  | MatchConditions
-  | ((parameter: NamedShape) => boolean);
-
-/** Conditions on a parameter, all of which must hold. */
-export interface MatchConditions {
-  /** The name is, or matches one of, these. */
-  readonly name?: string | RegExp | readonly (string | RegExp)[];
-  /** The name matches none of these. */
-  readonly not?: string | RegExp | readonly (string | RegExp)[];
-  /** Smallest number of axes. */
-  readonly minRank?: number;
-  /** Largest number of axes. */
-  readonly maxRank?: number;
-}
-
-/** Parameters that are trained alike. */
-export interface Group {
-  /** Which parameters. The first group that matches takes a parameter. Default: all that are left. */
-  readonly match?: Match;
-  /** The rule. Omit it only together with `frozen`. */
-  readonly use?: Rule;
-  /** Leaves the parameters as they are and keeps no state. Default false. */
-  readonly frozen?: boolean;
-  /** Factor on the learning rate of the direction, not of the weight decay. Default 1. */
-  readonly lrScale?: number;
-  /** λ of the decoupled weight decay W ← (1 - ηλ) W. Default 0. */
-  readonly weightDecay?: number;
-  /** Whether the decay is applied to W `before` the step (PyTorch, FRUGAL) or `after` it (GaLore). Default before. */
-  readonly decay?: 'before' | 'after';
-  /** Whether parameters that a block-wise method leaves out of an update decay all the same. Default true. */
-  readonly decayInactive?: boolean;
-  /** Permits a non-final group to match nothing. Default false. */
-  readonly optional?: boolean;
-}
-
-/** The options of a group, in the order of the documentation. */
-export const GROUP_OPTIONS: OptionTable<keyof Group> = {
-  match: {
-    type: 'structure',
-    shown: 'all that are left',
-    meaning:
-      'exact name, regular expression, a list of these, `{ name, not, minRank, maxRank }`, or a predicate (cannot be saved)',
-  },
-  use: { type: 'structure', meaning: 'the rule' },
-  frozen: { type: 'boolean', default: false, meaning: 'leaves the parameters alone' },
-  lrScale: {
-    type: 'number',
-    interval: '[0, Infinity)',
-    default: 1,
-    meaning: 'factor on the learning rate of the direction, not of the decay',
-  },
-  weightDecay: { type: 'number', interval: '[0, Infinity)', default: 0, meaning: 'λ of W ← (1 - ηλ) W' },
-  decay: {
-    type: 'choice',
-    choices: ['before', 'after'],
-    default: 'before',
-    meaning: '`before` the step (PyTorch, FRUGAL) or `after` it (GaLore)',
-  },
-  decayInactive: { type: 'boolean', default: true, meaning: 'whether blocks at rest decay' },
-  optional: {
-    type: 'boolean',
-    default: false,
-    meaning: 'a group that is neither last nor optional must match something',
-  },
-};
+import { GROUP_OPTIONS, type Group, type Match, type MatchConditions, type NamedShape } from './options.js';
 
 /** Checks the groups of a composition as far as that goes without parameters. */
 export function requireGroups(groups: readonly Group[]): void {

@@ -17,6 +17,7 @@ import {
   type Tensor,
   type Variable,
 } from '@tensorflow/tfjs-core';
+import { compositionFromJson, compositionToJson, requireComposition, requireLearningRate } from './composition.js';
 import { GradientCheck } from './finite-check.js';
 import {
   explainingGradients,
@@ -26,13 +27,7 @@ import {
   readGradients,
   type VariableGradient,
 } from './gradients.js';
-import {
-  type ComposeOptions,
-  compositionFromJson,
-  compositionToJson,
-  requireComposition,
-  requireLearningRate,
-} from './options.js';
+import type { ComposeOptions } from './options.js';
 import { Parameters } from './parameters.js';
 import {
   type Explanation,

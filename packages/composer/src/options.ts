@@ -1,16 +1,88 @@
-import {
-  type Described,
-  describePart,
-  InvalidOptionError,
-  type Json,
-  NotSerializableError,
-  type OptionTable,
-  requireOptions,
-  type Schedule,
-  scheduleFromJson,
-} from '@frugaljs/core';
-import { type Group, matchFromJson, matchToJson, requireGroups } from './groups.js';
-import { ruleFromJson } from './registry.js';
+import type { Combine, OnRefresh, Projector, Refresh, Rule, Schedule } from '@frugaljs/core';
+import type { OptionTable } from '@frugaljs/core/options';
+
+// What can be said to `compose`, its groups and `subspace`: the types for the compiler, and the same as tables
+// from which options are checked, read from JSON, offered in a form and documented. Nothing here loads tfjs.
+
+/** A parameter as a predicate or a memory report sees it; a `tf.Variable` is one. */
+export interface NamedShape {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
+/**
+ * Which parameters a group takes: an exact name, a regular expression on the name, a list of these, a predicate, or
+ * conditions that must all hold. A predicate is code and cannot be saved with a configuration.
+ */
+export type Match =
+  | string
+  | RegExp
+  | readonly (string | RegExp)[]
+  | MatchConditions
+  | ((parameter: NamedShape) => boolean);
+
+/** Conditions on a parameter, all of which must hold. */
+export interface MatchConditions {
+  /** The name is, or matches one of, these. */
+  readonly name?: string | RegExp | readonly (string | RegExp)[];
+  /** The name matches none of these. */
+  readonly not?: string | RegExp | readonly (string | RegExp)[];
+  /** Smallest number of axes. */
+  readonly minRank?: number;
+  /** Largest number of axes. */
+  readonly maxRank?: number;
+}
+
+/** Parameters that are trained alike. */
+export interface Group {
+  /** Which parameters. The first group that matches takes a parameter. Default: all that are left. */
+  readonly match?: Match;
+  /** The rule. Omit it only together with `frozen`. */
+  readonly use?: Rule;
+  /** Leaves the parameters as they are and keeps no state. Default false. */
+  readonly frozen?: boolean;
+  /** Factor on the learning rate of the direction, not of the weight decay. Default 1. */
+  readonly lrScale?: number;
+  /** λ of the decoupled weight decay W ← (1 - ηλ) W. Default 0. */
+  readonly weightDecay?: number;
+  /** Whether the decay is applied to W `before` the step (PyTorch, FRUGAL) or `after` it (GaLore). Default before. */
+  readonly decay?: 'before' | 'after';
+  /** Whether parameters that a block-wise method leaves out of an update decay all the same. Default true. */
+  readonly decayInactive?: boolean;
+  /** Permits a non-final group to match nothing. Default false. */
+  readonly optional?: boolean;
+}
+
+/** The options of a group, in the order of the documentation. */
+export const GROUP_OPTIONS: OptionTable<keyof Group> = {
+  match: {
+    type: 'structure',
+    shown: 'all that are left',
+    meaning:
+      'exact name, regular expression, a list of these, `{ name, not, minRank, maxRank }`, or a predicate (cannot be saved)',
+  },
+  use: { type: 'structure', meaning: 'the rule' },
+  frozen: { type: 'boolean', default: false, meaning: 'leaves the parameters alone' },
+  lrScale: {
+    type: 'number',
+    interval: '[0, Infinity)',
+    default: 1,
+    meaning: 'factor on the learning rate of the direction, not of the decay',
+  },
+  weightDecay: { type: 'number', interval: '[0, Infinity)', default: 0, meaning: 'λ of W ← (1 - ηλ) W' },
+  decay: {
+    type: 'choice',
+    choices: ['before', 'after'],
+    default: 'before',
+    meaning: '`before` the step (PyTorch, FRUGAL) or `after` it (GaLore)',
+  },
+  decayInactive: { type: 'boolean', default: true, meaning: 'whether blocks at rest decay' },
+  optional: {
+    type: 'boolean',
+    default: false,
+    meaning: 'a group that is neither last nor optional must match something',
+  },
+};
 
 export interface Clip {
   /** Every entry of the gradients is limited to [-value, value], before the norm is taken. */
@@ -89,77 +161,47 @@ export const COMPOSE_OPTIONS: OptionTable<keyof ComposeOptions> = {
   },
 };
 
-const CLIP_OPTIONS: OptionTable<keyof Clip> = {
+export const CLIP_OPTIONS: OptionTable<keyof Clip> = {
   value: { type: 'number', interval: '(0, Infinity)', meaning: 'largest size of an entry' },
   globalNorm: { type: 'number', interval: '(0, Infinity)', meaning: 'largest norm of all gradients together' },
 };
 
-/** Checks everything about a composition that can be known before it meets a variable. */
-export function requireComposition(options: ComposeOptions): void {
-  requireOptions('compose', options, COMPOSE_OPTIONS);
-  requireLearningRate(options.learningRate);
-  requireGroups(options.groups);
-  if (options.clip !== undefined) requireOptions('compose.clip', options.clip, CLIP_OPTIONS);
+export interface SubspaceOptions {
+  /** Picks the subspace. */
+  readonly projector: Projector;
+  /** Steps on the projected gradient; its state lives in the subspace. */
+  readonly rule: Rule;
+  /** What happens to the part of the gradient that the subspace misses. Default `drop()`. */
+  readonly combine?: Combine;
+  /** When the subspace is chosen anew, counted in updates. Default every 200. */
+  readonly refresh?: Refresh;
+  /** What happens to the rule's state then. Default `reset`. */
+  readonly onRefresh?: OnRefresh;
 }
 
-/** Checks a learning rate given as a number or a schedule. */
-export function requireLearningRate(learningRate: ComposeOptions['learningRate']): void {
-  if (typeof learningRate === 'object' && learningRate !== null && typeof learningRate.at === 'function') {
-    const { kind, options } = learningRate;
-    if (typeof kind === 'string' && typeof options === 'object' && options !== null) return;
-    throw new InvalidOptionError({
-      parameter: 'compose.learningRate',
-      found: `a schedule with kind ${kind} and options ${options}`,
-      expected: 'kind: a name, options: JSON, which checkpoints hold, and at: update => rate',
-    });
-  }
-  if (typeof learningRate === 'number' && learningRate >= 0 && Number.isFinite(learningRate)) return;
-  throw new InvalidOptionError({
-    parameter: 'compose.learningRate',
-    found: learningRate,
-    expected: 'a number in [0, Infinity) or a schedule such as cosine({ peak: 1e-3, steps: 1000 })',
-    ...(typeof learningRate === 'function'
-      ? { advice: 'Call a schedule of @frugaljs/core; one of your own is { kind, options, at: update => rate }.' }
-      : {}),
-  });
-}
+/** The options of `subspace`, in the order of the documentation. */
+export const SUBSPACE_OPTIONS: OptionTable<keyof SubspaceOptions> = {
+  projector: { type: 'structure', meaning: 'picks the subspace' },
+  rule: { type: 'structure', meaning: 'steps inside it, where its state lives' },
+  combine: {
+    type: 'structure',
+    shown: '`drop()`',
+    meaning: '`drop()`, `residual(rule, { scale, tolerance })`, or a combine of your own',
+  },
+  refresh: {
+    type: 'structure',
+    shown: '`{ every: 200 }`',
+    meaning: 'updates between two choices of the subspace; `stagger: true` spreads them over the interval',
+  },
+  onRefresh: {
+    type: 'choice',
+    choices: ['reset', 'keep', 'transport'],
+    default: 'reset',
+    meaning: '`reset` (FRUGAL), `keep` (GaLore) or `transport`',
+  },
+};
 
-/** The composition as JSON. Throws {@link NotSerializableError} for predicates. */
-export function compositionToJson(options: ComposeOptions): { readonly [key: string]: Json | undefined } {
-  const { learningRate, groups, ...rest } = options;
-  return {
-    ...(rest as { readonly [key: string]: Json | undefined }),
-    learningRate: typeof learningRate === 'number' ? learningRate : describePart(learningRate),
-    groups: groups.map(({ match, use, ...settings }, i) => ({
-      ...(match === undefined ? {} : { match: matchToJson(match, i) }),
-      ...(use === undefined ? {} : { use: describePart(use) }),
-      ...settings,
-    })),
-  };
-}
-
-/** The inverse of {@link compositionToJson}; unknown top-level keys are ignored, since tfjs adds some of its own. */
-export function compositionFromJson(json: Json): ComposeOptions {
-  if (typeof json !== 'object' || json === null || !('groups' in json)) {
-    throw new NotSerializableError({ parameter: 'composition', found: json, expected: 'the JSON of a composition' });
-  }
-  const given = Object.entries(json).filter(
-    ([name, value]) => Object.hasOwn(COMPOSE_OPTIONS, name) && value !== undefined,
-  );
-  const { learningRate, groups, ...settings } = Object.fromEntries(given) as unknown as Omit<
-    ComposeOptions,
-    'learningRate' | 'groups'
-  > & { learningRate: number | Described; groups: readonly Json[] };
-  return {
-    ...settings,
-    learningRate: typeof learningRate === 'number' ? learningRate : scheduleFromJson(learningRate),
-    groups: groups.map(group => {
-      const { match, use, ...rest } = group as { match?: Json; use?: Described };
-      return {
-        ...(rest as Group),
-        ...(match === undefined ? {} : { match: matchFromJson(match) }),
-        ...(use === undefined ? {} : { use: ruleFromJson(use) }),
-      };
-    }),
-  };
-}
+export const REFRESH_OPTIONS: OptionTable<keyof Refresh> = {
+  every: { type: 'structure', meaning: 'updates, at least 1, or Infinity' },
+  stagger: { type: 'boolean', default: false, meaning: 'the parameters of a group take turns' },
+};

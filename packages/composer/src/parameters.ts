@@ -7,8 +7,8 @@ import { DensePlan } from './fused/dense-plan.js';
 import { SplitPlan } from './fused/split-plan.js';
 import { type Clipping, type DecayForm, type ParameterStep, UPDATE_GRAPHS } from './fused/step-graph.js';
 import type { GradientAccumulator, VariableGradient } from './gradients.js';
-import { type Assigned, assign, type Group } from './groups.js';
-import type { ComposeOptions } from './options.js';
+import { type Assigned, assign } from './groups.js';
+import type { ComposeOptions, Group } from './options.js';
 import { disposeStates, matchSavedNames, type SavedState, type SavedStates, StateReader } from './saved-state.js';
 
 /** What is the same for all parameters in one update. */

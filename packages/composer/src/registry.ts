@@ -7,7 +7,8 @@ import {
   type Rule,
   UnknownNameError,
 } from '@frugaljs/core';
-import { type SubspaceOptions, subspace } from './subspace.js';
+import type { SubspaceOptions } from './options.js';
+import { subspace } from './subspace.js';
 
 // What can be built from its description. The parts that come with the library register as a user's do (built-ins.ts);
 // whoever imports `@frugaljs/composer/compose` alone starts with `subspace` and nothing else.

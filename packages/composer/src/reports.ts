@@ -1,7 +1,7 @@
 import { InvalidOptionError, sizeOf } from '@frugaljs/core';
 import { bind } from './bound/subspace.js';
-import { assign, type NamedShape } from './groups.js';
-import type { ComposeOptions } from './options.js';
+import { assign } from './groups.js';
+import type { ComposeOptions, NamedShape } from './options.js';
 import { sentence } from './registry.js';
 
 /** What one parameter costs, in bytes. */

@@ -1,7 +1,7 @@
 import { InvalidStateError, type Shape, sameShape, sizeOf } from '@frugaljs/core';
 import { keep, scalar, type Tensor, tensor, tensor1d } from '@tensorflow/tfjs-core';
 import type { NamedTensor } from './gradients.js';
-import type { NamedShape } from './groups.js';
+import type { NamedShape } from './options.js';
 
 // The names under which state is saved: `variable::path`, with a path of slots below the steps `rule`, `residual`,
 // `combine` and `basis`. Files have them, so they never change.

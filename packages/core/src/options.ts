@@ -105,11 +105,18 @@ export type OptionSpec = {
 /** The options of one owner by name, in the order of the documentation. */
 export type OptionTable<Name extends string = string> = { readonly [K in Name]: OptionSpec };
 
-/** Checks that options are an object with no key outside a table, and each value that is given by what its row says. */
-export function requireOptions(owner: string, options: object, table: OptionTable): void {
+/**
+ * Checks that options are an object with no key outside a table, and each value that is given by what its row says. The
+ * compiler holds that every key of the type has a row.
+ */
+export function requireOptions<Options extends object>(
+  owner: string,
+  options: Options,
+  table: OptionTable<keyof Options & string>,
+): void {
   requireKnownKeys(owner, options, Object.keys(table));
   for (const [name, value] of Object.entries(options)) {
-    const spec = table[name]!;
+    const spec = (table as OptionTable)[name]!;
     const parameter = `${owner}.${name}`;
     if (value === undefined) continue;
     if (spec.type === 'number') requireNumber(parameter, value, spec.interval);

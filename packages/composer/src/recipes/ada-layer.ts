@@ -1,9 +1,10 @@
-import type { OptionSpec, Rule } from '@frugaljs/core';
+import type { Rule } from '@frugaljs/core';
 import { signSgd } from '@frugaljs/state-free';
 import { type AdaLayerOptions, adaLayer as adaLayerRule, sgdm } from '@frugaljs/state-full';
-import type { Match } from '../groups.js';
 import { type ComposedOptimizer, compose } from '../optimizer.js';
-import { type CommonOptions, composeSettings, decayOf, type OwnOptions, requireRecipeOptions } from './settings.js';
+import type { Match } from '../options.js';
+import { ADA_LAYER_OPTIONS } from './options.js';
+import { type CommonOptions, composeSettings, decayOf, requireRecipeOptions } from './settings.js';
 
 export interface AdaLayerRecipeOptions extends CommonOptions, Omit<AdaLayerOptions, 'per'> {
   /**
@@ -22,36 +23,6 @@ export interface AdaLayerRecipeOptions extends CommonOptions, Omit<AdaLayerOptio
   /** Whether an output of the last layer is a `row` (matrices (out, in)) or a `column` (kernels (in, out)). Default row. */
   readonly outputAxis?: 'row' | 'column';
 }
-
-const OF_THE_RULE: OptionSpec = { type: 'structure', meaning: 'as in the rule `adaLayer`' };
-
-export const ADA_LAYER_OPTIONS: OwnOptions<AdaLayerRecipeOptions> = {
-  adaptive: {
-    type: 'choice',
-    choices: ['everywhere', 'lastLayerAndNorms'],
-    default: 'everywhere',
-    meaning: 'where there are second moments',
-  },
-  rest: {
-    type: 'choice',
-    choices: ['sgdm', 'signSgd'],
-    default: 'sgdm',
-    meaning: 'the rule for the rest under `lastLayerAndNorms`',
-  },
-  restScale: {
-    type: 'number',
-    interval: '[0, Infinity)',
-    default: 1,
-    meaning: 'factor on the learning rate of the rest',
-  },
-  lastLayer: { type: 'structure', meaning: 'the output layer: a `match` of a group' },
-  norms: { type: 'structure', meaning: 'the normalizations: a `match` of a group' },
-  outputAxis: { type: 'structure', default: 'row', meaning: 'the axis of the outputs in the last layer' },
-  beta1: OF_THE_RULE,
-  beta2: OF_THE_RULE,
-  epsilon: OF_THE_RULE,
-  normalization: OF_THE_RULE,
-};
 
 /**
  * AdaLayer: Adam with one second moment per layer, or only where it matters. Learning rate 1e-3 by default.

@@ -1,20 +1,17 @@
 import { type BlockwiseOptions, blockwise } from '@frugaljs/projectors';
 import { drop } from '../combine/drop.js';
-import type { Match } from '../groups.js';
 import { type ComposedOptimizer, compose } from '../optimizer.js';
+import type { Match } from '../options.js';
 import { subspace } from '../subspace.js';
+import { BADAM_OPTIONS } from './options.js';
 import {
   type CommonOptions,
   chooseRule,
   composeSettings,
-  DENSITY,
   decayOf,
-  type OwnOptions,
   PROJECTABLE,
-  PROJECTABLE_OPTION,
   type RuleChoice,
   requireRecipeOptions,
-  UPDATE_GAP,
 } from './settings.js';
 
 export interface BadamOptions extends CommonOptions {
@@ -31,15 +28,6 @@ export interface BadamOptions extends CommonOptions {
   /** The parameters that take turns; all others are trained all the time. */
   readonly projectable?: Match;
 }
-
-export const BADAM_OPTIONS: OwnOptions<BadamOptions> = {
-  density: { ...DENSITY, meaning: 'share of the blocks that is trained at a time' },
-  switchEvery: { ...UPDATE_GAP, default: 100, meaning: 'updates before the next blocks take their turn' },
-  order: { type: 'structure', default: 'descending', meaning: 'order of the blocks' },
-  unit: { type: 'structure', default: 'layer', meaning: 'what a block is' },
-  rule: { type: 'structure', default: 'adamW', meaning: 'the rule' },
-  projectable: { ...PROJECTABLE_OPTION, meaning: 'the parameters that take turns: a `match` of a group' },
-};
 
 /**
  * BAdam: whole blocks of parameters take turns; a block at rest is not changed at all, not even by weight decay, and

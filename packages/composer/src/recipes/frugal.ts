@@ -1,22 +1,19 @@
 import type { OnRefresh } from '@frugaljs/core';
 import { residual } from '../combine/residual.js';
-import { GROUP_OPTIONS, type Match } from '../groups.js';
 import { type ComposedOptimizer, compose } from '../optimizer.js';
-import { SUBSPACE_OPTIONS, subspace } from '../subspace.js';
+import type { Match } from '../options.js';
+import { subspace } from '../subspace.js';
+import { FRUGAL_OPTIONS } from './options.js';
 import {
   type CommonOptions,
   chooseProjector,
   chooseRule,
   composeSettings,
-  DENSITY,
   decayOf,
-  type OwnOptions,
   PROJECTABLE,
-  PROJECTABLE_OPTION,
   type ProjectorChoice,
   type RuleChoice,
   requireRecipeOptions,
-  UPDATE_GAP,
 } from './settings.js';
 
 export interface FrugalOptions extends CommonOptions {
@@ -39,23 +36,6 @@ export interface FrugalOptions extends CommonOptions {
   /** The parameters to train in a subspace. Default: matrices other than embeddings and output layers. */
   readonly projectable?: Match;
 }
-
-export const FRUGAL_OPTIONS: OwnOptions<FrugalOptions> = {
-  density: DENSITY,
-  projector: { type: 'structure', default: 'rows', meaning: 'a projector, its JSON, or a name that takes `density`' },
-  stateFull: { type: 'structure', default: 'adamW', meaning: 'the rule in the subspace and for all other parameters' },
-  stateFree: { type: 'structure', default: 'signSgd', meaning: 'the rule for the rest of the gradient' },
-  updateGap: UPDATE_GAP,
-  onRefresh: SUBSPACE_OPTIONS.onRefresh,
-  stateFreeScale: {
-    type: 'number',
-    interval: '[0, Infinity)',
-    default: 1,
-    meaning: 'factor on the learning rate of the state-free part',
-  },
-  lrScale: GROUP_OPTIONS.lrScale,
-  projectable: PROJECTABLE_OPTION,
-};
 
 /**
  * FRUGAL: a state-full rule in a small subspace of every matrix, a state-free rule on all the rest, and the state-full

@@ -1,20 +1,17 @@
 import { InvalidOptionError, type Projector, sizeOf, UnsupportedShapeError } from '@frugaljs/core';
 import { type AdamWOptions, adamW } from '@frugaljs/state-full';
 import { drop } from '../combine/drop.js';
-import type { Match } from '../groups.js';
 import { type ComposedOptimizer, compose } from '../optimizer.js';
+import type { Match } from '../options.js';
 import { subspace } from '../subspace.js';
+import { GALORE_OPTIONS } from './options.js';
 import {
   type CommonOptions,
   chooseProjector,
   composeSettings,
-  DENSITY,
   decayOf,
-  type OwnOptions,
   PROJECTABLE,
-  PROJECTABLE_OPTION,
   requireRecipeOptions,
-  UPDATE_GAP,
 } from './settings.js';
 
 export interface GaloreOptions extends CommonOptions {
@@ -31,20 +28,6 @@ export interface GaloreOptions extends CommonOptions {
   /** The parameters to train in a subspace. Default: matrices other than embeddings and output layers. */
   readonly projectable?: Match;
 }
-
-export const GALORE_OPTIONS: OwnOptions<GaloreOptions> = {
-  rank: { type: 'integer', minimum: 0, meaning: 'rank of the subspace, in the place of `density`' },
-  density: { ...DENSITY, meaning: 'rank as a share of the smaller dimension' },
-  updateGap: UPDATE_GAP,
-  scale: {
-    type: 'number',
-    interval: '[0, Infinity)',
-    default: 0.25,
-    meaning: 'factor α on the learning rate of the projected parameters',
-  },
-  adam: { type: 'structure', meaning: 'options of its `adamW`' },
-  projectable: PROJECTABLE_OPTION,
-};
 
 /**
  * GaLore: Adam on the gradient projected on its leading singular vectors; the rest of the gradient is dropped. Learning

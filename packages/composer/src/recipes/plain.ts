@@ -2,7 +2,8 @@ import { InvalidOptionError, type Rule } from '@frugaljs/core';
 import * as stateFree from '@frugaljs/state-free';
 import * as stateFull from '@frugaljs/state-full';
 import { type ComposedOptimizer, compose } from '../optimizer.js';
-import { COMMON_OPTIONS, type CommonOptions, composeSettings, decayOf } from './settings.js';
+import { COMMON_OPTIONS } from './options.js';
+import { type CommonOptions, composeSettings, decayOf } from './settings.js';
 
 /** A rule on all parameters. Options are those of the rule and those of every recipe. */
 function plain<T extends object>(name: string, rule: (options: T) => Rule, defaultRate: number) {

@@ -1,6 +1,5 @@
 import {
   type Described,
-  type OptionSpec,
   type OptionTable,
   type Projector,
   type Rule,
@@ -8,9 +7,9 @@ import {
   requirePart,
 } from '@frugaljs/core';
 import '../built-ins.js';
-import { GROUP_OPTIONS, type Group, type Match } from '../groups.js';
-import { COMPOSE_OPTIONS, type ComposeOptions } from '../options.js';
+import { COMPOSE_OPTIONS, type ComposeOptions, type Group, type Match } from '../options.js';
 import { projectorFromJson, ruleFromJson } from '../registry.js';
+import { COMMON_OPTIONS } from './options.js';
 
 /** A rule, its JSON, or the name of a rule with default options. */
 export type RuleChoice = Rule | Described | string;
@@ -24,38 +23,13 @@ export interface CommonOptions extends Partial<Omit<ComposeOptions, 'groups'>> {
   readonly weightDecay?: number;
 }
 
-const { groups: _, ...settings } = COMPOSE_OPTIONS;
-
-/** The options of every recipe. */
-export const COMMON_OPTIONS: OptionTable<keyof CommonOptions> = {
-  ...settings,
-  weightDecay: GROUP_OPTIONS.weightDecay,
-};
-
-/** Options of a recipe beside those of every recipe. */
-export type OwnOptions<Options> = OptionTable<Exclude<keyof Options & string, keyof CommonOptions>>;
-
-/** Rows that several recipes share. */
-export const DENSITY: OptionSpec = {
-  type: 'number',
-  interval: '[0, 1]',
-  default: 0.25,
-  meaning: 'share of the projectable parameters that has state',
-};
-export const UPDATE_GAP: OptionSpec = {
-  type: 'integer',
-  minimum: 1,
-  default: 200,
-  meaning: 'updates between two choices of the subspace',
-};
-export const PROJECTABLE_OPTION: OptionSpec = {
-  type: 'structure',
-  meaning: 'the parameters to train in a subspace: a `match` of a group',
-};
-
-/** Checks the options of a recipe: its own and those of every recipe. */
-export function requireRecipeOptions(owner: string, options: object, own: OptionTable): void {
-  requireOptions(owner, options, { ...own, ...COMMON_OPTIONS });
+/** Checks the options of a recipe: its own, of which the table has each, and those of every recipe. */
+export function requireRecipeOptions<Options extends CommonOptions>(
+  owner: string,
+  options: Options,
+  own: OptionTable<Exclude<keyof Options & string, keyof CommonOptions>>,
+): void {
+  requireOptions(owner, options, { ...own, ...COMMON_OPTIONS } as OptionTable);
 }
 
 export function chooseRule(choice: RuleChoice): Rule {
@@ -78,7 +52,9 @@ function isPart(choice: unknown, member: string): boolean {
 
 /** The settings of a recipe that go to `compose` as they are. */
 export function composeSettings(options: CommonOptions, defaultRate: number): Omit<ComposeOptions, 'groups'> {
-  const given = Object.entries(options).filter(([name, value]) => Object.hasOwn(settings, name) && value !== undefined);
+  const given = Object.entries(options).filter(
+    ([name, value]) => name !== 'groups' && Object.hasOwn(COMPOSE_OPTIONS, name) && value !== undefined,
+  );
   return { learningRate: defaultRate, ...Object.fromEntries(given) };
 }
 

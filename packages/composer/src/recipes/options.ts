@@ -1,0 +1,183 @@
+import { UnknownNameError } from '@frugaljs/core/errors';
+import { didYouMean, type OptionSpec, type OptionTable } from '@frugaljs/core/options';
+import { COMPOSE_OPTIONS, type ComposeOptions, GROUP_OPTIONS, SUBSPACE_OPTIONS } from '../options.js';
+
+// `@frugaljs/composer/recipe-options`: the options of every recipe as tables, from which they are checked, offered in a form
+// and documented. Nothing here loads tfjs.
+
+const { groups: _, ...settings } = COMPOSE_OPTIONS;
+
+/** The options of every recipe. */
+export const COMMON_OPTIONS: OptionTable<Exclude<keyof ComposeOptions, 'groups'> | 'weightDecay'> = {
+  ...settings,
+  weightDecay: GROUP_OPTIONS.weightDecay,
+};
+
+/** Rows that several recipes share. */
+const DENSITY: OptionSpec = {
+  type: 'number',
+  interval: '[0, 1]',
+  default: 0.25,
+  meaning: 'share of the projectable parameters that has state',
+};
+const UPDATE_GAP: OptionSpec = {
+  type: 'integer',
+  minimum: 1,
+  default: 200,
+  meaning: 'updates between two choices of the subspace',
+};
+const PROJECTABLE: OptionSpec = {
+  type: 'structure',
+  meaning: 'the parameters to train in a subspace: a `match` of a group',
+};
+
+export const FRUGAL_OPTIONS: OptionTable<
+  | 'density'
+  | 'projector'
+  | 'stateFull'
+  | 'stateFree'
+  | 'updateGap'
+  | 'onRefresh'
+  | 'stateFreeScale'
+  | 'lrScale'
+  | 'projectable'
+> = {
+  density: DENSITY,
+  projector: { type: 'structure', default: 'rows', meaning: 'a projector, its JSON, or a name that takes `density`' },
+  stateFull: { type: 'structure', default: 'adamW', meaning: 'the rule in the subspace and for all other parameters' },
+  stateFree: { type: 'structure', default: 'signSgd', meaning: 'the rule for the rest of the gradient' },
+  updateGap: UPDATE_GAP,
+  onRefresh: SUBSPACE_OPTIONS.onRefresh,
+  stateFreeScale: {
+    type: 'number',
+    interval: '[0, Infinity)',
+    default: 1,
+    meaning: 'factor on the learning rate of the state-free part',
+  },
+  lrScale: GROUP_OPTIONS.lrScale,
+  projectable: PROJECTABLE,
+};
+
+export const GALORE_OPTIONS: OptionTable<'rank' | 'density' | 'updateGap' | 'scale' | 'adam' | 'projectable'> = {
+  rank: { type: 'integer', minimum: 0, meaning: 'rank of the subspace, in the place of `density`' },
+  density: { ...DENSITY, meaning: 'rank as a share of the smaller dimension' },
+  updateGap: UPDATE_GAP,
+  scale: {
+    type: 'number',
+    interval: '[0, Infinity)',
+    default: 0.25,
+    meaning: 'factor α on the learning rate of the projected parameters',
+  },
+  adam: { type: 'structure', meaning: 'options of its `adamW`' },
+  projectable: PROJECTABLE,
+};
+
+export const BADAM_OPTIONS: OptionTable<'density' | 'switchEvery' | 'order' | 'unit' | 'rule' | 'projectable'> = {
+  density: { ...DENSITY, meaning: 'share of the blocks that is trained at a time' },
+  switchEvery: { ...UPDATE_GAP, default: 100, meaning: 'updates before the next blocks take their turn' },
+  order: { type: 'structure', default: 'descending', meaning: 'order of the blocks' },
+  unit: { type: 'structure', default: 'layer', meaning: 'what a block is' },
+  rule: { type: 'structure', default: 'adamW', meaning: 'the rule' },
+  projectable: { ...PROJECTABLE, meaning: 'the parameters that take turns: a `match` of a group' },
+};
+
+const OF_THE_RULE: OptionSpec = { type: 'structure', meaning: 'as in the rule `adaLayer`' };
+
+export const ADA_LAYER_OPTIONS: OptionTable<
+  | 'adaptive'
+  | 'rest'
+  | 'restScale'
+  | 'lastLayer'
+  | 'norms'
+  | 'outputAxis'
+  | 'beta1'
+  | 'beta2'
+  | 'epsilon'
+  | 'normalization'
+> = {
+  adaptive: {
+    type: 'choice',
+    choices: ['everywhere', 'lastLayerAndNorms'],
+    default: 'everywhere',
+    meaning: 'where there are second moments',
+  },
+  rest: {
+    type: 'choice',
+    choices: ['sgdm', 'signSgd'],
+    default: 'sgdm',
+    meaning: 'the rule for the rest under `lastLayerAndNorms`',
+  },
+  restScale: {
+    type: 'number',
+    interval: '[0, Infinity)',
+    default: 1,
+    meaning: 'factor on the learning rate of the rest',
+  },
+  lastLayer: { type: 'structure', meaning: 'the output layer: a `match` of a group' },
+  norms: { type: 'structure', meaning: 'the normalizations: a `match` of a group' },
+  outputAxis: { type: 'structure', default: 'row', meaning: 'the axis of the outputs in the last layer' },
+  beta1: OF_THE_RULE,
+  beta2: OF_THE_RULE,
+  epsilon: OF_THE_RULE,
+  normalization: OF_THE_RULE,
+};
+
+/** The recipes by name, in the order of the documentation, with the options that are their own. */
+const RECIPE_OPTIONS: Readonly<Record<string, OptionTable>> = {
+  frugal: FRUGAL_OPTIONS,
+  'frugal-rows': frugalWith('rows'),
+  'frugal-columns': frugalWith('columns'),
+  'frugal-randk': frugalWith('randK'),
+  'frugal-blockwise': frugalWith('blockwise'),
+  'frugal-svd': frugalWith('svd'),
+  'frugal-random': frugalWith('random'),
+  'frugal-dct': frugalWith('dct'),
+  galore: GALORE_OPTIONS,
+  badam: BADAM_OPTIONS,
+  adamW: {},
+  lion: {},
+  adaLayer: ADA_LAYER_OPTIONS,
+  adafactor: {},
+  adamMini: {},
+  rmsprop: {},
+  sgd: {},
+  sgdm: {},
+  signSgd: {},
+};
+
+function frugalWith(projector: string): OptionTable {
+  return { ...FRUGAL_OPTIONS, projector: { ...FRUGAL_OPTIONS.projector, default: projector } };
+}
+
+/**
+ * The names that `recipe` knows, in the order of the documentation.
+ *
+ * @param pattern Only those that match; `*` stands for any characters, as in `frugal*`.
+ */
+export function listRecipes(pattern = '*'): readonly string[] {
+  const source = pattern.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*');
+  const expression = new RegExp(`^${source}$`);
+  return Object.keys(RECIPE_OPTIONS).filter(name => expression.test(name));
+}
+
+/**
+ * The options of a recipe by name: first its own, then those of every recipe. A recipe that is one rule on all parameters
+ * also takes the options of that rule, which are not listed.
+ *
+ * @throws UnknownNameError for a name that {@link listRecipes} does not list.
+ */
+export function recipeOptions(name: string): OptionTable {
+  requireRecipe(name);
+  return { ...RECIPE_OPTIONS[name], ...COMMON_OPTIONS };
+}
+
+/** Checks that there is a recipe of this name. */
+export function requireRecipe(name: string): void {
+  if (Object.hasOwn(RECIPE_OPTIONS, name)) return;
+  throw new UnknownNameError({
+    parameter: 'recipe',
+    found: name,
+    expected: `one of ${listRecipes().join(', ')}`,
+    ...didYouMean(name, listRecipes()),
+  });
+}
