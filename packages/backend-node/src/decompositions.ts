@@ -1,8 +1,7 @@
 import { perBackend } from '@frugaljs/core';
 import type { NativeDecompositions, SingularFactors } from '@frugaljs/linalg';
 import type { Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
-import { Eager } from './eager.js';
-import { nodeBackend } from './node-backend.js';
+import { Eager, nodeBackend } from './eager.js';
 
 /** TensorFlow's Svd and Qr, which run where its tensors are: LAPACK-like code on CPU, cuSOLVER on CUDA. */
 class TensorFlowDecompositions implements NativeDecompositions {

@@ -9,14 +9,10 @@ import {
   sizeOf,
   slotShape,
 } from '@frugaljs/core';
-import { type AdamPattern, weightRatio } from './adam-pattern.js';
 import type { Cell } from './eager.js';
-import { NodeOperations, type Operand } from './node-operations.js';
-import type { Accumulation, Plan, Step } from './steps.js';
-import type { TensorFlow } from './tensorflow.js';
-
-/** Fewer entries are added by two operations sooner than a variable is filled, updated and read. */
-const WORTH_A_VARIABLE = 1 << 16;
+import { type Accumulation, type AdamPattern, type Step, type StepPlan, weightRatio } from './steps.js';
+import type { Operand, TensorFlow } from './tensorflow.js';
+import { WORTH_A_VARIABLE } from './variables.js';
 
 /** The value of a node while a graph is run. */
 interface Value extends Operand {
@@ -25,8 +21,8 @@ interface Value extends Operand {
 }
 
 /** What becomes of the inputs of a graph. */
-export interface Request {
-  readonly plan: Plan;
+export interface GraphRun {
+  readonly plan: StepPlan;
   readonly inputs: Readonly<Record<string, Operand | number>>;
   readonly scalars: Readonly<Record<string, number>>;
   /** Shape of the element-wise values. */
@@ -44,15 +40,13 @@ export class Execution {
   private readonly values = new Map<number, Value>();
   private readonly host: readonly (number | undefined)[];
   private readonly layout: Shape;
-  private readonly operations: NodeOperations;
 
   constructor(
     private readonly tensorflow: TensorFlow,
-    private readonly request: Request,
+    private readonly request: GraphRun,
   ) {
     const { scalars, shape, inputs } = request;
     const { graph } = request.plan;
-    this.operations = new NodeOperations(tensorflow);
     this.host = hostValues(graph, scalars);
     this.layout = needsMatrixView(graph) ? matrixView(shape) : shape;
     graph.nodes.forEach((node, id) => {
@@ -118,26 +112,26 @@ export class Execution {
         throw new Error(`${node.op} is no operation`);
       default:
         return 'y' in node
-          ? this.operations.binary(
+          ? this.tensorflow.binary(
               node.op,
               this.id(node.x),
               this.id(node.y),
               this.request.plan.conditions.has(position),
             )
-          : this.operations.unary(node.op, this.id(node.x));
+          : this.tensorflow.unary(node.op, this.id(node.x));
     }
   }
 
   private select(condition: number, x: number, y: number): Operand {
     const isTruth = this.request.plan.conditions.has(condition);
-    return this.operations[isTruth ? 'choose' : 'select'](this.id(condition), this.id(x), this.id(y));
+    return this.tensorflow[isTruth ? 'choose' : 'select'](this.id(condition), this.id(x), this.id(y));
   }
 
   private reduce({ reduction, extent: per, x }: GraphNode & { readonly op: 'reduce' }): Operand {
     const value = this.values.get(x)!;
     const { extent } = this.request.plan.graph.nodes[x]!;
-    const whole = this.operations.spread(value, slotShape(extent as Extent, this.layout));
-    const result = this.operations.reduce(reduction, per, whole);
+    const whole = this.tensorflow.spread(value, slotShape(extent as Extent, this.layout));
+    const result = this.tensorflow.reduce(reduction, per, whole);
     if (whole !== value) this.tensorflow.eager.delete(whole.cell.id);
     return result;
   }
@@ -151,7 +145,7 @@ export class Execution {
     }
     const x = this.id(signOf);
     const scaled = this.tensorflow.sign.inUnits(x, number);
-    const cell = scaled?.value ?? this.operations.unary('sign', x).cell;
+    const cell = scaled?.value ?? this.tensorflow.unary('sign', x).cell;
     try {
       const addend = { cell, shape: this.values.get(signOf)!.shape };
       this.addMultiple(sum, addend, number / (scaled?.unit ?? 1), dying);
@@ -170,15 +164,15 @@ export class Execution {
       });
       return;
     }
-    const product = this.operations.run('Mul', addend.cell.id, eager.scalar(Math.abs(number)));
-    this.put(result, this.operations.run(number < 0 ? 'Sub' : 'AddV2', this.id(base), product.cell.id));
+    const product = this.tensorflow.run('Mul', addend.cell.id, eager.scalar(Math.abs(number)));
+    this.put(result, this.tensorflow.run(number < 0 ? 'Sub' : 'AddV2', this.id(base), product.cell.id));
     eager.delete(product.cell.id);
   }
 
   private adam(adam: AdamPattern, dying: readonly number[]): void {
     const { eager } = this.tensorflow;
     const { result, base, sign, factors, gradient, m, v } = adam;
-    if (base === null) this.put(result, this.operations.run('ZerosLike', this.id(gradient)));
+    if (base === null) this.put(result, this.tensorflow.run('ZerosLike', this.id(gradient)));
     const correction = (adam.correction === null ? 1 : this.host[adam.correction]!) * Math.sqrt(weightRatio(v.decay));
     const factor = factors.reduce(
       (product, node) => product * this.host[node]!,
@@ -192,7 +186,7 @@ export class Execution {
     ];
     for (const [from, to] of cells) {
       // TensorFlow copies what the caller keeps.
-      if (from !== to && !this.isFree(from, to, dying)) this.put(to, this.operations.run('Identity', this.id(from)));
+      if (from !== to && !this.isFree(from, to, dying)) this.put(to, this.tensorflow.run('Identity', this.id(from)));
     }
     const scalars = numbers.map(number => eager.scalar(number));
     this.update(cells, handles => {
@@ -273,7 +267,7 @@ export class Execution {
       number === undefined
         ? this.values.get(node)!
         : { cell: { id: eager.scalar(number) }, shape: [], temporary: false };
-    const whole = this.operations.spread(value, slotShape(extent, this.layout));
+    const whole = this.tensorflow.spread(value, slotShape(extent, this.layout));
     const isOwn = whole !== value || (value.temporary && !isTaken.has(node));
     if (whole === value && isOwn) isTaken.add(node);
     if (sameShape(whole.shape, stored)) return isOwn ? whole.cell.id : this.copy(whole);

@@ -11,6 +11,5 @@ import { tensorFlowKernels } from './tensorflow-kernels.js';
 registerKernels(BACKEND_NAME, tensorFlowKernels);
 registerDecompositions(BACKEND_NAME, tensorFlowDecompositions);
 
-export { TensorFlowUnavailableError } from './errors.js';
-export { BACKEND_NAME, type LoadedTensorFlow, loadTensorFlow } from './load.js';
-export { FOLDER_VARIABLE } from './locate.js';
+export { TensorFlowUnavailableError } from './eager.js';
+export { BACKEND_NAME, FOLDER_VARIABLE, type LoadedTensorFlow, loadTensorFlow } from './load.js';

@@ -1,10 +1,21 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { findBackend } from '@tensorflow/tfjs-core';
-import { TensorFlowUnavailableError } from './errors.js';
-import { FOLDER_VARIABLE, type InstalledPackage, locateTensorFlow, PACKAGES } from './locate.js';
-import { nodeBackend } from './node-backend.js';
+import { nodeBackend, TensorFlowUnavailableError } from './eager.js';
 
 /** The name under which tfjs-node and tfjs-node-gpu register their backend. */
 export const BACKEND_NAME = 'tensorflow';
+
+/** The two packages that bring the backend, the faster one first. */
+const PACKAGES = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'] as const;
+
+/** The environment variable that names a folder with `node_modules/@tensorflow/tfjs-node` or `…-gpu` in it. */
+export const FOLDER_VARIABLE = 'FRUGAL_TENSORFLOW';
+
+/** Where the development script of this project prepares tfjs-node. */
+const PREPARED = join('.cache', 'tensorflow');
 
 /** What was loaded. */
 export interface LoadedTensorFlow {
@@ -73,4 +84,45 @@ function requireSupportedNode(): void {
     expected: 'a version below 23, the last that @tensorflow/tfjs-node 4.22 runs on',
     advice: 'Use Node 20 or 22 for this backend.',
   });
+}
+
+/** An installed package. */
+interface InstalledPackage {
+  readonly name: (typeof PACKAGES)[number];
+  /** The file to import. */
+  readonly entry: string;
+}
+
+/**
+ * Finds tfjs-node-gpu or tfjs-node: in the folder that {@link FOLDER_VARIABLE} names and nowhere else if that is set;
+ * else where this package would import it from, then in the working directory's dependencies.
+ *
+ * @returns The packages that are there, in the order in which to try them, and the folders looked in.
+ */
+function locateTensorFlow(): {
+  readonly found: readonly InstalledPackage[];
+  readonly looked: readonly string[];
+} {
+  const named = process.env[FOLDER_VARIABLE];
+  const folders = named ? [resolve(named)] : [process.cwd(), resolve(PREPARED)];
+  const bases = folders.map(folder => pathToFileURL(join(folder, 'index.js')).href);
+  if (!named) bases.unshift(import.meta.url);
+  const found: InstalledPackage[] = [];
+  for (const base of bases) {
+    const { resolve: find } = createRequire(base);
+    for (const name of PACKAGES) {
+      const entry = attempt(() => find(name));
+      if (entry !== null && existsSync(entry) && found.every(other => other.entry !== entry))
+        found.push({ name, entry });
+    }
+  }
+  return { found, looked: named ? folders : ['the dependencies of @frugaljs/backend-node', ...folders] };
+}
+
+function attempt(find: () => string): string | null {
+  try {
+    return find();
+  } catch {
+    return null;
+  }
 }

@@ -1,5 +1,7 @@
-import type { Cell, Eager } from './eager.js';
-import type { Attribute } from './node-backend.js';
+import type { Attribute, Cell, Eager } from './eager.js';
+
+/** With fewer entries, plain operations are done sooner than a variable is filled, updated and read. */
+export const WORTH_A_VARIABLE: number = 1 << 16;
 
 /** Handles of the same name would be the same variable. */
 let named = 0;
@@ -59,9 +61,9 @@ export class Variables {
   }
 
   /** Puts entries over some of a vector, or rows over some of a matrix, in place under the same condition. */
-  scatter(target: Cell, places: number, entries: number): void {
+  scatter(target: Cell, indices: number, entries: number): void {
     const { eager, type } = this;
-    const write = (variable: number): void => eager.call('ResourceScatterUpdate', [variable, places, entries], type);
+    const write = (variable: number): void => eager.call('ResourceScatterUpdate', [variable, indices, entries], type);
     if (this.scattersInPlace) {
       this.update([target], ([variable]) => {
         write(variable!);
@@ -128,5 +130,30 @@ export class Variables {
         { name: 'shared_name', type: binding.TF_ATTR_STRING, value: `frugal/update/${named}` },
       ],
     ).id;
+  }
+}
+
+/**
+ * Which tensors have a buffer that an operation of this package made. Those of others may be JavaScript memory: tfjs-node
+ * hands the typed array of a new tensor to TensorFlow without a copy, and an update in place would change it under the
+ * hands of whoever wrote it.
+ */
+export class Ownership {
+  private readonly known = new WeakMap<Cell, number>();
+
+  constructor(private readonly eager: Eager) {}
+
+  /** Makes sure that the buffer of a tensor is TensorFlow's own, by a copy where that is not known. */
+  claim(stored: Cell): void {
+    if (this.known.get(stored) === stored.id) return;
+    const copy = this.eager.run('DeepCopy', [stored.id]);
+    this.eager.delete(stored.id);
+    stored.id = copy.id;
+    this.record(stored);
+  }
+
+  /** The current buffer of a tensor was made here. */
+  record(stored: Cell): void {
+    this.known.set(stored, stored.id);
   }
 }

@@ -5,7 +5,7 @@ import { signSgd } from '@frugaljs/state-free';
 import { adamW, lion } from '@frugaljs/state-full';
 import { engine, tensor } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type NativeBinding, type NodeBackend, nodeBackend } from '../src/node-backend.js';
+import { type NativeBinding, type NodeBackend, nodeBackend } from '../src/eager.js';
 import { TensorFlowKernels, tensorFlowKernels } from '../src/tensorflow-kernels.js';
 import { difference, follow } from './runs.js';
 import { missing, useTensorFlow } from './tensorflow.js';

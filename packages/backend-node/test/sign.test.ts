@@ -2,10 +2,8 @@ import { compose } from '@frugaljs/composer';
 import { signSgd } from '@frugaljs/state-free';
 import { engine, fill, tensor2d, variable } from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { Eager } from '../src/eager.js';
-import { type NativeBinding, type NodeBackend, nodeBackend } from '../src/node-backend.js';
-import { Sign } from '../src/sign.js';
-import { TensorFlow } from '../src/tensorflow.js';
+import { Eager, type NativeBinding, type NodeBackend, nodeBackend } from '../src/eager.js';
+import { Sign, TensorFlow } from '../src/tensorflow.js';
 import { handles, missing, useTensorFlow } from './tensorflow.js';
 
 /** The backend as if its TensorFlow had another version, on processors. */
