@@ -21,7 +21,7 @@ import {
   type Variable,
   variable,
 } from '@tensorflow/tfjs-core';
-import { installWebGpu, startWebGpu, tensorDevice } from '../src/node.js';
+import { installWebGpu, startWebGpu, tensorDevice } from '../src/node/index.js';
 
 const { values: options } = parseArgs({
   options: {

@@ -5,7 +5,7 @@ import { sgd } from '@frugaljs/state-free';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
 import { Dispatcher } from '../src/device/dispatcher.js';
-import { BufferCheck } from '../src/fused/buffer-check.js';
+import { BufferCheck } from '../src/fused/finite-check.js';
 import { describeOnDevice } from './device.js';
 
 function newCheck(): BufferCheck {
@@ -128,7 +128,7 @@ describeOnDevice('the report', () => {
     }
     const { latest } = await check.report();
     expect(latest).toHaveLength(late);
-    expect(latest.flatMap((isWithheld, i) => (isWithheld ? [i] : []))).toEqual([0, 1, 2, late - 1]);
+    expect(latest.flatMap((isSkipped, i) => (isSkipped ? [i] : []))).toEqual([0, 1, 2, late - 1]);
     check.dispose();
     tf.dispose([good, bad]);
   });

@@ -38,7 +38,7 @@ async function run(name: string, kernels: 'auto' | 'reference'): Promise<Run> {
     optimizer.applyGradients(gradients);
     tf.dispose(gradients);
     await optimizer.settled();
-    // The reference keeps two counters of the judge, 4 bytes each.
+    // The reference keeps two counters of the finite check, 4 bytes each.
     const kept = tf.memory().numBytes - before.numBytes - (kernels === 'reference' ? 8 : 0);
     expect(kept).toBe(announced);
   }

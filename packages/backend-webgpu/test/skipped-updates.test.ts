@@ -153,7 +153,7 @@ describeOnDevice('gradients that are not finite', () => {
 
     const then = await run.values();
     run.step(4, { name: 'a', value: Number.POSITIVE_INFINITY });
-    // Without settled(), the call after the verdict has arrived throws, and names the variable.
+    // Without settled(), the call after the result of the check has arrived throws, and names the variable.
     await expect.poll(() => messageOf(() => run.step(5)), { timeout: 20_000 }).toMatch(/gradient of "a"/);
     expect(await run.values()).toEqual(then);
     expect(run.optimizer.skippedUpdates).toBe(0);
@@ -257,7 +257,7 @@ describeOnDevice('gradients that are not finite', () => {
     },
   );
 
-  // None that would have been the last of its update: on a device that is made before the verdict can be known.
+  // None that would have been the last of its update: on a device that is made before the result of the check can be known.
   const BAD_ROUNDS = [0, 3, 4, 9];
 
   test.each(['auto', 'reference'] as const)('accumulated, %s: rounds are left out, as on the host', async kernels => {

@@ -11,13 +11,10 @@ import {
   scalarNames,
 } from '@frugaljs/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { Dispatcher } from '../device/dispatcher.js';
+import { type DeviceLimits, Dispatcher } from '../device/dispatcher.js';
 import { type TensorDevice, tensorDevice } from '../device/tensor-device.js';
-import { BufferCheck } from './buffer-check.js';
-import { CutDispatches } from './cut-dispatches.js';
-import { type DeviceLimits, limitsOf } from './device-limits.js';
-import { GraphRuns } from './graph-runs.js';
-import { tensorInputs } from './run-plan.js';
+import { BufferCheck } from './finite-check.js';
+import { GraphRuns, tensorInputs } from './graph-runs.js';
 import { SplitRuns } from './split-runs.js';
 
 /** Runs expression graphs in place on the buffers of tfjs's webgpu backend. */
@@ -30,7 +27,6 @@ export class DeviceKernels implements KernelSet {
     startsWithin: false,
   };
   private readonly dispatcher: Dispatcher;
-  private readonly limits: DeviceLimits;
   private readonly runs: GraphRuns;
   private readonly splits: SplitRuns;
 
@@ -39,21 +35,20 @@ export class DeviceKernels implements KernelSet {
     private readonly device: TensorDevice,
     limits: Partial<DeviceLimits> = {},
   ) {
-    this.dispatcher = new Dispatcher(device);
-    this.limits = { ...limitsOf(device), ...limits };
-    const dispatches = new CutDispatches(this.dispatcher, this.limits);
-    this.runs = new GraphRuns(device, dispatches);
-    this.splits = new SplitRuns(device, dispatches);
+    this.dispatcher = new Dispatcher(device, limits);
+    this.runs = new GraphRuns(this.dispatcher);
+    this.splits = new SplitRuns(this.dispatcher);
   }
 
   refusal(graph: Graph, lists = 0): string | null {
+    const { limits, mostFields } = this.dispatcher;
     const inputs = tensorInputs(graph, new Set());
     const fresh = Object.keys(graph.outputs).filter(name => !inputs.includes(name));
     // What has no lists may have scratch memory.
     const buffers = inputs.length + fresh.length + Math.max(1, lists);
-    if (buffers > this.limits.buffers) return `${buffers} buffers, of which this device binds ${this.limits.buffers}`;
+    if (buffers > limits.buffers) return `${buffers} buffers, of which this device binds ${limits.buffers}`;
     const numbers = scalarNames(graph).length + graph.nodes.length;
-    return numbers > this.dispatcher.mostFields ? `an expression of ${graph.nodes.length} operations` : null;
+    return numbers > mostFields ? `an expression of ${graph.nodes.length} operations` : null;
   }
 
   run(
@@ -75,7 +70,7 @@ export class DeviceKernels implements KernelSet {
   }
 
   finiteCheck(): FiniteCheck {
-    return new BufferCheck(this.dispatcher, this.limits);
+    return new BufferCheck(this.dispatcher);
   }
 
   finish(): void {

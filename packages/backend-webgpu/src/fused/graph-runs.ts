@@ -1,22 +1,28 @@
-import { type Graph, hostValues, type KernelInputs, matrixView, type Shape, slotShape } from '@frugaljs/core';
+import {
+  type Extent,
+  type Graph,
+  hostValues,
+  type KernelInputs,
+  matrixView,
+  type Shape,
+  slotShape,
+} from '@frugaljs/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
+import { type Dispatcher, requireBindable, ScratchBuffer } from '../device/dispatcher.js';
 import type { TensorDevice } from '../device/tensor-device.js';
 import type { Field } from '../wgsl/shader.js';
-import { floatBits } from './buffer-check.js';
-import { sharesOf } from './column-reductions.js';
-import type { CutDispatches } from './cut-dispatches.js';
-import { requireBindable } from './device-limits.js';
-import { entriesOf } from './passes.js';
-import { lanesOf } from './row-reductions.js';
-import { layoutScratch, planRun, type RunPlan, WIDE } from './run-plan.js';
-import { ScratchBuffer } from './scratch.js';
-import { partsOf } from './tensor-reductions.js';
+import { entriesOf, type Pass, type PassContext, writePass } from './passes.js';
+import { layoutScratch, type ReduceNode, reductionNumbers, reductionPasses, reductionStages } from './reductions.js';
 
-const INFINITY_BITS = floatBits(Number.POSITIVE_INFINITY);
+/** Wider results first: narrower ones read only what is as narrow, so nothing is overwritten before it is read. */
+const WRITE_ORDER: readonly Extent[] = ['element', 'row', 'column', 'tensor'];
 
-/** A plan with the tensors of one run. */
+/** Entries per thread of a pass that does not look at rows and columns. */
+const WIDE = 4;
+
+/** The kernels with the tensors of one run. */
 interface Prepared {
-  readonly plan: RunPlan;
+  readonly program: GraphProgram;
   /** Inputs, then outputs. */
   readonly tensors: readonly Tensor[];
   readonly results: Record<string, Tensor>;
@@ -24,14 +30,13 @@ interface Prepared {
 
 /** Runs graphs over whole tensors, with kernels that are planned once per graph. */
 export class GraphRuns {
+  private readonly device: TensorDevice;
   private readonly scratch: ScratchBuffer;
-  private readonly plans = new WeakMap<Graph, Map<string, RunPlan>>();
+  private readonly programs = new WeakMap<Graph, Map<string, GraphProgram>>();
 
-  constructor(
-    private readonly device: TensorDevice,
-    private readonly dispatches: CutDispatches,
-  ) {
-    this.scratch = new ScratchBuffer(device.device, 'partial results of reductions', () => device.submit());
+  constructor(private readonly dispatcher: Dispatcher) {
+    this.device = dispatcher.device;
+    this.scratch = new ScratchBuffer(this.device, 'partial results of reductions');
   }
 
   run(
@@ -41,8 +46,8 @@ export class GraphRuns {
     shape: Shape,
     overwrite: Readonly<Record<string, string>>,
   ): Record<string, Tensor> {
-    const { plan, tensors, results } = this.prepare(graph, inputs, shape, overwrite);
-    const { offsets, length } = layoutScratch(plan.reductions, shape);
+    const { program, tensors, results } = this.prepare(graph, inputs, shape, overwrite);
+    const { offsets, length } = layoutScratch(program.reductions, shape);
     const scratch = length === 0 ? null : this.scratch.atLeast(length);
     const buffers = tensors.map(tensor => this.device.buffer(tensor));
     const host = hostValues(graph, scalars);
@@ -51,12 +56,8 @@ export class GraphRuns {
       rows,
       columns,
       size: rows * columns,
-      lanes: lanesOf(rows, columns),
-      shares: sharesOf(rows, columns),
-      parts: partsOf(rows, columns),
-      infinity: INFINITY_BITS,
+      ...reductionNumbers(rows, columns),
       count: 0,
-      base: 0,
     };
     const numberFor = ({ source }: Field): number => {
       switch (source.from) {
@@ -70,14 +71,14 @@ export class GraphRuns {
           return offsets.get(source.id)!;
       }
     };
-    const isWide = plan.wide !== null && (rows * columns) % WIDE === 0;
-    for (const pass of isWide ? [plan.wide!] : plan.passes) {
+    const isWide = program.wide !== null && (rows * columns) % WIDE === 0;
+    for (const pass of isWide ? [program.wide!] : program.passes) {
       const bound = pass.slots.map(slot => (slot === -1 ? scratch! : buffers[slot]!));
-      requireBindable(this.dispatches.limits, bound, shape);
+      requireBindable(this.dispatcher.limits, bound, shape);
       numbers['count'] = entriesOf(pass.extent, shape) / (isWide ? WIDE : 1);
-      this.dispatches.alongX(pass.shader, bound, pass.groups(rows, columns), numbers, numberFor);
+      this.dispatcher.dispatchGrid(pass.shader, bound, pass.groups(rows, columns), numbers, numberFor);
     }
-    for (const name of plan.outputs) if (overwrite[name] !== undefined) this.device.wasWritten(results[name]!);
+    for (const name of program.outputs) if (overwrite[name] !== undefined) this.device.wasWritten(results[name]!);
     return results;
   }
 
@@ -103,21 +104,64 @@ export class GraphRuns {
       tensors.push(result);
     }
     const same = tensors.map(tensor => tensors.findIndex(other => other.dataId === tensor.dataId));
-    return { plan: this.planFor(graph, filled, same), tensors, results };
+    return { program: this.programFor(graph, filled, same), tensors, results };
   }
 
-  private planFor(graph: Graph, filled: readonly string[], same: readonly number[]): RunPlan {
-    let variants = this.plans.get(graph);
+  private programFor(graph: Graph, filled: readonly string[], same: readonly number[]): GraphProgram {
+    let variants = this.programs.get(graph);
     if (variants === undefined) {
       variants = new Map();
-      this.plans.set(graph, variants);
+      this.programs.set(graph, variants);
     }
     const variant = `${filled} ${same}`;
-    let plan = variants.get(variant);
-    if (plan === undefined) {
-      plan = planRun(graph, new Set(filled), same);
-      variants.set(variant, plan);
+    let program = variants.get(variant);
+    if (program === undefined) {
+      program = planGraph(graph, new Set(filled), same);
+      variants.set(variant, program);
     }
-    return plan;
+    return program;
   }
+}
+
+/** All kernels of a graph, in the order in which they run. */
+interface GraphProgram {
+  readonly outputs: readonly string[];
+  readonly passes: readonly Pass[];
+  readonly reductions: readonly ReduceNode[];
+  /**
+   * One pass with four entries per thread, for tensors of a multiple of four entries; null where there are several or
+   * where one looks at rows and columns.
+   */
+  readonly wide: Pass | null;
+}
+
+/**
+ * Plans the kernels of a graph.
+ *
+ * @param filled Inputs given as numbers.
+ * @param same For each tensor input, then each output, the position of the first one of the same tensor.
+ */
+function planGraph(graph: Graph, filled: ReadonlySet<string>, same: readonly number[]): GraphProgram {
+  const inputs = tensorInputs(graph, filled);
+  const outputs = Object.keys(graph.outputs);
+  const names = [...inputs.map(name => `in ${name}`), ...outputs.map(name => `out ${name}`)];
+  const tensors = new Map(names.map((name, i) => [name, same[i]!]));
+  const context: PassContext = { graph, tensors, filled };
+  const stages = reductionStages(graph);
+  const passes = stages.flatMap(stage => [...reductionPasses(context, stage)]);
+  for (const extent of WRITE_ORDER) {
+    const pass = writePass(context, extent);
+    if (pass !== null) passes.push(pass);
+  }
+  const isFlat =
+    passes.length === 1 &&
+    graph.nodes.every(({ extent }) => extent === 'host' || extent === 'element' || extent === 'tensor') &&
+    Object.values(graph.outputs).every(({ extent }) => extent === 'element');
+  const wide = isFlat ? writePass(context, 'element', WIDE) : null;
+  return { outputs, passes, reductions: stages.flat(), wide };
+}
+
+/** Inputs that are tensors, in the order of the graph. */
+export function tensorInputs(graph: Graph, filled: ReadonlySet<string>): readonly string[] {
+  return graph.nodes.flatMap(node => (node.op === 'input' && !filled.has(node.name) ? [node.name] : []));
 }

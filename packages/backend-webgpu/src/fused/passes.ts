@@ -1,7 +1,6 @@
 import { type Extent, type Graph, matrixView, type Shape } from '@frugaljs/core';
-import { GraphBody } from '../wgsl/graph-body.js';
-import { type Shader, ShaderWriter, type Width } from '../wgsl/shader.js';
-import { PassBuffers, POSITION, type RunBuffers, sourcesAt, text } from './bindings.js';
+import { GraphBody, type Sources } from '../wgsl/graph-body.js';
+import { type Access, FLOAT, type Shader, ShaderWriter, type Width } from '../wgsl/shader.js';
 
 /** Threads of a workgroup. */
 export const THREADS = 256;
@@ -20,7 +19,10 @@ export interface Pass {
 /** What all passes of a run share. */
 export interface PassContext {
   readonly graph: Graph;
-  readonly buffers: RunBuffers;
+  /**
+   * Which tensor each name stands for: inputs as `in name`, results as `out name`. Names of the same tensor share one.
+   */
+  readonly tensors: ReadonlyMap<string, number>;
   readonly filled: ReadonlySet<string>;
 }
 
@@ -34,12 +36,12 @@ export function entriesOf(extent: Extent, shape: Shape): number {
  * Computes and stores all outputs of one extent, one entry per thread, or four where entries are neither in rows nor in
  * columns and there are four times as many: that many fewer threads, addresses and bounds.
  */
-export function writePass({ graph, buffers, filled }: PassContext, extent: Extent, width: Width = 1): Pass | null {
+export function writePass({ graph, tensors, filled }: PassContext, extent: Extent, width: Width = 1): Pass | null {
   const outputs = Object.entries(graph.outputs).filter(([, output]) => output.extent === extent);
   if (outputs.length === 0) return null;
   const writer = new ShaderWriter();
-  const written = new Set(outputs.map(([name]) => buffers.slot(`out ${name}`)));
-  const pass = new PassBuffers(buffers, writer, written, width);
+  const written = new Set(outputs.map(([name]) => tensors.get(`out ${name}`)!));
+  const pass = new PassBuffers(tensors, writer, written, width);
   const body = new GraphBody(graph, writer, sourcesAt(pass, writer, filled), { width });
   const values = outputs.map(([, { node }]) => body.value(node, extent === 'element'));
   const stores = outputs.map(
@@ -53,7 +55,7 @@ export function writePass({ graph, buffers, filled }: PassContext, extent: Exten
 ${isMatrix ? positionLines(writer, extent) : ''}`;
   return {
     slots: pass.slots,
-    shader: writer.finish([THREADS, 1], [start, text(body), ...stores].join('\n'), width),
+    shader: writer.finish([THREADS, 1], [start, body.text(), ...stores].join('\n'), width),
     extent,
     groups: (rows, columns) => [Math.ceil(entriesOf(extent, [rows, columns]) / width / THREADS), 1],
   };
@@ -71,4 +73,59 @@ function positionLines(writer: ShaderWriter, extent: Extent): string {
     case 'tensor':
       return '';
   }
+}
+
+/** The buffers that one kernel binds, declared as its text asks for them. */
+export class PassBuffers {
+  /** Tensors by their slot in {@link PassContext.tensors}; -1 is the scratch memory. */
+  readonly slots: number[] = [];
+  private readonly accessors = new Map<number, string>();
+
+  constructor(
+    private readonly tensors: PassContext['tensors'],
+    private readonly writer: ShaderWriter,
+    /** Slots that the kernel writes, and so binds for both. */
+    private readonly written: ReadonlySet<number>,
+    /** Entries side by side that make an element of a tensor's buffer. */
+    private readonly width: Width = 1,
+  ) {}
+
+  tensor(name: string, extent: Extent): string {
+    const slot = this.tensors.get(name)!;
+    return this.bind(slot, this.written.has(slot) ? 'read_write' : 'read', extent === 'tensor');
+  }
+
+  scratch(): string {
+    return this.bind(-1, 'read_write', false);
+  }
+
+  private bind(slot: number, access: Access, isShared: boolean): string {
+    let accessor = this.accessors.get(slot);
+    if (accessor === undefined) {
+      accessor = this.writer.buffer(access, isShared || slot === -1 ? FLOAT[1] : FLOAT[this.width]);
+      this.accessors.set(slot, accessor);
+      this.slots.push(slot);
+    }
+    return accessor;
+  }
+}
+
+/** The names of the position of the entry at hand. */
+const POSITION: Readonly<Record<Extent, string>> = {
+  element: 'at',
+  row: 'row',
+  column: 'column',
+  tensor: '0u',
+};
+
+/** Loads inputs and earlier results at the position at hand. */
+export function sourcesAt(buffers: PassBuffers, writer: ShaderWriter, filled: ReadonlySet<string>): Sources {
+  return {
+    input: ({ name, extent }) =>
+      filled.has(name) ? writer.filled(name) : `${buffers.tensor(`in ${name}`, extent)}[${POSITION[extent]}]`,
+    reduced: ({ extent }, id) => {
+      const place = extent === 'tensor' ? '' : ` + ${POSITION[extent]}`;
+      return `${buffers.scratch()}[${writer.scratchOffset(id)}${place}]`;
+    },
+  };
 }

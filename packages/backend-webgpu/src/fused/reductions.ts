@@ -1,11 +1,50 @@
-import type { Extent } from '@frugaljs/core';
-import { columnPasses, columnScratch } from './column-reductions.js';
-import type { Pass, PassContext } from './passes.js';
-import { rowPasses, rowScratch } from './row-reductions.js';
-import type { ReduceNode } from './stages.js';
-import { type Source, tensorPasses, tensorScratch } from './tensor-reductions.js';
+import {
+  type BinaryOperation,
+  type Extent,
+  type Graph,
+  type GraphNode,
+  matrixView,
+  neededNodes,
+  operandsOf,
+  type Reduction,
+  type Shape,
+} from '@frugaljs/core';
+import { GraphBody, wgslBinary } from '../wgsl/graph-body.js';
+import { ShaderWriter } from '../wgsl/shader.js';
+import { type Pass, PassBuffers, type PassContext, sourcesAt, THREADS } from './passes.js';
 
-const SOURCES: readonly Source[] = ['element', 'row', 'column'];
+/** Results of threads that share out a row or a column, about so many at most: as scratch memory, 8 MiB. */
+const PARTIAL_RESULTS = 2 ** 21;
+
+/** The float32 infinity as an integer. */
+const INFINITY_BITS = 0x7f800000;
+
+/** A reduction and where its node is. */
+export interface ReduceNode {
+  readonly id: number;
+  readonly node: GraphNode & { op: 'reduce' };
+}
+
+/**
+ * The reductions of a graph in the order in which they can be computed: those of a stage need only the results of
+ * earlier stages. Reductions that no output needs are left out.
+ */
+export function reductionStages(graph: Graph): readonly (readonly ReduceNode[])[] {
+  const depth: number[] = [];
+  const outputs = Object.values(graph.outputs).map(({ node }) => node);
+  const needed = new Set(neededNodes(graph.nodes, outputs));
+  const stages: ReduceNode[][] = [];
+  graph.nodes.forEach((node, id) => {
+    const below = operandsOf(node).reduce((most, operand) => Math.max(most, depth[operand]!), 0);
+    depth.push(below + (node.op === 'reduce' ? 1 : 0));
+    if (node.op !== 'reduce' || !needed.has(id)) return;
+    while (stages.length <= below) stages.push([]);
+    stages[below]!.push({ id, node });
+  });
+  return stages;
+}
+
+const SOURCES: readonly ReductionSource[] = ['element', 'row', 'column'];
 
 /** The kernels of all reductions of a stage. No kernel has a barrier: software adapters pay dearly for them. */
 export function reductionPasses(context: PassContext, stage: readonly ReduceNode[]): readonly Pass[] {
@@ -23,8 +62,23 @@ export function reductionPasses(context: PassContext, stage: readonly ReduceNode
   return passes;
 }
 
+/** Where the result of each reduction lies in the scratch memory, and how large that is. */
+export function layoutScratch(
+  reductions: readonly ReduceNode[],
+  shape: Shape,
+): { readonly offsets: ReadonlyMap<number, number>; readonly length: number } {
+  const [rows, columns] = matrixView(shape);
+  const offsets = new Map<number, number>();
+  let length = 0;
+  for (const reduction of reductions) {
+    offsets.set(reduction.id, length);
+    length += scratchOf(reduction, rows, columns);
+  }
+  return { offsets, length };
+}
+
 /** Numbers of scratch memory that a reduction needs: its results, and after them partial ones. */
-export function scratchOf({ node }: ReduceNode, rows: number, columns: number): number {
+function scratchOf({ node }: ReduceNode, rows: number, columns: number): number {
   switch (node.extent) {
     case 'row':
       return rowScratch(rows, columns);
@@ -33,4 +87,324 @@ export function scratchOf({ node }: ReduceNode, rows: number, columns: number): 
     default:
       return tensorScratch(rows, columns);
   }
+}
+
+/** The numbers of a dispatch that reductions read: among how many threads each kind is shared out, and an infinity. */
+export function reductionNumbers(rows: number, columns: number): Record<string, number> {
+  return {
+    lanes: lanesOf(rows, columns),
+    shares: sharesOf(rows, columns),
+    parts: partsOf(rows, columns),
+    infinity: INFINITY_BITS,
+  };
+}
+
+/** Threads that share out a row: few where there are many rows, and no more than there are entries. */
+function lanesOf(rows: number, columns: number): number {
+  const most = Math.min(rows < 512 ? 256 : 32, Math.floor(PARTIAL_RESULTS / rows), columns);
+  return Math.max(1, most);
+}
+
+/** Numbers of scratch memory for one reduction: a result per row, and behind them the partial ones. */
+function rowScratch(rows: number, columns: number): number {
+  return rows * (1 + lanesOf(rows, columns));
+}
+
+/** Reduces each row, first by several threads, then by one that puts their results together. */
+function rowPasses(context: PassContext, reductions: readonly ReduceNode[]): readonly Pass[] {
+  return [rowParts(context, reductions), rowTotals(context, reductions)];
+}
+
+function rowParts(context: PassContext, reductions: readonly ReduceNode[]): Pass {
+  const kernel = new ReductionKernel(context);
+  const [rows, columns] = [kernel.dimension('rows'), kernel.dimension('columns')];
+  const lanes = kernel.dimension('lanes');
+  const lines = [
+    `  let thread = ${kernel.thread()};
+  let row = thread / ${lanes};
+  if (row >= ${rows}) { return; }`,
+    kernel.reduce(reductions, {
+      variable: 'i',
+      from: `thread - row * ${lanes}`,
+      to: columns,
+      step: lanes,
+      position: `let column = i; let at = row * ${columns} + column;`,
+    }),
+    ...reductions.map(found => `  ${kernel.kept(found, `${rows} + thread`)} = ${resultOf(found)};`),
+  ];
+  return kernel.finish(lines, (height, width) => [Math.ceil((height * lanesOf(height, width)) / THREADS), 1]);
+}
+
+function rowTotals(context: PassContext, reductions: readonly ReduceNode[]): Pass {
+  const kernel = new ReductionKernel(context);
+  const [rows, lanes] = [kernel.dimension('rows'), kernel.dimension('lanes')];
+  const lines = [
+    `  let row = ${kernel.thread()};
+  if (row >= ${rows}) { return; }`,
+    ...reductions.flatMap(found => [
+      kernel.fold(found, {
+        at: index => kernel.kept(found, `${rows} + row * ${lanes} + ${index}`),
+        first: '0u',
+        from: '1u',
+        to: lanes,
+        step: '1u',
+      }),
+      `  ${kernel.kept(found, 'row')} = ${kernel.finished(found, 'columns')};`,
+    ]),
+  ];
+  return kernel.finish(lines, height => [Math.ceil(height / THREADS), 1]);
+}
+
+/** Workgroups along the rows among which a column is shared out: few where there are many columns, or few rows. */
+function sharesOf(rows: number, columns: number): number {
+  return Math.max(1, Math.min(32, Math.floor(PARTIAL_RESULTS / columns), rows));
+}
+
+/** Numbers of scratch memory for one reduction: a result per column, and behind them the partial ones. */
+function columnScratch(rows: number, columns: number): number {
+  return (1 + sharesOf(rows, columns)) * columns;
+}
+
+/** Reduces each column, first in shares of the rows, then by one thread that puts their results together. */
+function columnPasses(context: PassContext, reductions: readonly ReduceNode[]): readonly Pass[] {
+  return [columnParts(context, reductions), columnTotals(context, reductions)];
+}
+
+function columnParts(context: PassContext, reductions: readonly ReduceNode[]): Pass {
+  const kernel = new ReductionKernel(context);
+  const columns = kernel.dimension('columns');
+  const share = `group.y + ${kernel.dimension('base y')}`;
+  const lines = [
+    columnLines(kernel, columns),
+    kernel.reduce(reductions, {
+      variable: 'row',
+      from: share,
+      to: kernel.dimension('rows'),
+      step: kernel.dimension('shares'),
+      position: `let at = row * ${columns} + column;`,
+    }),
+    ...reductions.map(
+      found => `  ${kernel.kept(found, `(1u + ${share}) * ${columns} + column`)} = ${resultOf(found)};`,
+    ),
+  ];
+  return kernel.finish(lines, (height, width) => [Math.ceil(width / THREADS), sharesOf(height, width)]);
+}
+
+function columnTotals(context: PassContext, reductions: readonly ReduceNode[]): Pass {
+  const kernel = new ReductionKernel(context);
+  const columns = kernel.dimension('columns');
+  const lines = [
+    columnLines(kernel, columns),
+    ...reductions.flatMap(found => [
+      kernel.fold(found, {
+        at: index => kernel.kept(found, `(1u + ${index}) * ${columns} + column`),
+        first: '0u',
+        from: '1u',
+        to: kernel.dimension('shares'),
+        step: '1u',
+      }),
+      `  ${kernel.kept(found, 'column')} = ${kernel.finished(found, 'rows')};`,
+    ]),
+  ];
+  return kernel.finish(lines, (_, width) => [Math.ceil(width / THREADS), 1]);
+}
+
+function columnLines(kernel: ReductionKernel, columns: string): string {
+  return `  let column = ${kernel.thread()};
+  if (column >= ${columns}) { return; }`;
+}
+
+/** What a tensor's reduction may start from: values per element, or those that are known per row or column. */
+type ReductionSource = Exclude<Extent, 'tensor'>;
+
+/** The number of entries of a source, by the name it has in a dispatch. */
+const SIZE: Readonly<Record<ReductionSource, string>> = { element: 'size', row: 'rows', column: 'columns' };
+
+/** Partial results that one thread puts together. */
+const FEW = 256;
+
+/** Threads that share out the entries of a tensor. */
+function partsOf(rows: number, columns: number): number {
+  return Math.min(2 ** 16, Math.ceil((rows * columns) / (32 * THREADS)) * THREADS);
+}
+
+/** Numbers of scratch memory for one reduction: the result, and behind it first the few, then the many partial ones. */
+function tensorScratch(rows: number, columns: number): number {
+  return 1 + FEW + partsOf(rows, columns);
+}
+
+/** Reduces a whole tensor to many partial results, these to few, and these to one. */
+function tensorPasses(context: PassContext, reductions: readonly ReduceNode[], from: ReductionSource): readonly Pass[] {
+  return [manyParts(context, reductions, from), fewParts(context, reductions), total(context, reductions, from)];
+}
+
+function manyParts(context: PassContext, reductions: readonly ReduceNode[], from: ReductionSource): Pass {
+  const kernel = new ReductionKernel(context);
+  const columns = kernel.dimension('columns');
+  const count = kernel.dimension('parts');
+  const position = {
+    element: `let at = i; let row = at / ${columns}; let column = at - row * ${columns};`,
+    row: 'let row = i;',
+    column: 'let column = i;',
+  };
+  const lines = [
+    `  let thread = group.x * ${THREADS}u + local.x;
+  if (thread >= ${count}) { return; }`,
+    kernel.reduce(reductions, {
+      variable: 'i',
+      from: 'thread',
+      to: kernel.dimension(SIZE[from]),
+      step: count,
+      position: position[from],
+    }),
+    ...reductions.map(found => `  ${kernel.kept(found, many('thread'))} = ${resultOf(found)};`),
+  ];
+  return kernel.finish(lines, (rows, width) => [Math.ceil(partsOf(rows, width) / THREADS), 1]);
+}
+
+function fewParts(context: PassContext, reductions: readonly ReduceNode[]): Pass {
+  const kernel = new ReductionKernel(context);
+  const lines = reductions.flatMap(found => [
+    // There are no fewer parts than threads.
+    kernel.fold(found, {
+      at: index => kernel.kept(found, many(index)),
+      first: 'local.x',
+      from: `local.x + ${FEW}u`,
+      to: kernel.dimension('parts'),
+      step: `${FEW}u`,
+    }),
+    `  ${kernel.kept(found, few('local.x'))} = ${resultOf(found)};`,
+  ]);
+  return kernel.finish(lines, () => [1, 1], FEW);
+}
+
+function total(context: PassContext, reductions: readonly ReduceNode[], from: ReductionSource): Pass {
+  const kernel = new ReductionKernel(context);
+  const lines = reductions.flatMap(found => [
+    kernel.fold(found, {
+      at: index => kernel.kept(found, few(index)),
+      first: '0u',
+      from: '1u',
+      to: `${FEW}u`,
+      step: '1u',
+    }),
+    `  ${kernel.kept(found, '0u')} = ${kernel.finished(found, SIZE[from])};`,
+  ]);
+  return kernel.finish(lines, () => [1, 1], 1);
+}
+
+function few(index: string): string {
+  return `1u + ${index}`;
+}
+
+function many(index: string): string {
+  return `${1 + FEW}u + ${index}`;
+}
+
+/** What a thread goes through: `for (var variable = from; variable < to; variable += step) { position … }`. */
+interface Loop {
+  readonly variable: string;
+  readonly from: string;
+  readonly to: string;
+  readonly step: string;
+  /** Names the place of the entry at hand, as far as it is not named yet. */
+  readonly position: string;
+}
+
+/** Partial results, of which a thread puts the first together with those of the indices `from`, `from + step` … */
+interface Parts {
+  /** The partial result of an index. */
+  readonly at: (index: string) => string;
+  readonly first: string;
+  readonly from: string;
+  readonly to: string;
+  readonly step: string;
+}
+
+/** A kernel that reduces, while it is written: it reads tensors or partial results, and writes to the scratch memory. */
+class ReductionKernel {
+  private readonly writer = new ShaderWriter();
+  private readonly buffers: PassBuffers;
+  private readonly scratch: string;
+
+  constructor(private readonly context: PassContext) {
+    this.buffers = new PassBuffers(context.tensors, this.writer, new Set());
+    this.scratch = this.buffers.scratch();
+  }
+
+  /** A number of the dispatch. */
+  dimension(name: string): string {
+    return this.writer.dimension(name);
+  }
+
+  /** Number of the thread at hand, in a grid that may be cut along x. */
+  thread(): string {
+    return `(group.x + ${this.writer.dimension('base')}) * ${THREADS}u + local.x`;
+  }
+
+  /** A number of the scratch memory that belongs to a reduction. */
+  kept({ id }: ReduceNode, index: string): string {
+    return `${this.scratch}[${this.writer.scratchOffset(id)} + ${index}]`;
+  }
+
+  /** Statements that run a loop over entries and keep the result of each reduction in {@link resultOf}. */
+  reduce(reductions: readonly ReduceNode[], { variable, from, to, step, position }: Loop): string {
+    const { graph, filled } = this.context;
+    const body = new GraphBody(graph, this.writer, sourcesAt(this.buffers, this.writer, filled));
+    const values = reductions.map(({ node }) => body.value(node.x));
+    const infinity = this.writer.dimension('infinity');
+    return [
+      ...reductions.map(found => `  var ${resultOf(found)} = ${identity(found, infinity)};`),
+      `  for (var ${variable} = ${from}; ${variable} < ${to}; ${variable} += ${step}) {`,
+      `    ${position}`,
+      body.text('    '),
+      ...reductions.map((found, i) => `    ${combine(found, values[i]!)}`),
+      '  }',
+    ].join('\n');
+  }
+
+  /** Statements that put partial results together in {@link resultOf}. */
+  fold(found: ReduceNode, { at, first, from, to, step }: Parts): string {
+    return `  var ${resultOf(found)} = ${at(first)};
+  for (var i = ${from}; i < ${to}; i += ${step}) { ${combine(found, at('i'))} }`;
+  }
+
+  /** The result of a whole reduction: for a mean divided by the number of entries. */
+  finished(found: ReduceNode, dimension: string): string {
+    const count = found.node.reduction === 'mean' ? ` / f32(${this.writer.dimension(dimension)})` : '';
+    return `${resultOf(found)}${count}`;
+  }
+
+  /** The kernel with its statements. */
+  finish(lines: readonly string[], groups: Pass['groups'], threads: number = THREADS): Pass {
+    return {
+      slots: this.buffers.slots,
+      extent: 'element',
+      shader: this.writer.finish([threads, 1], lines.join('\n')),
+      groups,
+    };
+  }
+}
+
+/** The variable in which a thread reduces. */
+function resultOf({ id }: ReduceNode): string {
+  return `r${id}`;
+}
+
+const COMBINING: Readonly<Record<Reduction, BinaryOperation>> = {
+  sum: 'add',
+  mean: 'add',
+  max: 'maximum',
+  min: 'minimum',
+};
+
+function combine(found: ReduceNode, value: string): string {
+  const result = resultOf(found);
+  return `${result} = ${wgslBinary(COMBINING[found.node.reduction], result, value, 1)};`;
+}
+
+/** What an empty reduction gives. An infinity cannot be written in WGSL; its bits come as a uniform. */
+function identity({ node: { reduction } }: ReduceNode, infinity: string): string {
+  if (reduction === 'max') return `-bitcast<f32>(${infinity})`;
+  return reduction === 'min' ? `bitcast<f32>(${infinity})` : '0.0';
 }

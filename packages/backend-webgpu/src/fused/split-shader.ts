@@ -1,8 +1,21 @@
-import type { SplitAxis } from '@frugaljs/core';
-import { type Shader, ShaderWriter, type Width } from '../wgsl/shader.js';
-import { MARKED } from './list-marks.js';
+import type { Graph, GraphNode, SplitAxis } from '@frugaljs/core';
+import { GraphBody } from '../wgsl/graph-body.js';
+import { FLOAT, type Shader, ShaderWriter, type Width } from '../wgsl/shader.js';
 import { THREADS } from './passes.js';
-import { TierBuffers, type TierShape, tierBody } from './split-tier.js';
+
+/** `full` tensors have an entry per entry of the parameter, `compact` ones per entry of the tier, `shared` ones one. */
+export type TensorKind = 'full' | 'compact' | 'shared';
+
+/** What a split kernel needs to know of one tier. */
+export interface TierShape {
+  /** Number of the tier; that of its list, but for the last. */
+  readonly tier: number;
+  readonly graph: Graph;
+  /** How each tensor is addressed, by name. */
+  readonly kinds: ReadonlyMap<string, TensorKind>;
+  /** Which tensor each name stands for. */
+  readonly slots: ReadonlyMap<string, number>;
+}
 
 /** A kernel and what it binds: first what is known of index lists, by tier, then tensors by slot. */
 export interface SplitShader {
@@ -21,6 +34,37 @@ export const TILE: readonly [number, number] = [64, 4];
 
 /** What an index list selects along an axis. */
 const INDEX: Readonly<Record<SplitAxis, string>> = { row: 'row', column: 'column', element: 'at' };
+
+/** Indices that one pair of numbers of the marks stands for. */
+export const MARKED = 32;
+
+/**
+ * Turns an ascending index list into marks, with which a kernel finds in one step whether an index is in the list and
+ * where: per 32 indices a bit for each, and how many come before.
+ */
+export const marksShader: Shader = (() => {
+  const writer = new ShaderWriter();
+  const list = writer.buffer('read', 'i32');
+  const marks = writer.buffer('read_write', 'vec2<u32>');
+  const count = writer.dimension('count');
+  const body = `  let word = (group.x + ${writer.dimension('base')}) * ${THREADS}u + local.x;
+  if (word >= ${writer.dimension('words')}) { return; }
+  let start = word * ${MARKED}u;
+  var low = 0u;
+  var high = ${count};
+  while (low < high) {
+    let middle = (low + high) / 2u;
+    if (u32(${list}[middle]) < start) { low = middle + 1u; } else { high = middle; }
+  }
+  var bits = 0u;
+  for (var k = low; k < ${count}; k++) {
+    let within = u32(${list}[k]) - start;
+    if (within >= ${MARKED}u) { break; }
+    bits |= 1u << within;
+  }
+  ${marks}[word] = vec2<u32>(bits, low);`;
+  return writer.finish([THREADS, 1], body);
+})();
 
 /**
  * A kernel that updates some tiers of a parameter in place in one dispatch. Tiers share no entry, so that it does not
@@ -169,4 +213,46 @@ function matrixPosition(writer: ShaderWriter): string {
 function tilePosition(writer: ShaderWriter, x: string, y: string): string {
   return `  let ${x} = (group.x + ${writer.dimension('base')}) * ${TILE[0]}u + local.x;
   let ${y} = (group.y + ${writer.dimension('base y')}) * ${TILE[1]}u + local.y;`;
+}
+
+/** The tensors of some tiers, bound once each. */
+class TierBuffers {
+  /** In the order of their bindings. */
+  readonly slots: number[] = [];
+  private readonly accessors = new Map<number, string>();
+
+  constructor(writer: ShaderWriter, tiers: readonly TierShape[], written: ReadonlySet<number>, width: Width) {
+    for (const { slots, kinds } of tiers) {
+      for (const [name, slot] of slots) {
+        if (this.accessors.has(slot)) continue;
+        const element = FLOAT[kinds.get(name) === 'shared' ? 1 : width];
+        this.accessors.set(slot, writer.buffer(written.has(slot) ? 'read_write' : 'read', element));
+        this.slots.push(slot);
+      }
+    }
+  }
+
+  /** A tensor of a tier at the entry `at` of the parameter, which is the entry `spot` of the tier. */
+  at({ slots, kinds }: TierShape, name: string): string {
+    const index = { full: 'at', compact: 'spot', shared: '0u' }[kinds.get(name)!];
+    return `${this.accessors.get(slots.get(name)!)!}[${index}]`;
+  }
+}
+
+/** The values of a tier's outputs and the statements that compute them. */
+function tierBody(
+  writer: ShaderWriter,
+  buffers: TierBuffers,
+  shape: TierShape,
+  width: Width,
+): { readonly lines: readonly string[]; readonly results: readonly (readonly [name: string, value: string])[] } {
+  const { tier, graph } = shape;
+  const sources = { input: ({ name }: { readonly name: string }) => buffers.at(shape, name), reduced: refuse };
+  const body = new GraphBody(graph, writer, sources, { tier, prefix: `t${tier}v`, width });
+  const results = Object.entries(graph.outputs).map(([name, { node }]) => [name, body.value(node, true)] as const);
+  return { lines: body.lines, results };
+}
+
+function refuse(node: GraphNode): never {
+  throw new Error(`a split has no reductions, found ${node.op}`);
 }

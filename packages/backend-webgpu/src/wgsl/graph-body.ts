@@ -1,5 +1,4 @@
-import { type Graph, type GraphNode, neededNodes } from '@frugaljs/core';
-import { mixesWidths, wgslBinary, wgslLiteral, wgslUnary } from './operations.js';
+import { type BinaryOperation, type Graph, type GraphNode, neededNodes, type UnaryOperation } from '@frugaljs/core';
 import { FLOAT, type ShaderWriter, type Width } from './shader.js';
 
 /** Where a pass finds what it does not compute. */
@@ -60,6 +59,11 @@ export class GraphBody {
     return perElement ? this.spread(id, this.width) : this.names.get(id)!;
   }
 
+  /** The statements so far. */
+  text(indent = '  '): string {
+    return this.lines.map(line => indent + line).join('\n');
+  }
+
   private expression(node: Exclude<GraphNode, { op: 'constant' | 'scalar' }>, id: number): string {
     const width = node.extent === 'element' ? this.width : 1;
     const of = (operand: number): string => this.spread(operand, width);
@@ -96,4 +100,62 @@ export class GraphBody {
       this.names.has(id) || node.extent === 'host' || node.op === 'reduce';
     return neededNodes(this.graph.nodes, [target], isGiven);
   }
+}
+
+/** A one-operand operation as a WGSL expression of a name. */
+function wgslUnary(op: UnaryOperation, x: string, width: Width): string {
+  switch (op) {
+    case 'neg':
+      return `-${x}`;
+    case 'abs':
+      return `abs(${x})`;
+    case 'sqrt':
+      return `sqrt(${x})`;
+    case 'square':
+      return `${x} * ${x}`;
+    case 'sign':
+      return `signOf${width}(${x})`;
+    case 'exp':
+      return `expOf${width}(${x})`;
+    case 'log':
+      return `logOf${width}(${x})`;
+    case 'reciprocal':
+      return `1.0 / ${x}`;
+  }
+}
+
+const OPERATORS: Readonly<Partial<Record<BinaryOperation, string>>> = { add: '+', sub: '-', mul: '*', div: '/' };
+
+const COMPARISONS: Readonly<Partial<Record<BinaryOperation, string>>> = {
+  greater: '>',
+  greaterEqual: '>=',
+  less: '<',
+  lessEqual: '<=',
+  equal: '==',
+};
+
+/** True for operations that WGSL gives a vector and a number. */
+function mixesWidths(op: BinaryOperation): boolean {
+  return OPERATORS[op] !== undefined;
+}
+
+/** A two-operand operation. */
+export function wgslBinary(op: BinaryOperation, x: string, y: string, width: Width): string {
+  if (op === 'maximum') return `larger${width}(${x}, ${y})`;
+  if (op === 'minimum') return `smaller${width}(${x}, ${y})`;
+  const comparison = COMPARISONS[op];
+  if (comparison === undefined) return `${x} ${OPERATORS[op]!} ${y}`;
+  const isTrue = `(${x} ${comparison} ${y}) & areNumbers${width}(${x}, ${y})`;
+  return `select(${FLOAT[width]}(0.0), ${FLOAT[width]}(1.0), ${isTrue})`;
+}
+
+/** A finite number as a WGSL literal; `null` for one that has none. */
+function wgslLiteral(value: number): string | null {
+  const rounded = Math.fround(value);
+  // Subnormal literals may be flushed, and a negated 0 is folded to +0.
+  if (!Number.isFinite(rounded) || Object.is(rounded, -0)) return null;
+  if (rounded !== 0 && Math.abs(rounded) < 1.1754943508222875e-38) return null;
+  const text = String(rounded);
+  const literal = /[.e]/.test(text) ? text : `${text}.0`;
+  return rounded < 0 ? `(${literal})` : literal;
 }

@@ -1,7 +1,13 @@
+/**
+ * `@frugaljs/backend-webgpu/node`: WebGPU in Node, through the package `webgpu` (Dawn). Importing it installs
+ * `navigator.gpu` and registers the tfjs backend `webgpu` with its kernels.
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { WebGpuUnavailableError } from '../errors.js';
+import { registerWebGpu, WebGpuUnavailableError } from '../start.js';
+
+export * from '../index.js';
 
 /** Where Chromium's packages put the description of SwiftShader, a Vulkan driver in software. */
 const SOFTWARE_DRIVERS: readonly string[] = [
@@ -122,3 +128,7 @@ function noAdapter(given: string | undefined): WebGpuUnavailableError {
       'Install the driver of the graphics card and libvulkan1; or, to compute in software, install Chromium and set VK_DRIVER_FILES to its vk_swiftshader_icd.json. Or take the backend wasm.',
   });
 }
+
+// At the end, where everything above has its value.
+await installWebGpu();
+registerWebGpu();

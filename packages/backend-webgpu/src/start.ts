@@ -1,5 +1,59 @@
+import { registerKernels } from '@frugaljs/core';
+import { type Complaint, FrugalError } from '@frugaljs/core/errors';
 import { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
-import { WebGpuUnavailableError } from '../errors.js';
+import {
+  engine,
+  findBackendFactory,
+  getBackend,
+  ready,
+  registerBackend,
+  removeBackend,
+  setBackend,
+} from '@tensorflow/tfjs-core';
+import { deviceKernels } from './fused/device-kernels.js';
+
+/** There is no WebGPU here: the browser or the operating system does not offer it, or has no adapter. */
+export class WebGpuUnavailableError extends FrugalError {
+  constructor(complaint: Complaint) {
+    super('backend-unavailable', complaint);
+    this.name = 'WebGpuUnavailableError';
+  }
+}
+
+/** tfjs's own priority: the first choice of `tf.ready()`. */
+const PRIORITY = 3;
+
+/**
+ * Registers the fused kernels for the tfjs backend `webgpu` and, where there is WebGPU, the backend itself: like tfjs's
+ * own, but with the limits of the device raised and errors that say what is missing. A backend that runs already stays.
+ */
+export function registerWebGpu(): void {
+  registerKernels('webgpu', deviceKernels);
+  if ((globalThis.navigator as Navigator | undefined)?.gpu === undefined || 'webgpu' in engine().registry) return;
+  const registered: unknown = findBackendFactory('webgpu') ?? null;
+  if (registered === startDevice) return;
+  if (registered !== null) removeBackend('webgpu');
+  registerBackend('webgpu', startDevice, PRIORITY);
+}
+
+/**
+ * Makes `webgpu` the current backend.
+ *
+ * @throws WebGpuUnavailableError without WebGPU or an adapter, with advice.
+ */
+export async function startWebGpu(): Promise<void> {
+  await requireAdapter();
+  registerWebGpu();
+  const started = await setBackend('webgpu');
+  await ready();
+  if (started && getBackend() === 'webgpu') return;
+  throw new WebGpuUnavailableError({
+    parameter: 'webgpu',
+    found: 'an adapter, but a backend that did not start',
+    expected: 'a device',
+    advice: 'tfjs printed the reason as a warning.',
+  });
+}
 
 /** Limits that tfjs asks for, and the number of buffers a kernel may bind: the fused kernels of deep splits use many. */
 const RAISED_LIMITS = [
@@ -18,7 +72,7 @@ const RAISED_LIMITS = [
  *
  * @throws WebGpuUnavailableError without WebGPU, without an adapter, or when the adapter gives no device.
  */
-export async function startDevice(): Promise<WebGPUBackend> {
+async function startDevice(): Promise<WebGPUBackend> {
   const adapter = await requireAdapter();
   const requiredLimits: Record<string, number> = {};
   for (const name of RAISED_LIMITS) {
