@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-import { EXIT } from './cli/failure.js';
+import { EXIT } from './cli/exit.js';
 import { runCommand } from './cli/program.js';
-import { LastingStream } from './terminal/lasting-stream.js';
+import { LastingStream } from './terminal/output.js';
 
 const stdout = new LastingStream(process.stdout);
 const stderr = new LastingStream(process.stderr);

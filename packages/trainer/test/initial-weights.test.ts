@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { configBeside, withOwnTokenizer } from '../src/cli/initial-weights.js';
-import type { TrainingRequest } from '../src/cli/training-request.js';
+import { configBeside, withOwnTokenizer } from '../src/cli/open-inputs.js';
+import type { TrainingRequest } from '../src/cli/train-command.js';
 
 function modelFolder(...files: string[]): string {
   const folder = join(mkdtempSync(join(tmpdir(), 'weights-')), 'model');

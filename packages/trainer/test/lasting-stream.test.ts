@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { LastingStream } from '../src/terminal/lasting-stream.js';
+import { LastingStream } from '../src/terminal/output.js';
 import { frugalProcess, smallRun } from './support/command.js';
 
 const { folder, flags, remove } = smallRun();

@@ -7,9 +7,9 @@ import { preset } from '@frugaljs/llama';
 import * as fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { runCommand } from '../src/cli/program.js';
-import { formatBinaryBytes, formatBytesIn, parseBytes } from '../src/memory/byte-size.js';
 import { memoryOf } from '../src/memory/memory-of.js';
 import { limitsOf, plan } from '../src/memory/plan.js';
+import { formatBinaryBytes, formatBytesIn, parseBytes } from '../src/terminal/text.js';
 
 const GIB = 2 ** 30;
 const model = (name: string, batch = 8, length = 64) => ({ config: preset(name), batch, length });

@@ -4,8 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { InvalidOptionError } from '@frugaljs/core';
 import { expect, onTestFinished, test } from 'vitest';
-import { EventLog } from '../src/cli/event-log.js';
-import { requireAllWritable, requireWritable } from '../src/cli/output-file.js';
+import { EventLog, requireAllWritable, requireWritable } from '../src/cli/output-file.js';
 import { frugalHere, smallRun } from './support/command.js';
 
 function emptyFolder(): string {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { roundTicks } from '../src/report/axis.js';
+import { roundTicks } from '../src/report/loss-chart.js';
 import { comparisonReport } from '../src/report/report.js';
 import { comparisonOf, runResult } from './support/comparison.js';
 

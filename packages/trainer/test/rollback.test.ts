@@ -5,7 +5,7 @@ import { LlamaForCausalLM, type TokenBatch } from '@frugaljs/llama';
 import { memory, mul, type Scalar, tidy } from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { selectBackend } from '../src/backend.js';
-import { LossSpikeDetector } from '../src/durable/loss-spike.js';
+import { LossSpikeDetector } from '../src/durable/rollback.js';
 import { type DurableOptions, trainDurably } from '../src/durable/train-durably.js';
 import { trainingSteps } from '../src/training/steps.js';
 import { TINY, tinyData } from './support/tiny.js';

@@ -3,8 +3,8 @@ import { LlamaForCausalLM } from '@frugaljs/llama';
 import { memory, train as tfTrain } from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, expect, test } from 'vitest';
 import { selectBackend } from '../src/backend.js';
+import type { GradientConsumer } from '../src/training/steps.js';
 import { type Step, type StepsOptions, trainingSteps } from '../src/training/steps.js';
-import type { GradientConsumer } from '../src/training/trainable.js';
 import { TINY, tinyData } from './support/tiny.js';
 
 const data = tinyData();

@@ -1,14 +1,10 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { ComparisonPace } from '../src/cli/comparison-pace.js';
-import { caveat } from '../src/comparison/caveat.js';
-import { comparisonTable } from '../src/comparison/table.js';
-import { Progress, type ProgressState } from '../src/terminal/progress.js';
-import { textTable } from '../src/terminal/text-table.js';
-import { formatBytes, formatDuration, formatMilliseconds } from '../src/terminal/units.js';
-import { wrap } from '../src/terminal/wrap.js';
-import { RunRecord } from '../src/training/record.js';
-import { smoothed } from '../src/training/smoothed-loss.js';
+import { ComparisonPace } from '../src/cli/run-comparison.js';
+import { caveat, comparisonTable } from '../src/comparison/result.js';
+import { Progress, type ProgressState } from '../src/terminal/output.js';
+import { formatBytes, formatDuration, formatMilliseconds, textTable, wrap } from '../src/terminal/text.js';
+import { RunRecord, smoothed } from '../src/training/record.js';
 import { runResult } from './support/comparison.js';
 
 const ESCAPE = '\u001b';

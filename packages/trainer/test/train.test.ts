@@ -3,8 +3,7 @@ import { LlamaForCausalLM } from '@frugaljs/llama';
 import { memory } from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { selectBackend } from '../src/backend.js';
-import { evaluate } from '../src/training/evaluate.js';
-import { type TrainOptions, train } from '../src/training/train.js';
+import { evaluate, type TrainOptions, train } from '../src/training/train.js';
 import { TINY, tinyData } from './support/tiny.js';
 
 const data = tinyData();

@@ -1,7 +1,6 @@
 import { listRecipes } from '@frugaljs/composer';
 import { expect, test } from 'vitest';
-import { parseMethods } from '../src/comparison/method.js';
-import { tunedMethod } from '../src/comparison/tuning.js';
+import { parseMethods, tunedMethod } from '../src/comparison/method.js';
 
 const length = { steps: 400, layers: 4 };
 const method = (text: string) => tunedMethod(parseMethods(text)[0]!, length);

@@ -1,10 +1,11 @@
 import { Command, Option } from 'commander';
-import { COMPARISON_DEFAULTS } from '../comparison/defaults.js';
-import type { Streams } from '../terminal/streams.js';
+import { COMPARISON_DEFAULTS } from '../comparison/result.js';
 import { integer, number } from './option-parsers.js';
 
-interface CompareFlags {
+/** What the command line of `frugal compare` asks for. */
+export interface ComparisonRequest {
   readonly optimizers: string;
+  /** Steps of every run; if missing, as many as `minutes` allow, up to the default. */
   readonly steps?: number;
   readonly minutes: number;
   readonly data: string;
@@ -15,15 +16,17 @@ interface CompareFlags {
   readonly batch: number;
   readonly length: number;
   readonly backend: string;
+  /** False: none. */
   readonly report: string | false;
   readonly json?: string;
 }
 
-/** Characters of a line of prose: about as wide as the table. */
-const LINE = 104;
-
-/** `frugal compare`: the same model and text with several optimizers. */
-export function compareCommand(streams: Streams, finished: (exitCode: number) => void): Command {
+/**
+ * `frugal compare`: the same model and text with several optimizers.
+ *
+ * @param run Does it; told when the command started, for the time limit.
+ */
+export function compareCommand(run: (request: ComparisonRequest, began: number) => Promise<void>): Command {
   const { optimizers, steps, batch, length, seed, data, minutes } = COMPARISON_DEFAULTS;
   return new Command('compare')
     .description('Pre-train the same small LLaMA on the same text with several optimizers, and compare them.')
@@ -53,40 +56,5 @@ export function compareCommand(streams: Streams, finished: (exitCode: number) =>
     .option('--report <file>', 'write the report with the loss curves to this file', 'frugal-report.html')
     .option('--no-report', 'write no report')
     .option('--json <file>', 'write all numbers to this file')
-    .action(async (flags: CompareFlags) => finished(await run(flags, streams)));
-}
-
-async function run(flags: CompareFlags, streams: Streams): Promise<number> {
-  const began = performance.now();
-  const [
-    { runComparison },
-    { comparisonTable },
-    { caveat },
-    { requireAllWritable, writeJson, writeOutput },
-    { EXIT },
-    { formatDuration },
-    { wrap },
-  ] = await Promise.all([
-    import('./run-comparison.js'),
-    import('../comparison/table.js'),
-    import('../comparison/caveat.js'),
-    import('./output-file.js'),
-    import('./failure.js'),
-    import('../terminal/units.js'),
-    import('../terminal/wrap.js'),
-  ]);
-  const report = flags.report === false ? undefined : flags.report;
-  const { report: reportFile, json: jsonFile } = await requireAllWritable({ report, json: flags.json });
-  const comparison = await runComparison(flags, streams.stderr, began);
-  if (comparison === null || comparison.runs.length === 0) return EXIT.interrupted;
-
-  streams.stdout.write(`\n${comparisonTable(comparison)}\n\n${wrap(caveat(comparison.settings), LINE)}\n`);
-  if (jsonFile !== null) await writeJson(jsonFile, comparison);
-  if (reportFile !== null) {
-    const { comparisonReport } = await import('../report/report.js');
-    await writeOutput('report', reportFile, comparisonReport(comparison));
-    streams.stdout.write(`Loss curves: ${flags.report}\n`);
-  }
-  streams.stdout.write(`${formatDuration((performance.now() - began) / 1000)} in all.\n`);
-  return comparison.interrupted ? EXIT.interrupted : EXIT.ok;
+    .action((request: ComparisonRequest) => run(request, performance.now()));
 }

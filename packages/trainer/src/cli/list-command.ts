@@ -1,8 +1,8 @@
 import { Command } from 'commander';
-import type { Streams } from '../terminal/streams.js';
+import type { Streams } from '../terminal/output.js';
 
 /** `frugal list`: the names that the options take. */
-export function listCommand({ stdout }: Streams): Command {
+export function listCommand(stdout: Streams['stdout']): Command {
   return new Command('list')
     .description('List the optimizers, models, texts and backends that the options name.')
     .option('--json', 'as JSON')
@@ -19,8 +19,8 @@ export function listCommand({ stdout }: Streams): Command {
         stdout.write(`${JSON.stringify({ ...names, backends: backendNames }, null, 2)}\n`);
         return;
       }
-      const { textTable } = await import('../terminal/text-table.js');
-      const { formatCount } = await import('../terminal/units.js');
+      const { textTable } = await import('../terminal/text.js');
+      const { formatCount } = await import('../terminal/text.js');
       const sections = [
         `Optimizers (--optimizer, --optimizers)\n${textTable(
           ['name', 'default learning rate'],

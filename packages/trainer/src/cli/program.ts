@@ -1,18 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { checkCommand } from '../check/check-command.js';
-import { memoryCommand } from '../memory/memory-command.js';
-import type { Streams } from '../terminal/streams.js';
+import type { Streams } from '../terminal/output.js';
+import { checkCommand } from './check-command.js';
 import { compareCommand } from './compare-command.js';
-import { EXIT, reportFailure } from './failure.js';
+import { EXIT, reportFailure } from './exit.js';
 import { listCommand } from './list-command.js';
+import { memoryCommand } from './memory-command.js';
 import { text } from './option-parsers.js';
 import { trainCommand } from './train-command.js';
 
 const MAY_BE_EMPTY: readonly string[] = ['--prompt'];
 
 /**
- * Runs the `frugal` command.
+ * Runs the `frugal` command. What a command does is loaded when it is called for: help and a mistake in an option need
+ * neither a model nor a backend.
  *
  * @param args What follows the name of the command.
  * @param streams Where to write.
@@ -24,16 +25,25 @@ export async function runCommand(args: readonly string[], streams: Streams = pro
     .description('Trains and compares memory-efficient optimizers on a LLaMA, with TensorFlow.js.')
     .version(version(), '-V, --version')
     .enablePositionalOptions();
-  const finished = (exitCode: number): void => {
-    code = exitCode;
-  };
-  for (const command of [
-    compareCommand(streams, finished),
-    trainCommand(streams, finished),
-    memoryCommand(streams),
-    checkCommand(streams, finished),
-    listCommand(streams),
-  ]) {
+  const commands = [
+    compareCommand(async (request, began) => {
+      const { runComparison } = await import('./run-comparison.js');
+      code = await runComparison(request, streams, began);
+    }),
+    trainCommand(async (request, given) => {
+      const { runTraining } = await import('./run-training.js');
+      code = await runTraining(request, given, streams);
+    }),
+    memoryCommand(async request => {
+      const { runMemory } = await import('./run-memory.js');
+      await runMemory(request, streams.stdout);
+    }),
+    checkCommand(streams.stdout, exitCode => {
+      code = exitCode;
+    }),
+    listCommand(streams.stdout),
+  ];
+  for (const command of commands) {
     for (const option of command.options) {
       if (option.required && option.parseArg === undefined && !MAY_BE_EMPTY.includes(option.long!)) {
         option.argParser(text);

@@ -1,36 +1,47 @@
 import { type LlamaConfig, parameterCount } from '@frugaljs/llama';
 import { selectBackend } from '../backend.js';
-import { affordableSteps } from '../comparison/affordable-steps.js';
-import { againstWasm } from '../comparison/against-wasm.js';
-import { compare } from '../comparison/compare.js';
-import { COMPARISON_DEFAULTS } from '../comparison/defaults.js';
-import { type MethodSpec, parseMethods } from '../comparison/method.js';
-import { comparisonModel } from '../comparison/model.js';
-import type { Comparison, RunResult } from '../comparison/result.js';
-import { tunedMethod } from '../comparison/tuning.js';
-import { Progress, type ProgressOutput } from '../terminal/progress.js';
-import { formatBytes, formatCount, formatDuration } from '../terminal/units.js';
-import { ComparisonPace } from './comparison-pace.js';
-import { watchInterrupts } from './interruption.js';
-import { openConfig } from './open-config.js';
-import { describeModel, type OpenedData, openData } from './open-data.js';
+import { compare, comparisonModel } from '../comparison/compare.js';
+import { type MethodSpec, parseMethods, tunedMethod } from '../comparison/method.js';
+import { COMPARISON_DEFAULTS, type Comparison, caveat, comparisonTable, type RunResult } from '../comparison/result.js';
+import { affordableSteps, againstWasm } from '../comparison/timing.js';
+import { comparisonReport } from '../report/report.js';
+import { Progress, type Streams } from '../terminal/output.js';
+import { formatBytes, formatCount, formatDuration, wrap } from '../terminal/text.js';
+import { SmoothedLoss } from '../training/record.js';
+import type { Step } from '../training/steps.js';
+import type { ComparisonRequest } from './compare-command.js';
+import { EXIT, watchInterrupts } from './exit.js';
+import { describeModel, type OpenedData, openConfig, openData } from './open-inputs.js';
+import { requireAllWritable, writeJson, writeOutput } from './output-file.js';
 
-export interface ComparisonRequest {
-  readonly optimizers: string;
-  /** Steps of every run; if missing, as many as `minutes` allow, up to the default. */
-  readonly steps?: number;
-  readonly minutes: number;
-  readonly data: string;
-  readonly tokenizer: string;
-  readonly offline?: boolean;
-  readonly config?: string;
-  readonly seed: number;
-  readonly batch: number;
-  readonly length: number;
-  readonly backend: string;
+/**
+ * Compares as the command line asks for: progress goes to standard error, the table to standard output.
+ *
+ * @param began When the command started, for the time limit.
+ * @returns The exit code.
+ */
+export async function runComparison(
+  request: ComparisonRequest,
+  { stdout, stderr }: Streams,
+  began: number,
+): Promise<number> {
+  const report = request.report === false ? undefined : request.report;
+  const { report: reportFile, json: jsonFile } = await requireAllWritable({ report, json: request.json });
+  const comparison = await comparisonOf(request, new Progress(stderr), began);
+  if (comparison === null || comparison.runs.length === 0) return EXIT.interrupted;
+
+  stdout.write(`\n${comparisonTable(comparison)}\n\n${wrap(caveat(comparison.settings))}\n`);
+  if (jsonFile !== null) await writeJson(jsonFile, comparison);
+  if (reportFile !== null) {
+    await writeOutput('report', reportFile, comparisonReport(comparison));
+    stdout.write(`Loss curves: ${report}\n`);
+  }
+  stdout.write(`${formatDuration((performance.now() - began) / 1000)} in all.\n`);
+  return comparison.interrupted ? EXIT.interrupted : EXIT.ok;
 }
 
-interface Plan {
+/** What all runs of the comparison share, once it is opened. */
+interface Setup {
   readonly specs: readonly MethodSpec[];
   readonly config: LlamaConfig;
   readonly opened: OpenedData;
@@ -41,22 +52,11 @@ interface Plan {
 /** Minutes are for everything: this is kept for what follows the last run. */
 const RESERVE = 5_000;
 
-/**
- * Runs the comparison that the command line asks for.
- *
- * @param output Where to show how it goes.
- * @param began When the command started, for the time limit.
- * @returns null if it was interrupted before the first run.
- */
-export async function runComparison(
-  request: ComparisonRequest,
-  output: ProgressOutput,
-  began: number,
-): Promise<Comparison | null> {
+/** @returns null if it was interrupted before the first run. */
+async function comparisonOf(request: ComparisonRequest, progress: Progress, began: number): Promise<Comparison | null> {
   const specs = parseMethods(request.optimizers);
   // With any number of steps: a mistake in a name or an option should show before anything is loaded or measured.
   for (const spec of specs) tunedMethod(spec, { steps: COMPARISON_DEFAULTS.steps, layers: 4 });
-  const progress = new Progress(output);
   const { signal, release } = watchInterrupts(line => progress.print(line));
   try {
     await selectBackend(request.backend);
@@ -64,10 +64,10 @@ export async function runComparison(
     const { vocabSize } = opened.tokenizer;
     const { config: name, length } = request;
     const config = name === undefined ? comparisonModel(vocabSize) : await openConfig(name, vocabSize, length);
-    const plan: Plan = { specs, config, opened, signal, progress };
-    await sayHowFast(plan, request.backend);
-    const steps = await affordable(plan, request, began);
-    return steps === null ? null : await runAll(plan, request, steps);
+    const setup: Setup = { specs, config, opened, signal, progress };
+    await sayHowFast(setup, request.backend);
+    const steps = await affordable(setup, request, began);
+    return steps === null ? null : await runAll(setup, request, steps);
   } finally {
     progress.clear();
     release();
@@ -75,7 +75,7 @@ export async function runComparison(
 }
 
 /** On another backend than wasm: how a whole training step compares with one on wasm. */
-async function sayHowFast({ config, opened, signal, progress }: Plan, backend: string): Promise<void> {
+async function sayHowFast({ config, opened, signal, progress }: Setup, backend: string): Promise<void> {
   const times = await againstWasm(config, opened.dataset, backend, signal);
   if (times === null) return;
   const [here, wasm] = [times.here, times.wasm].map(milliseconds => `${milliseconds.toFixed(0)} ms`);
@@ -88,8 +88,8 @@ async function sayHowFast({ config, opened, signal, progress }: Plan, backend: s
  * The number of steps asked for, or else the default, or fewer if the machine is too slow for it; null if interrupted.
  * The measurement is made in any case, since it also warms the machine up.
  */
-async function affordable(plan: Plan, request: ComparisonRequest, began: number): Promise<number | null> {
-  const { specs, config, opened, signal, progress } = plan;
+async function affordable(setup: Setup, request: ComparisonRequest, began: number): Promise<number | null> {
+  const { specs, config, opened, signal, progress } = setup;
   const { steps, minutes } = request;
   const wanted = steps ?? COMPARISON_DEFAULTS.steps;
   const milliseconds = minutes * 60_000 - (performance.now() - began) - RESERVE;
@@ -104,8 +104,8 @@ async function affordable(plan: Plan, request: ComparisonRequest, began: number)
   return steps ?? budget.steps;
 }
 
-function runAll(plan: Plan, { batch, length, seed, backend }: ComparisonRequest, steps: number): Promise<Comparison> {
-  const { specs, config, opened, signal, progress } = plan;
+function runAll(setup: Setup, { batch, length, seed, backend }: ComparisonRequest, steps: number): Promise<Comparison> {
+  const { specs, config, opened, signal, progress } = setup;
   const { dataset, tokenizer, name } = opened;
   const methods = specs.map(spec => tunedMethod(spec, { steps, layers: config.num_hidden_layers }));
   const weights = formatCount(parameterCount(config).total);
@@ -142,4 +142,65 @@ function outcome({ status, steps, validationLoss, stateBytes }: RunResult, secon
   if (status === 'diverged') return `diverged at step ${steps + 1}`;
   if (status === 'interrupted') return `stopped after step ${steps}`;
   return `validation loss ${validationLoss!.toFixed(3)}, ${formatBytes(stateBytes)} of state, ${formatDuration(seconds)}`;
+}
+
+const SPAN = 20;
+
+/** Keeps what the progress line says about a comparison: the loss, the speed and the time left. */
+export class ComparisonPace {
+  readonly #totalSteps: number;
+  readonly #steps: number;
+  readonly #tokensPerStep: number;
+  readonly #now: () => number;
+  readonly #began: number;
+  #run = -1;
+  #runBegan = 0;
+  #stepsDone = 0;
+  #loss = new SmoothedLoss(SPAN);
+  #milliseconds = new SmoothedLoss(SPAN);
+
+  /** @param now Milliseconds; only differences count. */
+  constructor(
+    { runs, steps, tokensPerStep }: { readonly runs: number; readonly steps: number; readonly tokensPerStep: number },
+    now: () => number = () => performance.now(),
+  ) {
+    this.#totalSteps = runs * steps;
+    this.#steps = steps;
+    this.#tokensPerStep = tokensPerStep;
+    this.#now = now;
+    this.#began = now();
+  }
+
+  /** @param run Which of the runs, counted from 0. */
+  add(run: number, step: Step): void {
+    if (run !== this.#run) {
+      this.#run = run;
+      this.#runBegan = this.#now() - step.milliseconds;
+      this.#loss = new SmoothedLoss(SPAN);
+      this.#milliseconds = new SmoothedLoss(SPAN);
+    }
+    this.#stepsDone = run * this.#steps + step.step;
+    this.#loss.add(step.loss);
+    this.#milliseconds.add(step.milliseconds);
+  }
+
+  /** Seconds since the first step of the current run. */
+  runSeconds(): number {
+    return (this.#now() - this.#runBegan) / 1000;
+  }
+
+  /** Seconds until the last run ends, if it goes on as it has so far, evaluations included. */
+  secondsLeft(): number {
+    const each = (this.#now() - this.#began) / 1000 / this.#stepsDone;
+    return each * (this.#totalSteps - this.#stepsDone);
+  }
+
+  details(): string[] {
+    const tokensPerSecond = (1000 * this.#tokensPerStep) / this.#milliseconds.value;
+    return [
+      `loss ${this.#loss.value.toFixed(3)}`,
+      `${formatDuration(this.secondsLeft())} left`,
+      `${formatCount(tokensPerSecond)} tokens/s`,
+    ];
+  }
 }

@@ -1,18 +1,34 @@
+import { freemem } from 'node:os';
+import { crc32 } from 'node:zlib';
+import type { SavedCheckpoint } from '@frugaljs/checkpoint';
+import { readWeights } from '@frugaljs/checkpoint/node';
+import { type ComposedOptimizer, recipe } from '@frugaljs/composer';
+import { FrugalError, type Json, OutOfMemoryError } from '@frugaljs/core';
+import {
+  generate,
+  huggingFaceConfig,
+  type LlamaConfig,
+  LlamaForCausalLM,
+  parameterCount,
+  type TokenDataset,
+  type Tokenizer,
+} from '@frugaljs/llama';
+import { tokenizerFiles } from '@frugaljs/llama/node';
+import { deviceTensorBytes, selectBackend } from '../backend.js';
+import { type JsonObject, optimizerOf, parseOption, recipeName } from '../comparison/method.js';
 import { savedRunState } from '../durable/resume.js';
-import { recipeName } from '../recipe-name.js';
-import { Progress } from '../terminal/progress.js';
-import type { Streams } from '../terminal/streams.js';
-import { EventLog } from './event-log.js';
-import { withOwnTokenizer } from './initial-weights.js';
-import { watchInterrupts } from './interruption.js';
-import { explainedMismatch } from './mismatch-advice.js';
-import { openCheckpoints } from './open-checkpoints.js';
-import { requireAllWritable } from './output-file.js';
-import { recipeOptions } from './recipe-options.js';
-import { optimizerFor } from './run-optimizer.js';
-import { RunStore } from './run-store.js';
-import { type RunParts, trainAndReport } from './train-and-report.js';
-import { resumedRequest, type TrainingRequest } from './training-request.js';
+import { type DurableResult, trainDurably } from '../durable/train-durably.js';
+import { explainFailure } from '../errors.js';
+import { type LlamaModel, memoryOf, obstacles } from '../memory/memory-of.js';
+import { limitsOf, outOfMemoryAdvice, type Room } from '../memory/plan.js';
+import { Progress, type Streams } from '../terminal/output.js';
+import { trainingSchedule } from '../training/schedule.js';
+import { explainedMismatch, openCheckpoints, RunStore } from './checkpoints.js';
+import { EXIT, type Interruption, watchInterrupts } from './exit.js';
+import { modelOf, type OpenedData, openData, withOwnTokenizer } from './open-inputs.js';
+import { EventLog, requireAllWritable, writeJson } from './output-file.js';
+import { rememberedOptions, resumedRequest, type TrainingRequest } from './train-command.js';
+import { announceRun, conclusion, summary, TrainingDisplay } from './training-display.js';
 
 /**
  * Trains as the command line asks for: progress goes to standard error, the result to standard output.
@@ -52,4 +68,225 @@ export async function runTraining(
     log.close();
     optimizer.dispose();
   }
+}
+
+/**
+ * Options for a recipe, without learning rate and seed. A flag that the recipe has no use for is passed on all the same,
+ * so that the recipe can say so.
+ */
+function recipeOptions(name: string, request: TrainingRequest): JsonObject {
+  const { density, projector, updateGap, weightDecay, clip, nonFinite, accumulate, set = [] } = request;
+  const options: { [key: string]: Json | undefined } = {
+    density,
+    projector,
+    [name === 'badam' ? 'switchEvery' : 'updateGap']: updateGap,
+    weightDecay,
+    clip: clip === undefined ? undefined : { globalNorm: clip },
+    onNonFinite: nonFinite,
+    accumulate: accumulate === 1 ? undefined : accumulate,
+    ...Object.fromEntries(set.map(text => parseOption(text, 'set'))),
+  };
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}
+
+/** The optimizer of a run: a recipe with its options, and a schedule fitted to the length of the run. */
+function optimizerFor(name: string, options: JsonObject, request: TrainingRequest): ComposedOptimizer {
+  const { steps, schedule: shape, warmup, seed } = request;
+  const peak = request.lr ?? recipe(name, options).learningRate;
+  const schedule = trainingSchedule({ peak, steps, shape, ...(warmup === undefined ? {} : { warmup }) });
+  return optimizerOf({ recipe: name, options }, schedule, seed);
+}
+
+/** What a run is made of by the time that it starts. */
+interface RunParts {
+  readonly request: TrainingRequest;
+  /** The recipe and its options. */
+  readonly name: string;
+  readonly options: JsonObject;
+  readonly optimizer: ComposedOptimizer;
+  readonly store: RunStore;
+  /** The checkpoint to go on from. */
+  readonly saved: SavedCheckpoint | null;
+  readonly log: EventLog;
+  readonly progress: Progress;
+  readonly interruption: Interruption;
+  readonly jsonFile: string | null;
+}
+
+/**
+ * Opens the text, builds the model, trains it and says what came of it.
+ *
+ * @returns The exit code.
+ * @throws What went wrong, as what it means; how to go on from the last checkpoint is said by then.
+ */
+async function trainAndReport(parts: RunParts, stdout: Streams['stdout']): Promise<number> {
+  const { request, optimizer, progress, store, interruption, jsonFile } = parts;
+  const { batch, length, recompute = false, backend } = request;
+  await selectBackend(backend);
+  const opened = await openData({ ...request, log: line => progress.print(line) });
+  const config = await modelOf(request, parts.saved, opened.tokenizer.vocabSize, length);
+  const planned = { config, batch, length, recompute };
+  const warning = memoryWarning(planned, optimizer, backend);
+  if (warning !== null) progress.print(warning);
+
+  let model: LlamaForCausalLM | null = null;
+  try {
+    model = await initialModel(request, config, parts.saved !== null);
+    const settings = settingsOf(parts, opened, config, model);
+    const result = await trainModel(parts, opened, config, model, settings);
+    progress.clear();
+    stdout.write(`${conclusion(result, request.steps, settings.stateBytes)}\n${store.whereabouts(result)}`);
+    const samples = result.interrupted ? [] : await sampleTexts(model, opened.tokenizer, request, interruption.signal);
+    for (const [i, sample] of samples.entries()) {
+      stdout.write(`\n── sample ${i + 1} of ${samples.length} ──\n${sample}\n`);
+    }
+    if (jsonFile !== null) await writeJson(jsonFile, { ...settings, ...summary(result), samples });
+    return result.interrupted ? interruption.exitCode() : EXIT.ok;
+  } catch (error) {
+    throw withMemoryAdvice(error, planned, optimizer, backend);
+  } finally {
+    model?.dispose();
+  }
+}
+
+/** Weights are read before the model is built, which takes time: what is wrong with them should show at once. */
+async function initialModel(
+  { seed, recompute = false, weights: path }: TrainingRequest,
+  config: LlamaConfig,
+  goesOn: boolean,
+): Promise<LlamaForCausalLM> {
+  // A run that goes on has the weights of its checkpoint.
+  const weights = path === undefined || goesOn ? null : await readWeights(path);
+  const model = new LlamaForCausalLM(config, { seed, recompute });
+  try {
+    if (weights !== null) model.loadWeights(weights);
+    return model;
+  } catch (error) {
+    model.dispose();
+    throw error;
+  }
+}
+
+/** What `--log` and `--json` say about a run. */
+function settingsOf(
+  { request, name, options, optimizer }: RunParts,
+  { tokenizer, name: data }: OpenedData,
+  config: LlamaConfig,
+  model: LlamaForCausalLM,
+) {
+  const { steps, batch, length, accumulate, recompute = false, seed, backend } = request;
+  return {
+    optimizer: name,
+    options,
+    learningRate: optimizer.toJSON()['learningRate'],
+    stateBytes: optimizer.memoryReport(model.parameters()).totalStateBytes,
+    parameters: parameterCount(config).total,
+    config,
+    ...{ steps, batch, length, accumulate, recompute, seed, backend, tokenizer: tokenizer.kind, data },
+  };
+}
+
+async function trainModel(
+  parts: RunParts,
+  opened: OpenedData,
+  config: LlamaConfig,
+  model: LlamaForCausalLM,
+  settings: ReturnType<typeof settingsOf>,
+): Promise<DurableResult> {
+  const { request, name, optimizer, store, saved, log, progress, interruption } = parts;
+  const { steps, batch, length, accumulate, seed, evalEvery, saveEvery, rollback, maxRollbacks } = request;
+  const { dataset, tokenizer } = opened;
+  log.write('settings', settings);
+  if (saved !== null) log.write('resume', { step: saved.step, checkpoint: saved.name });
+  announceRun(progress, request, { recipe: name, stateBytes: settings.stateBytes, config, opened, resumed: saved });
+
+  const display = new TrainingDisplay(progress, name, steps, batch * length * accumulate);
+  let hasBegun = false;
+  try {
+    const result = await trainDurably({
+      ...{ model, optimizer, data: dataset, steps, accumulate, signal: interruption.signal },
+      ...(evalEvery === undefined ? {} : { evaluateEvery: evalEvery }),
+      ...{ checkpoints: store.checkpoints, saves: store.saves, saveEvery, config: huggingFaceConfig(config) },
+      files: await tokenizerFiles(request.tokenizer),
+      identity: { text: textFingerprint(dataset), tokenizer: tokenizer.kind, batch, length, accumulate, seed },
+      settings: rememberedOptions(request),
+      ...{ resume: saved, partial: request.resumePartial ?? false },
+      rollback: rollback === undefined ? null : { deviations: rollback, limit: maxRollbacks },
+      onNotice: line => progress.print(line),
+      onRollback: made => log.write('rollback', made),
+      onStep: step => {
+        hasBegun = true;
+        log.write('step', step);
+        display.step(step);
+      },
+      onEvaluation: evaluation => {
+        log.write('evaluation', evaluation);
+        display.evaluation(evaluation);
+      },
+    });
+    const { validationLoss, interrupted, checkpoint } = result;
+    log.write('end', { steps: result.steps, interrupted, validationLoss, checkpoint });
+    return result;
+  } catch (error) {
+    const rescue = hasBegun ? await store.rescue() : null;
+    if (rescue !== null) progress.print(rescue);
+    throw error;
+  }
+}
+
+/** A number that tells one text from another: the CRC-32 of its training tokens. */
+function textFingerprint({ train }: Pick<TokenDataset, 'train'>): string {
+  const { buffer, byteOffset, byteLength } = train;
+  return crc32(new Uint8Array(buffer, byteOffset, byteLength))
+    .toString(16)
+    .padStart(8, '0');
+}
+
+/** A line about a run that the planner expects not to fit; null if it should fit. */
+function memoryWarning(model: LlamaModel, optimizer: ComposedOptimizer, backend: string): string | null {
+  const limits = limitsOf(roomOf(backend));
+  const reasons = obstacles(memoryOf(model, optimizer, limits), limits);
+  if (reasons.length === 0) return null;
+  return `Memory     may run out: ${reasons.join(', and ')}; \`frugal memory\` says what fits`;
+}
+
+/** An error of a run as what it means; one about memory says what would fit. */
+function withMemoryAdvice(error: unknown, model: LlamaModel, optimizer: ComposedOptimizer, backend: string): unknown {
+  const meaning = explainFailure(error);
+  if (!(meaning instanceof FrugalError) || meaning.code !== 'out-of-memory') return meaning;
+  // What this process holds and what is free is what it could have had.
+  const isHost = meaning instanceof OutOfMemoryError && meaning.kind === 'host';
+  const room = isHost ? { budget: freemem() + process.memoryUsage().rss } : {};
+  const lines = outOfMemoryAdvice(model, optimizer, { ...roomOf(backend), ...room });
+  meaning.message = [meaning.message, ...lines.map(line => `  ${line}`)].join('\n');
+  return meaning;
+}
+
+function roomOf(backend: string): Room {
+  const maxTensorBytes = deviceTensorBytes();
+  return maxTensorBytes === null ? { backend } : { backend, maxTensorBytes };
+}
+
+/** Texts by the model, each with the prompt in front. Fewer than asked for, and the last cut off, if aborted. */
+async function sampleTexts(
+  model: LlamaForCausalLM,
+  tokenizer: Tokenizer,
+  { sample: count, prompt = '', sampleLength: length, seed }: TrainingRequest,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const start = tokenizer.separator === null ? Array.from(tokenizer.encode('\n')) : [tokenizer.separator];
+  const tokens = [...start, ...Array.from(tokenizer.encode(prompt))];
+  const texts: string[] = [];
+  for (let i = 0; i < count && !signal.aborted; i++) {
+    const added = await generate(model, tokens, {
+      maxNewTokens: length,
+      seed: seed + i,
+      temperature: 0.8,
+      topK: 40,
+      signal,
+      ...(tokenizer.separator === null ? {} : { stopToken: tokenizer.separator }),
+    });
+    texts.push(prompt + tokenizer.decode(added));
+  }
+  return texts;
 }

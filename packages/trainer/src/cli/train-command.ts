@@ -1,7 +1,56 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Json } from '@frugaljs/core';
 import { Command, Option } from 'commander';
-import type { Streams } from '../terminal/streams.js';
+import { defaultWarmup, type ScheduleName, scheduleNames } from '../training/schedule.js';
 import { integer, number } from './option-parsers.js';
-import type { TrainingRequest } from './training-request.js';
+
+/** What the command line of `frugal train` asks for. */
+export interface TrainingRequest {
+  readonly optimizer: string;
+  readonly lr?: number;
+  readonly density?: number;
+  readonly projector?: string;
+  readonly updateGap?: number;
+  readonly weightDecay?: number;
+  readonly clip?: number;
+  readonly nonFinite?: string;
+  /** `option=value`, any number of them. */
+  readonly set?: readonly string[];
+  readonly steps: number;
+  readonly batch: number;
+  readonly length: number;
+  readonly accumulate: number;
+  /** Compute layers again in the backward pass, in place of keeping what they computed. */
+  readonly recompute?: boolean;
+  readonly warmup?: number;
+  readonly schedule: ScheduleName;
+  readonly seed: number;
+  readonly backend: string;
+  readonly config?: string;
+  /** Weights to start from: a folder as transformers saves it, or a checkpoint. */
+  readonly weights?: string;
+  readonly data: string;
+  readonly tokenizer: string;
+  readonly offline?: boolean;
+  readonly evalEvery?: number;
+  readonly sample: number;
+  readonly prompt?: string;
+  readonly sampleLength: number;
+  readonly log?: string;
+  readonly json?: string;
+  /** Where checkpoints go; false: nowhere, not even when the run is interrupted. */
+  readonly save?: string | false;
+  readonly saveEvery: number;
+  readonly keepLast: number;
+  readonly keepBest: number;
+  /** A checkpoint, a folder of them, or `auto`: that of `save`, if there is one. */
+  readonly resume?: string;
+  readonly resumePartial?: boolean;
+  /** Standard deviations above the average that a loss must be to have the run rolled back. */
+  readonly rollback?: number;
+  readonly maxRollbacks: number;
+}
 
 /** An option whose value is optional is true without one. */
 type Flags = Omit<TrainingRequest, 'rollback'> & { readonly rollback?: number | true };
@@ -9,8 +58,12 @@ type Flags = Omit<TrainingRequest, 'rollback'> & { readonly rollback?: number | 
 /** Of `--rollback` without a number. */
 const DEVIATIONS = 6;
 
-/** `frugal train`: one run. */
-export function trainCommand(streams: Streams, finished: (exitCode: number) => void): Command {
+/**
+ * `frugal train`: one run.
+ *
+ * @param run Does it; told which options were given on the command line, for those hold over what a checkpoint remembers.
+ */
+export function trainCommand(run: (request: TrainingRequest, given: ReadonlySet<string>) => Promise<void>): Command {
   const gather = (text: string, before: string[] = []): string[] => [...before, text];
   return new Command('train')
     .description('Train a LLaMA with one optimizer: a new one, or further with --weights.')
@@ -38,8 +91,8 @@ export function trainCommand(streams: Streams, finished: (exitCode: number) => v
     .option('--warmup <n>', 'updates of linear warm-up (default: a tenth of the run)', integer(0))
     .addOption(
       new Option('--schedule <shape>', 'learning rate after the warm-up')
-        .choices(['cosine', 'linear', 'stable', 'constant'])
-        .default('cosine'),
+        .choices(scheduleNames)
+        .default(scheduleNames[0]),
     )
     .option('--seed <n>', 'seed of weights, batches, subspaces and samples', integer(Number.NEGATIVE_INFINITY), 1)
     .option('--backend <name>', '`frugal list` names them', 'wasm')
@@ -78,10 +131,93 @@ export function trainCommand(streams: Streams, finished: (exitCode: number) => v
     .option('--log <file>', 'write a line of JSON for every step to this file')
     .option('--json <file>', 'write the result to this file')
     .action(async (flags: Flags, command: Command) => {
-      const { runTraining } = await import('./run-training.js');
       const given = new Set(Object.keys(flags).filter(name => command.getOptionValueSource(name) === 'cli'));
       const { rollback, ...rest } = flags;
       const request = rollback === undefined ? rest : { ...rest, rollback: rollback === true ? DEVIATIONS : rollback };
-      finished(await runTraining(request, given, streams));
+      await run(request, given);
     });
+}
+
+/** The options that a checkpoint remembers, with the type of their values; the others concern one call only. */
+const REMEMBERED: Readonly<Record<string, 'string' | 'number' | 'boolean' | 'strings'>> = {
+  optimizer: 'string',
+  lr: 'number',
+  density: 'number',
+  projector: 'string',
+  updateGap: 'number',
+  weightDecay: 'number',
+  clip: 'number',
+  nonFinite: 'string',
+  set: 'strings',
+  steps: 'number',
+  batch: 'number',
+  length: 'number',
+  accumulate: 'number',
+  recompute: 'boolean',
+  warmup: 'number',
+  schedule: 'string',
+  seed: 'number',
+  backend: 'string',
+  data: 'string',
+  tokenizer: 'string',
+  offline: 'boolean',
+  evalEvery: 'number',
+  sample: 'number',
+  prompt: 'string',
+  sampleLength: 'number',
+  saveEvery: 'number',
+  keepLast: 'number',
+  keepBest: 'number',
+  rollback: 'number',
+  maxRollbacks: 'number',
+};
+
+/** Options that mean something else to another optimizer, or nothing. */
+const OF_THE_OPTIMIZER: readonly string[] = ['lr', 'density', 'projector', 'updateGap', 'set'];
+
+/** Options whose value may be a path, which must lead to the same file from any folder. */
+const PATHS: readonly string[] = ['data', 'tokenizer'];
+
+/** The options of a run as a checkpoint remembers them. */
+export function rememberedOptions(request: TrainingRequest): Json {
+  const entries = Object.keys(REMEMBERED).flatMap(key => {
+    const value = (request as unknown as Record<string, Json | undefined>)[key];
+    if (value === undefined) return [];
+    const isFile = PATHS.includes(key) && typeof value === 'string' && existsSync(value);
+    return [[key, isFile ? resolve(value) : value] as const];
+  });
+  return Object.fromEntries(entries);
+}
+
+/**
+ * The request of a run that goes on: what the checkpoint remembers, and over it what the command line says.
+ *
+ * @param given Names of the options that were given on the command line.
+ */
+export function resumedRequest(
+  request: TrainingRequest,
+  given: ReadonlySet<string>,
+  remembered: Json,
+): TrainingRequest {
+  if (typeof remembered !== 'object' || remembered === null) return request;
+  const isAnother = given.has('optimizer') && (remembered as { optimizer?: Json }).optimizer !== request.optimizer;
+  const known = Object.entries(remembered).filter(
+    ([key, value]) =>
+      Object.hasOwn(REMEMBERED, key) &&
+      typeOf(value) === REMEMBERED[key] &&
+      !given.has(key) &&
+      !(isAnother && OF_THE_OPTIMIZER.includes(key)),
+  );
+  const { warmup = warmupOf(remembered), ...rest } = { ...request, ...Object.fromEntries(known) };
+  return warmup === undefined ? rest : { ...rest, warmup };
+}
+
+/** The warm-up that a run without `--warmup` had: with another number of steps it stays what it was. */
+function warmupOf(remembered: Json): number | undefined {
+  const { steps } = remembered as { readonly steps?: Json };
+  return typeof steps === 'number' ? defaultWarmup(steps) : undefined;
+}
+
+function typeOf(value: Json | undefined): string {
+  return Array.isArray(value) && value.every(each => typeof each === 'string') ? 'strings' : typeof value;
 }

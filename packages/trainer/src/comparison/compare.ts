@@ -1,11 +1,10 @@
 import { NonFiniteGradientError, requireInteger } from '@frugaljs/core';
-import { type LlamaConfig, LlamaForCausalLM, parameterCount, type TokenDataset } from '@frugaljs/llama';
+import { type LlamaConfig, LlamaForCausalLM, parameterCount, preset, type TokenDataset } from '@frugaljs/llama';
 import { getBackend } from '@tensorflow/tfjs-core';
-import { evaluate } from '../training/evaluate.js';
 import { RunRecord } from '../training/record.js';
 import { trainingSchedule } from '../training/schedule.js';
 import { type Step, trainingSteps } from '../training/steps.js';
-import { VALIDATION_BATCHES } from '../training/train.js';
+import { evaluate, VALIDATION_BATCHES } from '../training/train.js';
 import { type Method, optimizerOf } from './method.js';
 import type { Comparison, ComparisonSettings, RunResult, RunStatus } from './result.js';
 
@@ -115,4 +114,17 @@ function settingsOf(options: CompareOptions): ComparisonSettings {
     evaluatedTokens: evaluated.reduce((sum, { shape: [rows, length] }) => sum + rows * (length - 1), 0),
     schedule: 'linear warm-up over a tenth of the run, then half a cosine down to a tenth of the peak',
   };
+}
+
+/**
+ * The model of the default comparison: four layers, so that a quarter of them (BAdam's blocks) is one, and as wide as
+ * three minutes allow.
+ */
+export function comparisonModel(vocabulary: number): LlamaConfig {
+  return preset('llama_tiny', {
+    vocab_size: vocabulary,
+    hidden_size: 96,
+    intermediate_size: 256,
+    num_hidden_layers: 4,
+  });
 }

@@ -1,12 +1,18 @@
 import type { Checkpoints, SavableOptimizer, SavedCheckpoint } from '@frugaljs/checkpoint';
 import { InvalidOptionError, type Json, requireInteger } from '@frugaljs/core';
+import type { GradientConsumer } from '../training/steps.js';
 import { type RunHistory, type StepEnd, type TrainingResult, type TrainOptions, train } from '../training/train.js';
-import type { GradientConsumer } from '../training/trainable.js';
-import { LossSpikeDetector } from './loss-spike.js';
 import { partialLines, resumeRun } from './resume.js';
-import { goodCheckpoint, LossSpike, mishap, ROLLBACK_DEFAULTS, type RollbackOptions, rolledBack } from './rollback.js';
-import type { Rollback, RunState } from './run-state.js';
-import { RunSaver } from './saver.js';
+import {
+  goodCheckpoint,
+  LossSpike,
+  LossSpikeDetector,
+  mishap,
+  ROLLBACK_DEFAULTS,
+  type RollbackOptions,
+  rolledBack,
+} from './rollback.js';
+import { type Rollback, RunSaver, type RunState } from './saver.js';
 
 type TrainingOptions<Batch> = Omit<TrainOptions<Batch>, 'firstStep' | 'firstBatch' | 'history' | 'onStepEnd'>;
 

@@ -1,10 +1,9 @@
 import { recipe } from '@frugaljs/composer';
 import { parameterCount, preset, presetNames } from '@frugaljs/llama';
-import type { BackendLimits } from './backend-limits.js';
-import { formatBinaryBytes } from './byte-size.js';
-import type { Candidate } from './candidate.js';
-import { fits } from './fit.js';
-import { type LlamaModel, type MemoryEstimate, memoryOf, type PlannedModel, variablesOf } from './memory-of.js';
+import type { BackendLimits } from '../backend.js';
+import { formatBinaryBytes } from '../terminal/text.js';
+import { fits, type LlamaModel, type MemoryEstimate, memoryOf, type PlannedModel, variablesOf } from './memory-of.js';
+import type { Candidate } from './methods.js';
 
 /** Whether a model fits with a candidate and, perhaps, more options of its recipe. */
 type Within = (model: PlannedModel, candidate: Candidate, more?: { readonly accumulate: number }) => boolean;

@@ -1,7 +1,8 @@
 import { type ComposedOptimizer, type NamedShape, projectorFromJson } from '@frugaljs/composer';
 import { InvalidOptionError, type Json, sizeOf } from '@frugaljs/core';
 import { type LlamaConfig, parameterSpecs } from '@frugaljs/llama';
-import type { BackendLimits } from './backend-limits.js';
+import type { BackendLimits } from '../backend.js';
+import { formatBinaryBytes } from '../terminal/text.js';
 import { llamaStepMemory, type StepMemory, type Workload } from './llama-activations.js';
 import { stateOverTime } from './state-over-time.js';
 
@@ -137,4 +138,29 @@ function hasDenseProjector(json: Json | undefined): boolean {
     if (!projectorFromJson(options.projector).traits.coordinate) return true;
   }
   return Object.values(json).some(value => hasDenseProjector(value));
+}
+
+/** Whether a run stays within limits. */
+export function fits(
+  { peakBytes, largestTensor }: MemoryEstimate,
+  { totalBytes, tensorBytes }: BackendLimits,
+): boolean {
+  return (
+    (totalBytes === null || peakBytes <= totalBytes) && (tensorBytes === null || largestTensor.bytes <= tensorBytes)
+  );
+}
+
+/** What keeps a run from fitting, in clauses; empty if it fits. */
+export function obstacles(memory: MemoryEstimate, limits: BackendLimits): string[] {
+  const { peakBytes, largestTensor } = memory;
+  const found: string[] = [];
+  if (limits.totalBytes !== null && peakBytes > limits.totalBytes) {
+    const excess = formatBinaryBytes(peakBytes - limits.totalBytes);
+    found.push(`everything would take ${formatBinaryBytes(peakBytes)}, ${excess} more than ${limits.total}`);
+  }
+  if (limits.tensorBytes !== null && largestTensor.bytes > limits.tensorBytes) {
+    const [tensor, limit] = [largestTensor.bytes, limits.tensorBytes].map(formatBinaryBytes);
+    found.push(`${largestTensor.name} takes ${tensor}, more than ${limits.tensor}, ${limit}`);
+  }
+  return found;
 }

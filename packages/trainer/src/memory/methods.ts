@@ -2,7 +2,7 @@ import { type ComposedOptimizer, compose, PROJECTABLE, recipe, residual, subspac
 import type { Json } from '@frugaljs/core';
 import { svd } from '@frugaljs/projectors';
 import { adamMini, adamW, factoredAdamW, oneSidedAdafactor } from '@frugaljs/state-full';
-import { type PlannedModel, variablesOf } from './memory-of.js';
+import { type MemoryEstimate, type PlannedModel, variablesOf } from './memory-of.js';
 
 /** A row of the table of methods. */
 export interface PlannedMethod {
@@ -101,4 +101,24 @@ function adaMem(density: number): ComposedOptimizer {
     learningRate: 1e-3,
     groups: [{ match: PROJECTABLE, use: projected, optional: true }, { use: adamW() }],
   });
+}
+
+/** A composition that was considered. */
+export interface Candidate extends PlannedRecipe {
+  readonly label: string;
+  /** Share of the hidden matrices with state; null for methods below FRUGAL with ρ = 0. */
+  readonly density: number | null;
+  /** Null where the projector makes no difference. */
+  readonly projector: string | null;
+  readonly memory: MemoryEstimate;
+  readonly fits: boolean;
+}
+
+/** The options of `frugal train` for a candidate, each with a space in front. */
+export function commandOf({ recipe: name, options }: Pick<Candidate, 'recipe' | 'options'>): string {
+  const flags = Object.entries(options).map(([key, value]) => {
+    if (typeof value === 'object') return ` --set '${key}=${JSON.stringify(value)}'`;
+    return ` --${key} ${value}`;
+  });
+  return ` --optimizer ${name}${flags.join('')}`;
 }

@@ -1,12 +1,10 @@
-import { recipe } from '@frugaljs/composer';
+import { type ComposedOptimizer, recipe } from '@frugaljs/composer';
 import { InvalidOptionError, requireNumber } from '@frugaljs/core';
+import { type BackendLimits, backendLimits } from '../backend.js';
+import { formatBinaryBytes, parseBytes } from '../terminal/text.js';
 import { adviceFor } from './advice.js';
-import { type BackendLimits, backendLimits } from './backend-limits.js';
-import { formatBinaryBytes, parseBytes } from './byte-size.js';
-import type { Candidate } from './candidate.js';
-import { fits, obstacles } from './fit.js';
-import { memoryOf, type PlannedModel } from './memory-of.js';
-import { frugalRecipe, outputLayerRecipe, PLANNED_PROJECTORS } from './methods.js';
+import { fits, type LlamaModel, memoryOf, obstacles, type PlannedModel } from './memory-of.js';
+import { type Candidate, commandOf, frugalRecipe, outputLayerRecipe, PLANNED_PROJECTORS } from './methods.js';
 
 /** What there is room for. */
 export interface Room {
@@ -159,4 +157,36 @@ function checkedProjectors(projectors: readonly string[]): readonly string[] {
     throw new InvalidOptionError({ parameter: 'projectors', found: projectors, expected: 'at least one projector' });
   }
   return projectors;
+}
+
+/**
+ * What to say about a run that ran out of memory: what it takes, and what takes less and fits. What was tried does not
+ * fit, whatever was expected of it, so that only what takes less is proposed.
+ *
+ * @param room The backend, and how much there was if that is known.
+ */
+export function outOfMemoryAdvice(model: LlamaModel, optimizer: ComposedOptimizer, room: Room): string[] {
+  const limits = limitsOf(room);
+  const tried = memoryOf(model, optimizer, limits);
+  const { parameterBytes, gradientBytes, stateBytes, activationBytes, peakBytes } = tried;
+  const [weights, gradients, state, rest] = [parameterBytes, gradientBytes, stateBytes, activationBytes].map(
+    formatBinaryBytes,
+  );
+  const expected =
+    `This run takes about ${formatBinaryBytes(peakBytes)}: weights ${weights}, gradients ${gradients}, optimizer state ` +
+    `${state}, activations and temporaries ${rest}.`;
+  const budget = Math.min(limits.totalBytes ?? Number.POSITIVE_INFINITY, peakBytes - 1);
+  const { choice, advice } = plan({ ...model, ...room, budget });
+  if (choice === null) return [expected, `No optimizer makes it fit ${limitText(limits)}.`, ...advice];
+  const { memory, label } = choice;
+  return [
+    expected,
+    `What fits ${limitText(limits)}: ${label}, ${formatBinaryBytes(memory.peakBytes)} in all, ` +
+      `${formatBinaryBytes(memory.stateBytes)} of state:${commandOf(choice)}`,
+    ...advice,
+  ];
+}
+
+function limitText({ totalBytes, total }: { readonly totalBytes: number | null; readonly total: string }): string {
+  return totalBytes === null ? 'better' : `into ${formatBinaryBytes(totalBytes)} (${total})`;
 }

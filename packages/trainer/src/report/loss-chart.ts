@@ -1,7 +1,7 @@
-import { formatCount } from '../terminal/units.js';
-import { roundTicks } from './axis.js';
-import { escapeHtml } from './escape.js';
-import { colorClass, markerPath, type Series } from './series.js';
+import type { RunResult } from '../comparison/result.js';
+import { formatCount } from '../terminal/text.js';
+import { smoothed } from '../training/record.js';
+import { escapeHtml } from './page.js';
 
 /** The size of a chart in CSS pixels, at which its text has its intended size. */
 export interface ChartSize {
@@ -136,4 +136,71 @@ function shortened(label: string): string {
 /** A coordinate: a tenth of a pixel is enough. */
 function at(value: number): string {
   return String(Math.round(value * 10) / 10);
+}
+
+/**
+ * Round numbers that divide an interval: multiples of 1, 2 or 5 times a power of ten, about `count` of them.
+ */
+export function roundTicks(low: number, high: number, count: number): number[] {
+  const rough = (high - low) / Math.max(1, count);
+  if (!(rough > 0)) return [low];
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * ([1, 2, 5, 10].find(factor => factor * power >= rough * 0.999) ?? 10);
+  const first = Math.ceil(low / step - 1e-9);
+  const last = Math.floor(high / step + 1e-9);
+  // Multiplied rather than added up, and rounded, so that 0.3 is 0.3.
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => Number(((first + i) * step).toPrecision(12)));
+}
+
+/** A run as a curve. */
+export interface Series {
+  readonly label: string;
+  /** Place in the comparison: decides color and marker. */
+  readonly index: number;
+  /** Smoothed training loss after each step. */
+  readonly values: readonly number[];
+}
+
+/** Steps that the moving average of the curves reaches back. */
+export function smoothingSpan(steps: number): number {
+  return Math.max(1, Math.round(steps / 20));
+}
+
+/** The curves of a comparison, each up to its first loss that is not finite; a run without a step has none. */
+export function seriesOf(runs: readonly RunResult[], span: number): Series[] {
+  return runs.flatMap(({ optimizer: label, losses }, index) => {
+    const broken = losses.findIndex(loss => !Number.isFinite(loss));
+    const drawn = broken < 0 ? losses : losses.slice(0, broken);
+    return drawn.length === 0 ? [] : [{ label, index, values: smoothed(drawn, span) }];
+  });
+}
+
+const MARKERS = [
+  'M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0 -9 0Z',
+  'M-4 -4H4V4H-4Z',
+  'M0 -5.2L4.8 3.6H-4.8Z',
+  'M0 -5.4L5.4 0L0 5.4L-5.4 0Z',
+  'M0 5.2L4.8 -3.6H-4.8Z',
+  'M-1.7 -5H1.7V-1.7H5V1.7H1.7V5H-1.7V1.7H-5V-1.7H-1.7Z',
+];
+
+/** Number of colors in the style sheet. */
+const COLORS = 8;
+
+/** The shape that stands for a run besides its color, as an SVG path around the origin. */
+function markerPath(index: number): string {
+  return MARKERS[index % MARKERS.length]!;
+}
+
+/** The class that gives a run its color. */
+export function colorClass(index: number): string {
+  return `series-${index % COLORS}`;
+}
+
+/** The marker as a small picture for legends and tables. */
+export function markerIcon(index: number): string {
+  return (
+    `<svg class="marker ${colorClass(index)}" viewBox="-7 -7 14 14" aria-hidden="true">` +
+    `<path d="${markerPath(index)}"/></svg>`
+  );
 }

@@ -1,13 +1,15 @@
-import { caveat } from '../comparison/caveat.js';
-import type { Comparison } from '../comparison/result.js';
-import { CURSOR_SCRIPT } from './cursor-script.js';
-import { escapeHtml, scriptJson } from './escape.js';
-import { headline } from './headline.js';
-import { lossChart } from './loss-chart.js';
-import { resultTable } from './result-table.js';
-import { colorClass, markerIcon, seriesOf, smoothingSpan } from './series.js';
-import { settingsList } from './settings-list.js';
-import { STYLE } from './style.js';
+import type { Json } from '@frugaljs/core';
+import {
+  COLUMNS,
+  type Comparison,
+  type ComparisonSettings,
+  caveat,
+  cells,
+  type RunResult,
+} from '../comparison/result.js';
+import { formatBytes, formatCount } from '../terminal/text.js';
+import { colorClass, lossChart, markerIcon, seriesOf, smoothingSpan } from './loss-chart.js';
+import { escapeHtml, htmlPage } from './page.js';
 
 /**
  * The report of a comparison: one HTML page that holds all it needs and asks for nothing from anywhere.
@@ -27,18 +29,7 @@ export function comparisonReport(comparison: Comparison): string {
   const stopped = comparison.interrupted
     ? '<p class="note" role="status">The comparison was interrupted: it shows what had been done by then.</p>'
     : '';
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${runs.length} optimizers on one LLaMA: frugal.js</title>
-<link rel="icon" href="data:,">
-<style>${STYLE}</style>
-</head>
-<body>
-<main>
-<header>
+  const main = `<header>
 <p class="eyebrow">frugal.js comparison</p>
 <h1>${escapeHtml(titleOf(comparison))}</h1>
 <p class="lede">${headline(comparison)}</p>
@@ -63,13 +54,8 @@ ${resultTable(runs)}
 <h2 id="settings-title">Settings</h2>
 ${settingsList(comparison)}
 </section>
-<footer>Made by <code>frugal compare</code>.</footer>
-</main>
-<script type="application/json" id="curves">${scriptJson(curves)}</script>
-<script>${CURSOR_SCRIPT}</script>
-</body>
-</html>
-`;
+<footer>Made by <code>frugal compare</code>.</footer>`;
+  return htmlPage(`${runs.length} optimizers on one LLaMA: frugal.js`, main, curves);
 }
 
 /** The names of the methods as a title: families once, "A, B and C". */
@@ -77,4 +63,107 @@ function titleOf({ runs }: Comparison): string {
   const families = [...new Set(runs.map(({ optimizer }) => optimizer.split(' ')[0]!))];
   const last = families.pop();
   return families.length === 0 ? `${last}` : `${families.join(', ')} and ${last}`;
+}
+
+/** What was compared, and how much state the leanest method needs beside the one that needs most, as HTML. */
+function headline({ runs, settings }: Comparison): string {
+  const { num_hidden_layers: layers } = settings.config;
+  const times = ['never', 'once', 'twice'][runs.length] ?? `${runs.length} times`;
+  const intro =
+    `The same ${layers}-layer LLaMA, trained ${times} for ${formatCount(settings.steps)} steps from the same weights on ` +
+    `the same batches of ${escapeHtml(settings.data.name)}. Only the optimizer differs.`;
+  const bySize = [...runs].sort((a, b) => a.stateBytes - b.stateBytes);
+  const [least, most] = [bySize[0], bySize.at(-1)];
+  if (least === undefined || most === undefined || least.stateBytes === most.stateBytes) return intro;
+  return `${intro} ${memorySentence(least, most)}`;
+}
+
+function memorySentence(least: RunResult, most: RunResult): string {
+  const share = Math.round((100 * least.stateBytes) / most.stateBytes);
+  return (
+    `${escapeHtml(most.optimizer)} keeps ${size(most)} of state for it; <strong>${escapeHtml(least.optimizer)} ` +
+    `makes do with ${size(least)}, ${share}\u00a0% of that</strong>.`
+  );
+}
+
+/** Number and unit on one line. */
+function size({ stateBytes }: RunResult): string {
+  return formatBytes(stateBytes).replace(' ', '\u00a0');
+}
+
+/** Column of the optimizer state, which also has a bar. */
+const STATE = 3;
+
+/**
+ * The results as an HTML table. On a phone the style sheet turns rows into blocks, in which browsers forget that there
+ * is a table; the roles say so again.
+ */
+function resultTable(runs: readonly RunResult[]): string {
+  const largest = Math.max(...runs.map(({ stateBytes }) => stateBytes), 1);
+  const head = COLUMNS.map(title => `<th role="columnheader" scope="col">${escapeHtml(title)}</th>`).join('');
+  const rows = runs.map((run, index) => {
+    const [name, ...values] = cells(run);
+    const data = values.map((value, i) => cell(value, i + 1, run.stateBytes / largest));
+    return (
+      `<tr role="row" class="${colorClass(index)}" data-run="${index}">` +
+      `<th role="rowheader" scope="row"><span class="who">${markerIcon(index)}${escapeHtml(name!)}</span></th>` +
+      `${data.join('')}</tr>`
+    );
+  });
+  return (
+    `<table class="results" role="table" aria-labelledby="results-title"><thead role="rowgroup"><tr role="row">${head}</tr></thead>` +
+    `<tbody role="rowgroup">${rows.join('')}</tbody></table>`
+  );
+}
+
+function cell(value: string, column: number, share: number): string {
+  const title = `data-title="${escapeHtml(COLUMNS[column]!)}"`;
+  const text = `<span class="value">${escapeHtml(value)}</span>`;
+  if (column !== STATE) return `<td role="cell" ${title}>${text}</td>`;
+  const bar = `<span class="bar" aria-hidden="true"><span style="width:${(100 * share).toFixed(1)}%"></span></span>`;
+  return `<td role="cell" class="state" ${title}>${text}${bar}</td>`;
+}
+
+/** What was run, as a list of terms and descriptions. */
+function settingsList({ settings, runs }: Comparison): string {
+  const entries: [term: string, description: string][] = [
+    ['model', modelOf(settings)],
+    ['text', textOf(settings)],
+    [
+      'a step',
+      `${settings.batch} rows of ${settings.length} tokens, ${formatCount(settings.batch * settings.length)} in all`,
+    ],
+    ['learning rate', settings.schedule],
+    ['validation', `mean over the same ${formatCount(settings.evaluatedTokens)} held-out tokens`],
+    ['seed', `${settings.seed}, for weights, batches and random subspaces`],
+    ['backend', settings.backend],
+  ];
+  const common = entries.map(([term, text]) => `<dt>${escapeHtml(term)}</dt><dd>${escapeHtml(text)}</dd>`);
+  const methods = runs.map(
+    run => `<dt>${escapeHtml(run.optimizer)}</dt><dd><code>${escapeHtml(methodOf(run))}</code></dd>`,
+  );
+  return `<dl>${common.join('')}${methods.join('')}</dl>`;
+}
+
+function modelOf({ config, parameters }: ComparisonSettings): string {
+  const { num_hidden_layers: layers, hidden_size: width, num_attention_heads: heads } = config;
+  return `LLaMA with ${layers} layers of width ${width} and ${heads} heads, ${formatCount(parameters)} weights`;
+}
+
+function textOf({ data, tokenizer }: ComparisonSettings): string {
+  const { name, trainTokens, validationTokens } = data;
+  return `${name}, ${formatCount(trainTokens)} tokens to train on and ${formatCount(validationTokens)} held out; tokenizer: ${tokenizer}`;
+}
+
+function methodOf({ recipe, options, learningRate }: RunResult): string {
+  const all = Object.entries({ ...options, learningRate }).map(([key, value]) => `${key}: ${literal(value)}`);
+  return `${recipe}({ ${all.join(', ')} })`;
+}
+
+/** JSON with bare keys, as one would write it in a program. */
+function literal(value: Json | undefined): string {
+  return JSON.stringify(value)
+    .replace(/"(\w+)":/g, ' $1: ')
+    .replace(/(?<=[\w"\]}])\}/g, ' }')
+    .replaceAll('"', "'");
 }

@@ -1,11 +1,36 @@
 import { InvalidOptionError, requireInteger } from '@frugaljs/core';
-import { dispose } from '@tensorflow/tfjs-core';
+import {
+  dispose,
+  engine,
+  type NamedTensorMap,
+  type Scalar,
+  type Tensor,
+  type Variable,
+  variableGrads,
+} from '@tensorflow/tfjs-core';
 import { registerGradients } from '../backend.js';
-import { DivergedError } from '../errors.js';
-import { watchBackend } from '../hardening/backend-watch.js';
-import { gradientsOf } from './gradients-of.js';
-import { pause } from './pause.js';
-import type { GradientConsumer, TrainableModel, TrainingData } from './trainable.js';
+import { DivergedError, watchBackend } from '../errors.js';
+
+/** A model as training sees it; `LlamaForCausalLM` is one. */
+export interface TrainableModel<Batch> {
+  /** The variables to train. */
+  parameters(): Readonly<Record<string, Variable>>;
+  /** Mean loss of a batch. */
+  loss(batch: Batch): Scalar;
+}
+
+/** Batches as training sees them; `TokenDataset` makes them. */
+export interface TrainingData<Batch> {
+  /** The `index`-th training batch, counted from 0: a pure function, so that a resumed run continues where it was. */
+  trainBatch(index: number): Batch;
+  /** The same batches at every call. */
+  validationBatches(count?: number): readonly Batch[];
+}
+
+/** What makes the updates: any `tf.Optimizer`, among them those of `compose` and the recipes. */
+export interface GradientConsumer {
+  applyGradients(gradients: NamedTensorMap): void;
+}
 
 export interface StepsOptions<Batch> {
   readonly model: TrainableModel<Batch>;
@@ -101,6 +126,30 @@ export async function* trainingSteps<Batch>(options: StepsOptions<Batch>): Async
   }
 }
 
+/** What tfjs notes down in a forward pass, as far as it concerns us. */
+interface Tape {
+  activeTape: { readonly saved?: readonly Tensor[] }[] | null;
+}
+
+/**
+ * The loss of a batch and its gradients. If that fails midway, for want of memory say, what the forward pass kept for the
+ * backward pass is freed: tfjs does so only at the end of a backward pass.
+ */
+function gradientsOf<Batch>(
+  model: TrainableModel<Batch>,
+  batch: Batch,
+  variables: Variable[],
+): { readonly value: Scalar; readonly grads: NamedTensorMap } {
+  try {
+    return variableGrads(() => model.loss(batch), variables);
+  } catch (error) {
+    const state = engine().state as unknown as Tape;
+    for (const { saved = [] } of state.activeTape ?? []) for (const tensor of saved) tensor.dispose();
+    state.activeTape = null;
+    throw error;
+  }
+}
+
 function rateOf(optimizer: GradientConsumer): number | null {
   const rate = (optimizer as { readonly learningRate?: unknown }).learningRate;
   return typeof rate === 'number' ? rate : null;
@@ -135,5 +184,16 @@ function requireOneUpdate(before: number | null, after: number | null, accumulat
     found: `${accumulate} batches, in which the optimizer made ${after - before} updates`,
     expected: 'the number of batches that the optimizer accumulates for one update',
     advice: 'Give compose (or the recipe) and train the same accumulate.',
+  });
+}
+
+/**
+ * Lets timers, signals and repaints run. The wasm and cpu backends compute synchronously, and promises alone never give
+ * the event loop a turn.
+ */
+export function pause(): Promise<void> {
+  return new Promise(resolve => {
+    if (typeof setImmediate === 'function') setImmediate(resolve);
+    else setTimeout(resolve, 0);
   });
 }

@@ -1,8 +1,6 @@
 import { requireInteger } from '@frugaljs/core';
-import { evaluate } from './evaluate.js';
 import { RunRecord, type Timing } from './record.js';
-import { type Step, type StepsOptions, trainingSteps } from './steps.js';
-import type { TrainingData } from './trainable.js';
+import { pause, type Step, type StepsOptions, type TrainableModel, type TrainingData, trainingSteps } from './steps.js';
 
 export interface TrainOptions<Batch> extends StepsOptions<Batch> {
   readonly data: TrainingData<Batch>;
@@ -107,4 +105,26 @@ export async function train<Batch>(options: TrainOptions<Batch>): Promise<Traini
     step: record.step,
     optimizerStep: record.optimizerStep,
   };
+}
+
+/**
+ * Mean loss over batches of one size, in nats per token: the validation loss. Its exponential is the perplexity.
+ *
+ * @param signal Aborts between two batches.
+ * @returns null if it was aborted.
+ */
+export async function evaluate<Batch>(
+  model: Pick<TrainableModel<Batch>, 'loss'>,
+  batches: readonly Batch[],
+  signal?: AbortSignal,
+): Promise<number | null> {
+  let sum = 0;
+  for (const batch of batches) {
+    await pause();
+    if (signal?.aborted) return null;
+    const loss = model.loss(batch);
+    sum += (await loss.data<'float32'>())[0]!;
+    loss.dispose();
+  }
+  return sum / batches.length;
 }

@@ -15,8 +15,7 @@ import {
   train,
   variable,
 } from '@tensorflow/tfjs-core';
-import { selectBackend } from '../../src/backend.js';
-import { deviceTensorBytes } from '../../src/memory/device-limits.js';
+import { deviceTensorBytes, selectBackend } from '../../src/backend.js';
 import { trainingSteps } from '../../src/training/steps.js';
 
 const [trouble] = process.argv.slice(2);

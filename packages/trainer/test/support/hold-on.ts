@@ -1,5 +1,5 @@
 // Work that never looks at the abort signal: only a second interrupt ends it.
-import { watchInterrupts } from '../../src/cli/interruption.js';
+import { watchInterrupts } from '../../src/cli/exit.js';
 
 watchInterrupts(line => process.stderr.write(`${line}\n`));
 process.stderr.write('ready\n');

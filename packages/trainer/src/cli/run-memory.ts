@@ -1,63 +1,88 @@
 import { recipe } from '@frugaljs/composer';
-import { parameterCount, parameterSpecs } from '@frugaljs/llama';
-import { isModelFolder } from '../cli/initial-weights.js';
-import { shellWord } from '../terminal/shell-word.js';
-import { textTable } from '../terminal/text-table.js';
-import { formatCount } from '../terminal/units.js';
-import { wrap } from '../terminal/wrap.js';
-import type { BackendLimits } from './backend-limits.js';
-import { formatBinaryBytes, formatBytesIn, tableUnit } from './byte-size.js';
-import { fits } from './fit.js';
-import { type LlamaModel, type MemoryEstimate, memoryOf, variablesOf } from './memory-of.js';
-import { frugalRecipe, PLANNED_PROJECTORS, plannedMethods } from './methods.js';
-import type { Plan } from './plan.js';
-import { commandOf } from './plan-command.js';
-import { stateOverTime } from './state-over-time.js';
+import { InvalidOptionError } from '@frugaljs/core';
+import { type LlamaConfig, parameterCount, parameterSpecs, preset, presetNames } from '@frugaljs/llama';
+import type { BackendLimits } from '../backend.js';
+import { fits, type LlamaModel, type MemoryEstimate, memoryOf, variablesOf } from '../memory/memory-of.js';
+import { commandOf, frugalRecipe, PLANNED_PROJECTORS, plannedMethods } from '../memory/methods.js';
+import { limitsOf, type Plan, plan } from '../memory/plan.js';
+import { stateOverTime } from '../memory/state-over-time.js';
+import type { Streams } from '../terminal/output.js';
+import {
+  formatBinaryBytes,
+  formatBytesIn,
+  formatCount,
+  shellWord,
+  tableUnit,
+  textTable,
+  wrap,
+} from '../terminal/text.js';
+import type { MemoryRequest } from './memory-command.js';
+import { isModelFolder, openConfig } from './open-inputs.js';
+import { requireWritable, writeJson } from './output-file.js';
+
+/** Prints what a run takes, by method, and what fits: what `frugal memory` asks for. */
+export async function runMemory(request: MemoryRequest, stdout: Streams['stdout']): Promise<void> {
+  const jsonFile = request.json === undefined ? null : await requireWritable('json', request.json);
+  const { batch, length, recompute = false, density, budget, backend, maxTensor } = request;
+  const config = await openPlannedConfig(request.config, length, request.vocab);
+  const model = { config, batch, length, recompute };
+  const room = {
+    backend,
+    ...(budget === undefined ? {} : { budget }),
+    ...(maxTensor === undefined ? {} : { maxTensorBytes: maxTensor }),
+  };
+  const projectors = request.projectors?.split(',').map(name => name.trim());
+  const limits = limitsOf(room);
+  const proposal = plan({ ...model, ...room, ...(projectors === undefined ? {} : { projectors }) });
+  const rows = plannedRows(model, density, limits);
+  const sections = [
+    overview(request.config, model, rows[0]!.memory),
+    methodTable(rows, limits, backend),
+    densityTable(model, tableUnit(rows[0]!.memory.stateBytes)),
+    planText(request.config, model, proposal, backend),
+  ];
+  stdout.write(`${sections.join('\n\n')}\n`);
+  if (jsonFile !== null) await writeJson(jsonFile, { ...model, backend, limits, methods: rows, plan: proposal });
+}
+
+/**
+ * The configuration of a model to plan. A preset has a vocabulary of its own unless another one is asked for: no
+ * tokenizer takes part.
+ *
+ * @throws as `openConfig`; InvalidOptionError also for a file that does not say how large the vocabulary is.
+ */
+async function openPlannedConfig(name: string, length: number, vocabulary?: number): Promise<LlamaConfig> {
+  const isPreset = presetNames.some(known => known === name || known === `llama_${name}`);
+  const config = await openConfig(name, isPreset ? preset(name).vocab_size : 1, length);
+  if (vocabulary !== undefined) return { ...config, vocab_size: vocabulary };
+  if (config.vocab_size === 1) {
+    throw new InvalidOptionError({
+      parameter: 'vocab',
+      found: `none, and none in ${name}`,
+      expected: 'the size of the vocabulary',
+      advice: 'Give --vocab, or vocab_size in the file.',
+    });
+  }
+  return config;
+}
 
 /** A method and what training with it takes. */
-export interface MethodMemory {
+interface MethodMemory {
   readonly label: string;
   readonly memory: MemoryEstimate;
   readonly fits: boolean;
 }
 
 /** What training takes with every method. */
-export function plannedRows(model: LlamaModel, density: number, limits: BackendLimits): MethodMemory[] {
+function plannedRows(model: LlamaModel, density: number, limits: BackendLimits): MethodMemory[] {
   return plannedMethods(model, density).map(({ label, optimizer }) => {
     const memory = memoryOf(model, optimizer(), limits);
     return { label, memory, fits: fits(memory, limits) };
   });
 }
 
-/** Characters of a line of prose. */
-const LINE = 104;
-
 /** Densities of the table of FRUGAL's state. */
 const SHOWN_DENSITIES: readonly number[] = [0.0625, 0.125, 0.25, 0.5];
-
-/** All that `frugal memory` prints. */
-export function memoryText({
-  name,
-  model,
-  limits,
-  rows,
-  plan,
-  backend,
-}: {
-  readonly name: string;
-  readonly model: LlamaModel;
-  readonly limits: BackendLimits;
-  readonly rows: readonly MethodMemory[];
-  readonly plan: Plan;
-  readonly backend: string;
-}): string {
-  return [
-    overview(name, model, rows[0]!.memory),
-    methodTable(rows, limits, backend),
-    densityTable(model, tableUnit(rows[0]!.memory.stateBytes)),
-    planText(name, model, plan, backend),
-  ].join('\n\n');
-}
 
 function overview(
   name: string,
@@ -91,7 +116,7 @@ function methodTable(rows: readonly MethodMemory[], limits: BackendLimits, backe
   const tensor =
     limits.tensorBytes === null ? '' : `; a tensor at most ${formatBinaryBytes(limits.tensorBytes)} (${limits.tensor})`;
   const columns = 'Activations are all that is there at the fullest moment besides weights, gradients and state.';
-  return `${table}\n${wrap(`Backend ${backend}${within}${tensor}. ${columns}`, LINE)}`;
+  return `${table}\n${wrap(`Backend ${backend}${within}${tensor}. ${columns}`)}`;
 }
 
 function densityTable(model: LlamaModel, unit: 'KiB' | 'MiB'): string {
@@ -112,7 +137,7 @@ function planText(
   { choice, reasons, advice }: Plan,
   backend: string,
 ): string {
-  const lines = [...reasons, ...advice].map(each => wrap(`- ${each}`, LINE).replaceAll('\n', '\n  '));
+  const lines = [...reasons, ...advice].map(each => wrap(`- ${each}`).replaceAll('\n', '\n  '));
   const headline = choice === null ? 'Plan: none' : `Plan: ${choice.label}`;
   const command =
     choice === null

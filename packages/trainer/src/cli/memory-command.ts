@@ -1,8 +1,8 @@
 import { Command } from 'commander';
-import { integer, number } from '../cli/option-parsers.js';
-import type { Streams } from '../terminal/streams.js';
+import { integer, number } from './option-parsers.js';
 
-interface MemoryFlags {
+/** What the command line of `frugal memory` asks for. */
+export interface MemoryRequest {
   readonly config: string;
   readonly vocab?: number;
   readonly batch: number;
@@ -17,7 +17,7 @@ interface MemoryFlags {
 }
 
 /** `frugal memory`: what a run takes, by method, and what fits. */
-export function memoryCommand(streams: Streams): Command {
+export function memoryCommand(run: (request: MemoryRequest) => Promise<void>): Command {
   return new Command('memory')
     .description('Say how much memory a training run takes with each optimizer, and what fits; nothing is built.')
     .requiredOption(
@@ -34,28 +34,5 @@ export function memoryCommand(streams: Streams): Command {
     .option('--max-tensor <size>', "largest tensor of the backend; on webgpu the adapter's maxStorageBufferBindingSize")
     .option('--projectors <list>', 'projectors to choose from, the preferred one first, with commas between them')
     .option('--json <file>', 'write all numbers to this file')
-    .action(async (flags: MemoryFlags) => {
-      const [{ openPlannedConfig }, { plannedRows, memoryText }, { limitsOf, plan }, { requireWritable, writeJson }] =
-        await Promise.all([
-          import('./open-planned-config.js'),
-          import('./memory-text.js'),
-          import('./plan.js'),
-          import('../cli/output-file.js'),
-        ]);
-      const jsonFile = flags.json === undefined ? null : await requireWritable('json', flags.json);
-      const { batch, length, recompute = false, density, budget, backend, maxTensor } = flags;
-      const config = await openPlannedConfig(flags.config, length, flags.vocab);
-      const model = { config, batch, length, recompute };
-      const room = {
-        backend,
-        ...(budget === undefined ? {} : { budget }),
-        ...(maxTensor === undefined ? {} : { maxTensorBytes: maxTensor }),
-      };
-      const projectors = flags.projectors?.split(',').map(name => name.trim());
-      const limits = limitsOf(room);
-      const proposal = plan({ ...model, ...room, ...(projectors === undefined ? {} : { projectors }) });
-      const rows = plannedRows(model, density, limits);
-      streams.stdout.write(`${memoryText({ name: flags.config, model, limits, rows, plan: proposal, backend })}\n`);
-      if (jsonFile !== null) await writeJson(jsonFile, { ...model, backend, limits, methods: rows, plan: proposal });
-    });
+    .action(run);
 }

@@ -1,0 +1,224 @@
+import { existsSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import {
+  CheckpointMismatchError,
+  type CheckpointStore,
+  Checkpoints,
+  InvalidCheckpointError,
+  MemoryStore,
+  type SavedCheckpoint,
+} from '@frugaljs/checkpoint';
+import { FolderStore, locateCheckpoints } from '@frugaljs/checkpoint/node';
+import { InvalidOptionError } from '@frugaljs/core';
+import { isOfTheLearningRate, sameRates, scheduleOf } from '../durable/resume.js';
+import type { DurableOptions, DurableResult } from '../durable/train-durably.js';
+import { shellWord } from '../terminal/text.js';
+import type { TrainingRequest } from './train-command.js';
+
+/** Where a run saves, and what it goes on from. */
+export interface RunCheckpoints {
+  /** The folder, as the user would write it; null if checkpoints are not saved on the way. */
+  readonly folder: string | null;
+  readonly saved: SavedCheckpoint | null;
+}
+
+/**
+ * Finds the checkpoint behind `--resume` and the folder behind `--save`.
+ *
+ * @param onWarning Receives a line about each checkpoint that is passed over.
+ * @throws InvalidOptionError if there is nothing to go on from, or if a new run would mix with the checkpoints of
+ *   another; InvalidCheckpointError if everything there was altered.
+ */
+export async function openCheckpoints(
+  { save, resume }: Pick<TrainingRequest, 'save' | 'resume'>,
+  onWarning: (line: string) => void,
+): Promise<RunCheckpoints> {
+  const folder = typeof save === 'string' ? save : null;
+  if (resume === undefined) {
+    if (folder !== null) await requireEmpty(new FolderStore(folder), folder);
+    return { folder, saved: null };
+  }
+  if (resume === 'auto') {
+    if (folder === null) {
+      throw new InvalidOptionError({
+        parameter: 'resume',
+        found: 'auto without --save',
+        expected: 'a folder to look in',
+        advice: 'Give --save FOLDER, or --resume FOLDER.',
+      });
+    }
+    return { folder, saved: await latestIn(new FolderStore(folder), onWarning) };
+  }
+  const { store, name } = locateCheckpoints(resume);
+  const own = folder ?? (name === null ? resume : join(resume, '..'));
+  // Into another folder only if that is empty: it would otherwise hold two runs.
+  if (resolve(own) !== store.location) await requireEmpty(new FolderStore(own), own);
+  const saved =
+    name === null ? await latestIn(store, onWarning) : await new Checkpoints({ store, onWarning }).open(name);
+  if (saved === null) {
+    throw new InvalidOptionError({
+      parameter: 'resume',
+      found: `no checkpoint in ${resume}`,
+      expected: 'at least one',
+      ...(existsSync(join(resume, 'config.json')) && {
+        advice: 'To start from the weights of a model, use --weights.',
+      }),
+    });
+  }
+  return { folder: save === false ? null : own, saved };
+}
+
+/** A folder that is not there yet, for a run that is interrupted and has none. */
+function freshFolder(): string {
+  for (let i = 1; ; i++) {
+    const name = i === 1 ? 'frugal-run' : `frugal-run-${i}`;
+    if (!existsSync(name)) return name;
+  }
+}
+
+/** A path as short as it can be written from here. */
+function shownPath(path: string): string {
+  const short = relative('.', path);
+  return short === '' || short.startsWith('..') ? path : short;
+}
+
+async function latestIn(store: CheckpointStore, onWarning: (line: string) => void): Promise<SavedCheckpoint | null> {
+  const latest = await new Checkpoints({ store, onWarning }).latest();
+  const found = latest === null ? await store.list() : [];
+  if (found.length === 0) return latest;
+  throw new InvalidCheckpointError({
+    parameter: store.location,
+    found: `${found.length} checkpoint${found.length === 1 ? '' : 's'}, none of which can be read`,
+    expected: 'an intact one',
+    advice: 'To start anew, save into another folder.',
+  });
+}
+
+async function requireEmpty(store: CheckpointStore, folder: string): Promise<void> {
+  const found = await store.list();
+  if (found.length === 0) return;
+  throw new InvalidOptionError({
+    parameter: 'save',
+    found: `${folder} with ${found.length} checkpoint${found.length === 1 ? '' : 's'} of another run`,
+    expected: 'a folder without checkpoints',
+    advice: 'Go on with that run (--resume auto), or save into another folder.',
+  });
+}
+
+/** Where a run of the command saves, and what it says about it. */
+export class RunStore {
+  readonly checkpoints: Checkpoints;
+  readonly saves: NonNullable<DurableOptions<never>['saves']>;
+  readonly #folder: string | null;
+  readonly #flags: Readonly<Record<string, string | undefined>>;
+
+  /**
+   * @param folder Where to save on the way; null: only if the run is interrupted, into a folder that is not there yet.
+   * @throws InvalidOptionError for a rollback without a folder.
+   */
+  constructor(request: TrainingRequest, folder: string | null, onWarning: (line: string) => void) {
+    const { save, keepLast, keepBest, rollback, log, json } = request;
+    if (rollback !== undefined && folder === null) {
+      throw new InvalidOptionError({
+        parameter: 'rollback',
+        found: 'no folder of checkpoints',
+        expected: 'checkpoints to go back to',
+        advice: 'Give --save FOLDER too.',
+      });
+    }
+    this.saves = folder !== null ? 'on-the-way' : save === false ? 'never' : 'when-interrupted';
+    this.#folder = folder ?? (save === false ? null : freshFolder());
+    const store = this.#folder === null ? new MemoryStore() : new FolderStore(this.#folder);
+    this.checkpoints = new Checkpoints({ store, keepLast, keepBest, onWarning });
+    this.#flags = { '--log': log, '--json': json };
+  }
+
+  /** @throws CheckpointStorageError if checkpoints cannot be written where they are going to be. */
+  async prepare(): Promise<void> {
+    if (this.saves === 'on-the-way') await this.checkpoints.prepare();
+  }
+
+  /** Where the run ended up, and how to go on with one that was interrupted. */
+  whereabouts({ checkpoint, interrupted }: DurableResult): string {
+    if (this.#folder === null || checkpoint === null) return '';
+    const where = `Saved in ${shownPath(join(this.#folder, checkpoint))}.`;
+    return interrupted ? `${where} To go on:\n  ${this.#command(this.#folder)}\n` : `${where}\n`;
+  }
+
+  /** How to go on after an error; null if nothing was saved. */
+  async rescue(): Promise<string | null> {
+    if (this.saves !== 'on-the-way') return null;
+    await this.checkpoints.settled().catch(() => {});
+    const latest = await this.checkpoints.latest().catch(() => null);
+    if (latest === null) return null;
+    return `The last checkpoint is that of step ${latest.step}. To go on from it:\n  ${this.#command(this.#folder!)}`;
+  }
+
+  #command(folder: string): string {
+    return continuation(shownPath(folder), this.#flags);
+  }
+}
+
+/**
+ * The command that goes on with a run, to be pasted into a shell where this one was started.
+ *
+ * @param path The checkpoint or the folder of checkpoints.
+ * @param flags More options, with their values.
+ */
+function continuation(path: string, flags: Readonly<Record<string, string | undefined>> = {}): string {
+  const more = Object.entries(flags).flatMap(([flag, value]) => (value === undefined ? [] : [flag, value]));
+  return [...commandName(), 'train', '--resume', path, ...more].map(shellWord).join(' ');
+}
+
+/** How the command was started, as npm tells. */
+function commandName(): string[] {
+  const { npm_command: command, npm_lifecycle_event: script } = process.env;
+  if (script === 'frugal') return ['npm', 'run', 'frugal', '--'];
+  return command === 'exec' ? ['npx', 'frugal'] : ['frugal'];
+}
+
+/** What a run that is to go on with other options asks for. */
+export interface ChangedRun {
+  readonly saved: SavedCheckpoint;
+  /** The composition as JSON. */
+  readonly composition: object;
+  readonly steps: number;
+  /** Whether `--schedule` or `--lr` are on the command line. */
+  readonly namesRate: boolean;
+}
+
+const PARTIAL = 'With --resume-partial it goes on with what fits, and says what that is.';
+
+/**
+ * Says what to type where a checkpoint does not fit. Where nothing but the learning rate differs, it is most often because
+ * there are to be more steps: then it says which rates that would give.
+ */
+export function explainedMismatch(error: unknown, changed: ChangedRun): unknown {
+  if (!(error instanceof CheckpointMismatchError)) return error;
+  error.message = [error.message, ...(rateLines(error, changed) ?? [PARTIAL])].join('\n');
+  return error;
+}
+
+function rateLines({ differences }: CheckpointMismatchError, changed: ChangedRun): string[] | null {
+  const { saved, composition, steps, namesRate } = changed;
+  if (!differences.every(({ path }) => isOfTheLearningRate(path))) return null;
+  const before = scheduleOf(saved.manifest.optimizer?.composition);
+  const now = scheduleOf(composition);
+  if (before === null || now === null || saved.step === 0) return null;
+  const same = sameRates(before, now, saved.step);
+  const last = shown(before.at(saved.step - 1));
+  const lines = [
+    `With these options the learning rate would have been another one from step ${same + 1} on, and ${saved.step} steps are made.`,
+    `To go on all the same, add to the command`,
+    `  --resume-partial`,
+    `    for the rate of a run of ${steps} steps from here on: ${shown(now.at(saved.step))} at step ${saved.step + 1}, after ${last}`,
+  ];
+  if (!namesRate) {
+    lines.push(`  --resume-partial --schedule constant --lr ${last}`, `    for the rate that it has come to`);
+  }
+  return lines;
+}
+
+function shown(rate: number): string {
+  return String(Number(rate.toPrecision(3)));
+}
