@@ -154,20 +154,11 @@ export class RunStore {
     return `The last checkpoint is that of step ${latest.step}. To go on from it:\n  ${this.#command(this.#folder!)}`;
   }
 
+  /** The command that goes on with the run, to be pasted into a shell where this one was started. */
   #command(folder: string): string {
-    return continuation(shownPath(folder), this.#flags);
+    const flags = Object.entries(this.#flags).flatMap(([flag, value]) => (value === undefined ? [] : [flag, value]));
+    return [...commandName(), 'train', '--resume', shownPath(folder), ...flags].map(shellWord).join(' ');
   }
-}
-
-/**
- * The command that goes on with a run, to be pasted into a shell where this one was started.
- *
- * @param path The checkpoint or the folder of checkpoints.
- * @param flags More options, with their values.
- */
-function continuation(path: string, flags: Readonly<Record<string, string | undefined>> = {}): string {
-  const more = Object.entries(flags).flatMap(([flag, value]) => (value === undefined ? [] : [flag, value]));
-  return [...commandName(), 'train', '--resume', path, ...more].map(shellWord).join(' ');
 }
 
 /** How the command was started, as npm tells. */

@@ -75,7 +75,7 @@ export function describeModel({ num_hidden_layers, hidden_size, num_attention_he
  *   and length.
  */
 export async function openConfig(name: string, vocabulary: number, length: number): Promise<LlamaConfig> {
-  const config = await read(name, vocabulary);
+  const config = await readConfig(name, vocabulary);
   if (config.vocab_size < vocabulary) {
     throw new InvalidOptionError({
       parameter: 'config.vocab_size',
@@ -93,9 +93,13 @@ export async function openConfig(name: string, vocabulary: number, length: numbe
   return config;
 }
 
-async function read(name: string, vocabulary: number): Promise<LlamaConfig> {
-  const isPreset = presetNames.some(known => known === name || known === `llama_${name}`);
-  if (isPreset) return preset(name, { vocab_size: vocabulary });
+/** Whether a name is that of a preset; `1b` is short for `llama_1b`. */
+export function isPreset(name: string): boolean {
+  return presetNames.some(known => known === name || known === `llama_${name}`);
+}
+
+async function readConfig(name: string, vocabulary: number): Promise<LlamaConfig> {
+  if (isPreset(name)) return preset(name, { vocab_size: vocabulary });
   const file = existsSync(name) && statSync(name).isDirectory() ? join(name, 'config.json') : name;
   if (!existsSync(file)) {
     throw new UnknownNameError({

@@ -1,6 +1,6 @@
 import { recipe } from '@frugaljs/composer';
 import { InvalidOptionError } from '@frugaljs/core';
-import { type LlamaConfig, parameterCount, parameterSpecs, preset, presetNames } from '@frugaljs/llama';
+import { type LlamaConfig, parameterCount, parameterSpecs, preset } from '@frugaljs/llama';
 import type { BackendLimits } from '../backend.js';
 import { fits, type LlamaModel, type MemoryEstimate, memoryOf, variablesOf } from '../memory/memory-of.js';
 import { commandOf, frugalRecipe, PLANNED_PROJECTORS, plannedMethods } from '../memory/methods.js';
@@ -17,7 +17,7 @@ import {
   wrap,
 } from '../terminal/text.js';
 import type { MemoryRequest } from './memory-command.js';
-import { isModelFolder, openConfig } from './open-inputs.js';
+import { isModelFolder, isPreset, openConfig } from './open-inputs.js';
 import { requireWritable, writeJson } from './output-file.js';
 
 /** Prints what a run takes, by method, and what fits: what `frugal memory` asks for. */
@@ -52,8 +52,7 @@ export async function runMemory(request: MemoryRequest, stdout: Streams['stdout'
  * @throws as `openConfig`; InvalidOptionError also for a file that does not say how large the vocabulary is.
  */
 async function openPlannedConfig(name: string, length: number, vocabulary?: number): Promise<LlamaConfig> {
-  const isPreset = presetNames.some(known => known === name || known === `llama_${name}`);
-  const config = await openConfig(name, isPreset ? preset(name).vocab_size : 1, length);
+  const config = await openConfig(name, isPreset(name) ? preset(name).vocab_size : 1, length);
   if (vocabulary !== undefined) return { ...config, vocab_size: vocabulary };
   if (config.vocab_size === 1) {
     throw new InvalidOptionError({

@@ -54,16 +54,29 @@ export function shellWord(word: string): string {
 }
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
+const BINARY_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 
 /** Bytes with three significant digits, in powers of 1000: `1.57 MB`. */
 export function formatBytes(bytes: number): string {
+  const [value, power] = scaled(bytes, 1000);
+  return `${power === 0 ? value : value.toPrecision(3)} ${UNITS[power]}`;
+}
+
+/** Bytes with three significant digits, in powers of 1024: `4.99 GiB`. */
+export function formatBinaryBytes(bytes: number): string {
+  const [value, power] = scaled(bytes, 1024);
+  return `${power === 0 || value >= 999.5 ? Math.round(value) : value.toPrecision(3)} ${BINARY_UNITS[power]}`;
+}
+
+/** A number of bytes in the unit that leaves it below `base`, as it is rounded, or in the largest one. */
+function scaled(bytes: number, base: number): [value: number, power: number] {
   let value = bytes;
-  let unit = 0;
-  while (value >= 999.5 && unit < UNITS.length - 1) {
-    value /= 1000;
-    unit++;
+  let power = 0;
+  while (value >= base - 0.5 && power < UNITS.length - 1) {
+    value /= base;
+    power++;
   }
-  return `${unit === 0 ? value : value.toPrecision(3)} ${UNITS[unit]}`;
+  return [value, power];
 }
 
 /** Seconds as `41 s`, `1 min 52 s` or `2 h 05 min`. */
@@ -106,19 +119,6 @@ export function parseBytes(parameter: string, size: string | number): number {
     });
   }
   return bytes;
-}
-
-const BINARY_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-
-/** Bytes with three significant digits, in powers of 1024: `4.99 GiB`. */
-export function formatBinaryBytes(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1023.5 && unit < BINARY_UNITS.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return `${unit === 0 || value >= 999.5 ? Math.round(value) : value.toPrecision(3)} ${BINARY_UNITS[unit]}`;
 }
 
 /** The unit of a table whose largest number is this: MiB, or KiB for a small model. */
