@@ -1,7 +1,5 @@
 import type { TensorDevice } from '@frugaljs/backend-webgpu';
 import { engine, env, getBackend, type KernelBackend, ready, setBackend, type Tensor } from '@tensorflow/tfjs-core';
-import { CLOCKS, type ClockName, stopwatch } from './clock.js';
-import { UsageError } from './usage-error.js';
 
 /** What the benchmarks need to know of a tfjs backend. */
 interface BackendProbe {
@@ -122,3 +120,32 @@ export function copyMemory(name: BackendName, from: readonly Tensor[], to: reado
   const { copy } = BACKENDS[name];
   for (const [i, tensor] of from.entries()) copy(tensor, to[i]!);
 }
+
+/**
+ * Clocks in milliseconds. `cpu` is the time of this process on a processor: on a machine that others use at the same
+ * time it leaves out the time spent waiting for one (but not what others do to the caches).
+ */
+const CLOCKS = {
+  wall: (): number => performance.now(),
+  cpu: (): number => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1000;
+  },
+} as const;
+
+export type ClockName = keyof typeof CLOCKS;
+
+export const CLOCK_NAMES: readonly ClockName[] = Object.keys(CLOCKS) as ClockName[];
+
+/** How long work takes on a clock, in milliseconds. */
+function stopwatch(clock: ClockName): (work: () => void) => number {
+  const now = CLOCKS[clock];
+  return work => {
+    const start = now();
+    work();
+    return now() - start;
+  };
+}
+
+/** Something is wrong with what was asked for. */
+export class UsageError extends Error {}

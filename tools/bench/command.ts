@@ -1,8 +1,7 @@
-import type { Print } from './print.js';
-import { stepCommand } from './step/step-command.js';
-import { trainCommand } from './train/train-command.js';
-import { USAGE } from './usage.js';
-import { UsageError } from './usage-error.js';
+import { UsageError } from './backends.js';
+import { type Print, USAGE } from './options.js';
+import { stepCommand } from './step.js';
+import { trainCommand } from './train.js';
 
 const COMMANDS: Readonly<Record<string, (args: readonly string[], print: Print) => Promise<void>>> = {
   step: stepCommand,

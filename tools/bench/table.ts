@@ -38,3 +38,37 @@ export function mebibytes(bytes: number | null): string {
 export function percent(share: number | null): string {
   return share === null ? '-' : `${Math.round(100 * share)} %`;
 }
+
+/** What is reported of repeated measurements, in milliseconds. */
+export interface Summary {
+  readonly medianMs: number;
+  readonly minMs: number;
+  readonly maxMs: number;
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+export function summarize(values: readonly number[]): Summary {
+  return { medianMs: median(values), minMs: Math.min(...values), maxMs: Math.max(...values) };
+}
+
+/** What every row of a benchmark tells. */
+export interface TimedRow extends Summary {
+  readonly backend: string;
+  readonly method: string;
+  readonly rounds: number;
+}
+
+/** The columns that every table of a benchmark starts with. */
+export const TIME_COLUMNS: readonly Column<TimedRow>[] = [
+  { heading: 'backend', show: row => row.backend, text: true },
+  { heading: 'method', show: row => row.method, text: true },
+  { heading: 'median ms', show: row => milliseconds(row.medianMs) },
+  { heading: 'min', show: row => milliseconds(row.minMs) },
+  { heading: 'max', show: row => milliseconds(row.maxMs) },
+  { heading: 'rounds', show: row => String(row.rounds) },
+];

@@ -2,11 +2,10 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { ClockName } from '../clock.js';
-import { UsageError } from '../usage-error.js';
-import type { Contender } from './contender.js';
+import { type ClockName, UsageError } from './backends.js';
+import type { Run } from './runs.js';
 
-const SCRIPT = fileURLToPath(new URL('../torch_step.py', import.meta.url));
+const SCRIPT = fileURLToPath(new URL('torch_step.py', import.meta.url));
 
 /** What the script says when it is ready. */
 interface Greeting {
@@ -48,7 +47,7 @@ export class TorchProcess {
     return this.greeting.torch;
   }
 
-  contenders(): Contender[] {
+  runs(): Run[] {
     return this.greeting.methods.map(({ name, params, bytes }) => ({
       backend: 'torch',
       method: name,

@@ -2,9 +2,9 @@ import { soleSite } from '@frugaljs/core';
 import { leadingSubspace } from '@frugaljs/linalg';
 import { svd } from '@frugaljs/projectors';
 import { dispose, matMul, square, sum, type Tensor, type Tensor2D, tensor2d, tidy } from '@tensorflow/tfjs-core';
-import { realGradients } from '../../../packages/linalg/bench/real-gradient.js';
-import { peakBytes } from '../peak-bytes.js';
-import type { Contender } from './contender.js';
+import { realGradients } from '../../packages/linalg/bench/real-gradient.js';
+import { peakBytes } from './measure.js';
+import type { Run, Timer } from './runs.js';
 
 /** Side of the matrix that is decomposed, whatever the size of the others. */
 const SIZE = 1024;
@@ -37,7 +37,7 @@ export function refreshProblem(textFile: string): RefreshProblem {
 }
 
 /** A refresh of the projector svd, from the basis of the refresh before (`svd-refresh`) or from nothing. */
-export class SvdRefresh implements Contender {
+export class SvdRefresh implements Run {
   readonly method: string;
   readonly params: number = SIZE * SIZE;
   private readonly projector: ReturnType<typeof svd> = svd({ rank: RANK });
@@ -51,7 +51,7 @@ export class SvdRefresh implements Contender {
     readonly backend: string,
     problem: RefreshProblem,
     private readonly warm: boolean,
-    private readonly timer: (work: () => void) => number | Promise<number>,
+    private readonly timer: Timer,
   ) {
     this.gradient = tensor2d(problem.gradient, [SIZE, SIZE]);
     this.previous = tensor2d(problem.previous, [SIZE, RANK]);

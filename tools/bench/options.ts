@@ -1,7 +1,6 @@
+import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { BACKEND_NAMES } from './backends.js';
-import { CLOCK_NAMES, type ClockName } from './clock.js';
-import { UsageError } from './usage-error.js';
+import { BACKEND_NAMES, CLOCK_NAMES, type ClockName, UsageError } from './backends.js';
 
 export const USAGE: string = `npm run bench -- step  [options]   one optimizer step, every method on every backend
 npm run bench -- train [options]   whole training steps of a small LLaMA
@@ -58,3 +57,15 @@ export function clockOption(value: string | undefined): ClockName {
   if (name === undefined) throw new UsageError(`--clock: expected ${CLOCK_NAMES.join(' or ')}, found "${value}"`);
   return name;
 }
+
+/** Writes what was measured to the file of the option --json. */
+export function writeReport(file: string, report: object): void {
+  try {
+    writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
+  } catch (error) {
+    throw new UsageError(`--json: ${(error as Error).message}`);
+  }
+}
+
+/** Writes a line of the report. */
+export type Print = (line: string) => void;

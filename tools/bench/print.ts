@@ -1,2 +1,0 @@
-/** Writes a line of the report. */
-export type Print = (line: string) => void;
