@@ -1,7 +1,7 @@
 // Names say what a file is about. A file called "utils" is about nothing, and grows.
 
 const dumpingGround = /^(utils?|helpers?|misc|common|shared|stuff)(\.|$)/i;
-const longFile = 300;
+const longFile = 450;
 
 /**
  * @param {import('./workspace.mjs').Workspace} workspace

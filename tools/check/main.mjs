@@ -1,10 +1,9 @@
 // npm run check: what neither the compiler, the linter nor the tests see. One line per check, then the failures.
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { checkBoundaries } from './boundaries.mjs';
-import { checkCycles } from './cycles.mjs';
+import { checkBackendNames } from './backend-names.mjs';
 import { checkFileNames } from './file-names.mjs';
-import { checkLinks } from './links.mjs';
+import { checkLayers } from './layers.mjs';
 import { checkLockfile } from './lockfile.mjs';
 import { checkManifests } from './manifests.mjs';
 import { checkPortability } from './portability.mjs';
@@ -23,33 +22,55 @@ const failed = [];
 
 /** @type {Record<string, Check>} */
 const checks = {
-  boundaries: checkBoundaries,
-  cycles: checkCycles,
+  layers: checkLayers,
+  'backend-names': checkBackendNames,
   'file-names': checkFileNames,
   manifests: checkManifests,
   versions: checkVersions,
-  links: checkLinks,
+  dependencies: () => npmScript('check:dependencies', 'sherif'),
+  unused: () => npmScript('check:unused', 'knip: files, exports, dependencies'),
+  links: () => npmScript('check:links', 'remark: relative links and headings'),
   portability: checkPortability,
   lockfile: checkLockfile,
-  build: () => ({ ...command(['tools/build.mjs']), note: 'tsc -b, applications' }),
+  build: () => ({ ...node(['tools/build.mjs']), note: 'tsc -b, applications' }),
   published: () => {
     if (failed.some(failure => failure.startsWith('[build]'))) return { failures: ['not checked: the build failed'] };
     const options = ['--parallel=2', '--output-style=stream'];
-    const { failures } = command(['node_modules/nx/dist/bin/nx.js', 'run-many', '-t', 'package-check', ...options]);
+    const { failures } = node(['node_modules/nx/dist/bin/nx.js', 'run-many', '-t', 'package-check', ...options]);
     return { failures, note: `${workspace.packages.filter(pack => !isApplication(pack)).length} packages` };
   },
-  examples: () => command(['tools/examples/main.mjs']),
+  examples: () => node(['tools/examples/main.mjs']),
 };
+
+/**
+ * A check that another tool does, as package.json calls it.
+ *
+ * @param {string} name
+ * @param {string} note
+ * @returns {import('./workspace.mjs').Findings}
+ */
+function npmScript(name, note) {
+  return { ...command('npm', ['run', '--silent', name]), note };
+}
 
 /**
  * @param {string[]} script
  * @returns {import('./workspace.mjs').Findings}
  */
-function command(script) {
+function node(script) {
+  return command(process.execPath, script);
+}
+
+/**
+ * @param {string} program
+ * @param {string[]} args
+ * @returns {import('./workspace.mjs').Findings}
+ */
+function command(program, args) {
   const env = { ...process.env, FORCE_COLOR: '0' };
-  const { status, stdout, stderr } = spawnSync(process.execPath, script, { cwd: root, env, encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(program, args, { cwd: root, env, encoding: 'utf8' });
   const output = `${stdout}${stderr}`.trim();
-  if (status !== 0) return { failures: [output || `${script.join(' ')} exited with ${status}`] };
+  if (status !== 0) return { failures: [output || `${[program, ...args].join(' ')} exited with ${status}`] };
   return { failures: [], note: output.split('\n').at(-1)?.trim() ?? '' };
 }
 
@@ -66,7 +87,7 @@ for (const [name, check] of Object.entries(checks)) {
   const start = performance.now();
   const { failures, warnings = [], note = '' } = check(workspace);
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
-  console.log(`${failures.length > 0 ? 'FAIL' : 'ok  '}  ${name.padEnd(12)} ${seconds.padStart(5)} s  ${note}`);
+  console.log(`${failures.length > 0 ? 'FAIL' : 'ok  '}  ${name.padEnd(13)} ${seconds.padStart(5)} s  ${note}`);
   for (const warning of warnings) console.log(`      warning: ${warning}`);
   failed.push(...failures.map(failure => `[${name}] ${failure}`));
 }

@@ -30,7 +30,7 @@ it('passes a package whose tarball, types and imports are right', async () => {
 it.each<[string, RegExp, Record<string, string | object>]>([
   [
     'an export that the tarball lacks',
-    /^publint: .*@frugaljs/source.* is .\/src\/.* does not/m,
+    /^publint: .*@frugaljs\/source.* is .\/src\/.* does not/m,
     fixturePackage('core', { exports, sideEffects: false, files: ['dist', 'README.md', 'LICENSE'] }),
   ],
   [

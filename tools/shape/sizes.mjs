@@ -44,5 +44,5 @@ export function median(values) {
   if (sorted.length === 0) return 0;
   return sorted.length % 2 === 1
     ? /** @type {number} */ (sorted[Math.floor(middle)])
-    : /** @type {number} */ ((sorted[middle - 1]) + /** @type {number} */ (sorted[middle])) / 2;
+    : /** @type {number} */ (sorted[middle - 1] + /** @type {number} */ (sorted[middle])) / 2;
 }

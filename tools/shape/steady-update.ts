@@ -54,7 +54,7 @@ export async function measureSteadyUpdate(): Promise<Route> {
  *
  * @param run synchronous
  */
-export async function routeOf(run: () => void): Promise<Route> {
+async function routeOf(run: () => void): Promise<Route> {
   const session = new Session();
   session.connect();
   await session.post('Profiler.enable');
