@@ -1,5 +1,5 @@
 // node tools/check/published.mjs packages/NAME: is what npm would publish of this package right? Run by nx for every
-// package, after a build, and cached until an input changes (tools/check/nx-plugin.mjs).
+// package, after a build, and cached until an input changes (tools/nx-plugin.mjs).
 import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

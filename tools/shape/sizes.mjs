@@ -40,9 +40,7 @@ export function measureSizes({ packages, read }) {
 /** @param {readonly number[]} values */
 export function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length / 2;
-  if (sorted.length === 0) return 0;
-  return sorted.length % 2 === 1
-    ? /** @type {number} */ (sorted[Math.floor(middle)])
-    : /** @type {number} */ (sorted[middle - 1] + /** @type {number} */ (sorted[middle])) / 2;
+  // Of an even number, the mean of the two in the middle, which are the same for an odd one.
+  const [low = 0, high = 0] = [(sorted.length - 1) >> 1, sorted.length >> 1].map(at => sorted[at]);
+  return (low + high) / 2;
 }

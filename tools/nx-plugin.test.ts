@@ -1,0 +1,50 @@
+import { expect, it } from 'vitest';
+import { fixturePackage, fixtureWorkspace } from './check/fixture-workspace.js';
+import { createNodesV2 } from './nx-plugin.mjs';
+
+const on = (...names: string[]) => ({
+  dependencies: Object.fromEntries(names.map(name => [`@frugaljs/${name}`, '0.1.0'])),
+});
+
+async function projectsOf(files: Record<string, string | object>) {
+  const { root, packages } = fixtureWorkspace(files);
+  const manifests = packages.map(({ path }) => `${path}/package.json`);
+  const context = { workspaceRoot: root, nxJsonConfiguration: {} };
+  const results = await createNodesV2[1](manifests, undefined, context);
+  return Object.assign({}, ...results.map(([, { projects }]) => projects));
+}
+
+const files = {
+  ...fixturePackage('core'),
+  ...fixturePackage('linalg', on('core')),
+  ...fixturePackage('testing', on('core')),
+  ...fixturePackage('projectors', on('linalg')),
+  'packages/projectors/test/laws.test.ts': "import { laws } from '@frugaljs/testing/laws';",
+  ...fixturePackage('page', { private: true, ...on('projectors') }),
+};
+
+it('lets a task depend on what it reads: sources of packages below, and in tests also of those above', async () => {
+  const { 'packages/projectors': project } = await projectsOf(files);
+  const read = (target: string) =>
+    project.targets[target].inputs.flatMap((input: { projects?: string[] }) => input.projects ?? []);
+  expect(read('build')).toEqual(['@frugaljs/core', '@frugaljs/linalg']);
+  expect(read('package-check')).toEqual(['@frugaljs/core', '@frugaljs/linalg']);
+  expect(read('test')).toEqual(['@frugaljs/core', '@frugaljs/linalg', '@frugaljs/testing']);
+  expect(read('typecheck')).toEqual(['@frugaljs/core', '@frugaljs/linalg', '@frugaljs/testing']);
+});
+
+it('makes a change in a package above affect the tests that use it', async () => {
+  const { 'packages/projectors': project } = await projectsOf(files);
+  expect(project.implicitDependencies).toEqual(['@frugaljs/testing']);
+});
+
+it('builds packages in the order in which they depend on each other', async () => {
+  const { 'packages/projectors': projectors, 'packages/core': core } = await projectsOf(files);
+  expect(projectors.targets.build.dependsOn).toEqual([{ projects: ['@frugaljs/linalg'], target: 'build' }]);
+  expect(core.targets.build.dependsOn).toEqual([]);
+});
+
+it('leaves the build of an application to its own script, and does not check its tarball', async () => {
+  const { 'packages/page': page } = await projectsOf(files);
+  expect(Object.keys(page.targets)).toEqual(['lint', 'typecheck', 'test']);
+});
