@@ -15,6 +15,13 @@ export function fixtureWorkspace(files: Record<string, string | object>): Worksp
   return openWorkspace(root);
 }
 
+/** What the root's package.json must hold for {@link fixturePackage}. */
+export const fixtureRoot = {
+  engines: { node: '>=20' },
+  bugs: 'https://example.org/fixture/issues',
+  repository: { type: 'git', url: 'git+https://example.org/fixture.git' },
+};
+
 /** package.json and tsconfig.json of a package that passes every check, with what the test wants different. */
 export function fixturePackage(short: string, changes: object = {}): Record<string, object> {
   const manifest = {
@@ -22,10 +29,13 @@ export function fixturePackage(short: string, changes: object = {}): Record<stri
     version: '0.1.0',
     description: 'for a test',
     license: 'Apache-2.0',
+    homepage: `https://example.org/fixture/tree/main/packages/${short}#readme`,
+    bugs: fixtureRoot.bugs,
+    repository: { ...fixtureRoot.repository, directory: `packages/${short}` },
     type: 'module',
     exports: { '.': { '@frugaljs/source': './src/index.ts', default: './dist/index.js' } },
     engines: { node: '>=20' },
-    files: ['dist', 'src', 'README.md', 'LICENSE'],
+    files: ['dist', '!dist/.tsbuildinfo', 'src', 'README.md', 'LICENSE'],
     peerDependencies: { '@tensorflow/tfjs-core': '^4.22.0' },
     ...changes,
   };

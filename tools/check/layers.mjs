@@ -38,6 +38,10 @@ export const layers = {
     workspace: ['core', 'linalg'],
     external: [tfjs, '@tensorflow/tfjs-node', '@tensorflow/tfjs-node-gpu'],
   },
+  frugaljs: {
+    workspace: ['core', ...primitives, 'composer', ...backends],
+    external: [tfjs, '@tensorflow/tfjs-layers', '@tensorflow/tfjs-backend-cpu', '@tensorflow/tfjs-backend-wasm'],
+  },
   testing: { workspace: ['core'], external: [tfjs, 'fast-check', 'vitest'] },
   checkpoint: { workspace: ['core', 'composer'], external: [tfjs] },
   llama: { workspace: [], external: [tfjs, '@huggingface/tokenizers'] },

@@ -10,6 +10,7 @@ const requiredFields = /** @type {const} */ (['name', 'version', 'description', 
  * @returns {import('./workspace.mjs').Findings}
  */
 export function checkManifests(workspace) {
+  /** @type {import('./workspace.mjs').Manifest} */
   const root = JSON.parse(workspace.read('package.json'));
   const license = workspace.read('LICENSE');
   const failures = workspace.packages.flatMap(pack => [
@@ -18,6 +19,7 @@ export function checkManifests(workspace) {
       ? [...wrongApplication(pack), ...wrongApplicationReadme(pack, workspace)]
       : [
           ...wrongPublication(pack, workspace),
+          ...wrongAddresses(pack, root),
           ...wrongReadme(pack, workspace),
           ...wrongLicense(pack, workspace, license),
         ]),
@@ -40,7 +42,9 @@ export function checkManifests(workspace) {
 function wrongManifest({ path, short, manifest }, { scope }, node) {
   const file = `${path}/package.json`;
   const failures = requiredFields.filter(field => !manifest[field]).map(field => `${file}: ${field} is missing`);
-  if (manifest.name !== scope + short) failures.push(`${file}: name is ${manifest.name}, expected ${scope}${short}`);
+  // The one package without a scope is called as the whole.
+  const name = short === 'frugaljs' ? short : scope + short;
+  if (manifest.name !== name) failures.push(`${file}: name is ${manifest.name}, expected ${name}`);
   if (manifest.type !== 'module') failures.push(`${file}: type is ${manifest.type}, expected "module"`);
   if (manifest.engines?.node !== node) {
     failures.push(`${file}: engines.node is ${manifest.engines?.node}, expected the root's ${node}`);
@@ -67,10 +71,27 @@ function wrongPublication({ path, manifest, sources }, { read }) {
   if (manifest.dependencies?.['@tensorflow/tfjs-core']) {
     failures.push(`${file}: @tensorflow/tfjs-core belongs to peerDependencies, or a user may get a second copy of it`);
   }
-  for (const entry of ['dist', 'README.md', 'LICENSE']) {
+  for (const entry of ['dist', '!dist/.tsbuildinfo', 'README.md', 'LICENSE']) {
     if (!manifest.files?.includes(entry)) failures.push(`${file}: files lack ${entry}`);
   }
   return failures;
+}
+
+// The address of the repository stands in the root's package.json. npm asks for it in every tarball, and refuses provenance
+// where it is not that of the workflow.
+/**
+ * @param {import('./workspace.mjs').Package} pack
+ * @param {import('./workspace.mjs').Manifest} root
+ */
+function wrongAddresses({ path, manifest }, { bugs, repository }) {
+  const expected = {
+    homepage: `${repository?.url?.replace(/^git\+|\.git$/g, '')}/tree/main/${path}#readme`,
+    bugs,
+    repository: { ...repository, directory: path },
+  };
+  return /** @type {const} */ (['homepage', 'bugs', 'repository'])
+    .filter(field => JSON.stringify(manifest[field]) !== JSON.stringify(expected[field]))
+    .map(field => `${path}/package.json: ${field} must be ${JSON.stringify(expected[field])}, as the root has it`);
 }
 
 /** @param {import('./workspace.mjs').Package} pack */

@@ -29,15 +29,24 @@ export async function checkPublished(root, path) {
 
   const scratch = mkdtempSync(join(tmpdir(), 'frugal-pack-'));
   try {
-    await run('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', scratch], {
-      cwd: join(root, path),
-    });
+    const options = ['--ignore-scripts', '--json', '--pack-destination', scratch];
+    const { stdout } = await run('npm', ['pack', ...options], { cwd: join(root, path) });
+    /** @type {{ path: string }[]} */
+    const held = JSON.parse(stdout)[0].files;
     const tarball = join(scratch, readdirSync(scratch)[0] ?? '');
     const findings = await Promise.all([lintTarball(pack, tarball), checkTypes(pack, tarball), importAll(root, pack)]);
-    return findings.flat();
+    return [...superfluous(held.map(file => file.path)), ...findings.flat()];
   } finally {
     rmSync(scratch, { recursive: true });
   }
+}
+
+// What only this workspace needs. `files` of package.json takes whole folders, and what a compiler leaves in them.
+/** @param {readonly string[]} held */
+function superfluous(held) {
+  return held
+    .filter(file => /\.tsbuildinfo$|\.test\.[cm]?[jt]s$|(^|\/)tsconfig[^/]*\.json$/.test(file))
+    .map(file => `the tarball holds ${file}, which nobody needs who installs it; see files in package.json`);
 }
 
 /**

@@ -27,11 +27,22 @@ it('passes a package whose tarball, types and imports are right', async () => {
   expect(await check()).toEqual([]);
 });
 
+it('leaves the notes of the compiler out of the tarball', async () => {
+  const notes = { 'packages/core/dist/.tsbuildinfo': '{}' };
+  expect(await check(notes)).toEqual([]);
+  const files = fixturePackage('core', { exports, sideEffects: false, files: ['dist', 'src', 'README.md', 'LICENSE'] });
+  expect(await check({ ...notes, ...files })).toEqual([expect.stringContaining('the tarball holds dist/.tsbuildinfo')]);
+});
+
 it.each<[string, RegExp, Record<string, string | object>]>([
   [
     'an export that the tarball lacks',
     /^publint: .*@frugaljs\/source.* is .\/src\/.* does not/m,
-    fixturePackage('core', { exports, sideEffects: false, files: ['dist', 'README.md', 'LICENSE'] }),
+    fixturePackage('core', {
+      exports,
+      sideEffects: false,
+      files: ['dist', '!dist/.tsbuildinfo', 'README.md', 'LICENSE'],
+    }),
   ],
   [
     'types that do not resolve in Node',

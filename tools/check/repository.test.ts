@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { checkFileNames } from './file-names.mjs';
-import { fixturePackage, fixtureWorkspace } from './fixture-workspace.js';
+import { fixturePackage, fixtureRoot, fixtureWorkspace } from './fixture-workspace.js';
 import { checkLockfile } from './lockfile.mjs';
 import { checkManifests } from './manifests.mjs';
 import { checkPortability } from './portability.mjs';
@@ -32,7 +32,7 @@ describe('manifests', () => {
   const readme =
     "# @frugaljs/core\n\n```sh\nnpm install @frugaljs/core\n```\n\n```ts\nimport {} from '@frugaljs/core';\n```\n";
   const good = {
-    'package.json': { engines: { node: '>=20' } },
+    'package.json': fixtureRoot,
     'tsconfig.json': { references: [{ path: 'packages/core' }] },
     LICENSE: 'terms',
     ...fixturePackage('core'),
@@ -55,6 +55,10 @@ describe('manifests', () => {
         'packages/core/src/index.ts': "import { add } from '@tensorflow/tfjs-core';",
       },
     ],
+    ['repository must be', fixturePackage('core', { repository: { type: 'git', url: 'git+https://other.org/x.git' } })],
+    ['homepage must be', fixturePackage('core', { homepage: 'https://example.org' })],
+    ['bugs must be', fixturePackage('core', { bugs: undefined })],
+    ['files lack !dist/.tsbuildinfo', fixturePackage('core', { files: ['dist', 'src', 'README.md', 'LICENSE'] })],
     ['must be a copy', { 'packages/core/LICENSE': 'other terms' }],
     ['must start with a title', { 'packages/core/README.md': readme.slice(2) }],
     ['lacks an install line', { 'packages/core/README.md': readme.replace('install', 'get') }],
@@ -97,7 +101,7 @@ describe('manifests of applications', () => {
       ...changes,
     });
   const good = {
-    'package.json': { engines: { node: '>=20' } },
+    'package.json': fixtureRoot,
     'tsconfig.json': { references: [{ path: 'packages/page' }] },
     LICENSE: 'terms',
     ...application(),

@@ -1,19 +1,19 @@
 // The rules that other tools check for us, on sources that break them: a rule that is switched off, or that its tool
 // understands differently in a later version, would otherwise pass unnoticed.
 import { execFile } from 'node:child_process';
-import { copyFileSync, mkdirSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { fixturePackage, fixtureWorkspace } from './fixture-workspace.js';
 
-const repository = fileURLToPath(new URL('../..', import.meta.url));
+const workspace = fileURLToPath(new URL('../..', import.meta.url));
 const run = promisify(execFile);
 
 /** Output of a tool of the workspace, run in another folder. */
 async function output(tool: string, args: string[], cwd: string): Promise<string> {
-  const command = join(repository, 'node_modules/.bin', tool);
+  const command = join(workspace, 'node_modules/.bin', tool);
   const { stdout, stderr } = await run(command, args, { cwd }).catch(error => error);
   return `${stdout}${stderr}`;
 }
@@ -31,7 +31,7 @@ async function lint(files: Record<string, string | object>): Promise<string[]> {
     ...files,
   });
   mkdirSync(join(root, 'tools/check'), { recursive: true });
-  for (const file of ['biome.json', 'tools/check/imports.grit']) copyFileSync(join(repository, file), join(root, file));
+  for (const file of ['biome.json', 'tools/check/imports.grit']) copyFileSync(join(workspace, file), join(root, file));
   const text = await output('biome', ['lint', '--max-diagnostics=none', '--reporter=github', 'packages'], root);
   return [...text.matchAll(/title=(\S+?),file=[^,]*?(packages[^,]+),line=(\d+)/g)]
     .map(([, rule, file, line]) => `${file}:${line} ${rule}`)
@@ -150,26 +150,40 @@ it('the compiler refuses a relative import that leaves the sources of a package'
 });
 
 describe('links', () => {
-  const check = async (text: string) => {
+  const { repository } = JSON.parse(readFileSync(join(workspace, 'package.json'), 'utf8'));
+  const address = `${repository.url.replace(/^git\+|\.git$/g, '')}/blob/main`;
+  const page = 'docs/a.md';
+  const readme = 'packages/core/README.md';
+
+  const check = async (links: string, file = page) => {
     const { root } = fixtureWorkspace({
-      'packages/core/a.ts': '',
-      'docs/a.md': `${text}\n`,
+      ...fixturePackage('core'),
+      'packages/core/src/a.ts': '',
+      'packages/core/test/b.ts': '',
       'docs/b.md': '# Bits & bytes\n\n```sh\n# no\n```\n',
+      [file]: `first\n\n${links}\n`,
     });
-    const rules = join(repository, '.remarkrc.mjs');
-    return output(
-      'remark',
-      ['--frail', '--quiet', '--no-color', '--no-stdout', '--no-config', '--rc-path', rules, '.'],
-      root,
-    );
+    const rules = join(workspace, '.remarkrc.mjs');
+    const options = ['--frail', '--quiet', '--no-color', '--no-stdout', '--no-config', '--rc-path', rules, '.'];
+    return output('remark', options, root);
   };
 
-  it('accept files, folders, headings and what stands in code', async () => {
+  it('accept files, folders, headings, addresses and what stands in code', async () => {
     const links = '[b](b.md) [c](../packages/core) [d](b.md#bits--bytes) `[x](y.md)` [w](https://example.org)';
-    expect(await check(links)).toBe('');
+    expect(await check(`${links} [e](${address}/docs/b.md#bits--bytes)`)).toBe('');
+    expect(await check(`[a](src/a.ts) [l](./LICENSE) [b](${address}/docs/b.md)`, readme)).not.toContain('tarball');
   });
 
-  it.each(['[b](c.md)', '[b](b.md#nothing)', '[b](b.md#no)', '[b](#here)'])('refuse %s', async link => {
-    expect(await check(`first\n\n${link}`)).toMatch(/docs\/a\.md\n3:1-3:\d+\s+warning/);
+  it('refuse what is not there', async () => {
+    const links = ['c.md', 'b.md#nothing', 'b.md#no', '#here', `${address}/docs/c.md`, `${address}/docs/b.md#nothing`];
+    const found = await check(links.map(link => `[b](${link})`).join('\n'));
+    const lines = [...found.matchAll(/^(\d+):1-\d+:\d+\s+warning/gm)].map(([, line]) => Number(line));
+    expect(lines).toEqual(links.map((_, index) => index + 3));
+  });
+
+  it('of a README refuse what its tarball lacks', async () => {
+    const links = ['../../docs/b.md', '../core', 'test/b.ts'];
+    const found = await check(links.map(link => `[b](${link})`).join('\n'), readme);
+    for (const link of links) expect(found).toContain(`${link} is not in the tarball of packages/core`);
   });
 });
