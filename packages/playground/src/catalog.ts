@@ -1,3 +1,5 @@
+import { recipeOptions } from '@frugaljs/composer/recipe-options';
+import type { OptionSpec } from '@frugaljs/core/options';
 import type { RecipeSettings } from './protocol.js';
 
 /** A recipe of `@frugaljs/composer` as the form offers it. */
@@ -6,8 +8,6 @@ export interface CatalogEntry {
   readonly title: string;
   /** What it does, in a line. */
   readonly summary: string;
-  /** Settings besides the learning rate. */
-  readonly fields: readonly ('density' | 'projector' | 'updateGap')[];
   /** Peak learning rate: the best of two to four that were tried on the built-in text, for 200 or 400 steps. */
   readonly learningRate: number;
   /** Options of the recipe, from the settings of the form. */
@@ -27,7 +27,6 @@ export const CATALOG: readonly CatalogEntry[] = [
     recipe: 'adamW',
     title: 'AdamW',
     summary: 'Two moments for every parameter. The usual choice, and the hungriest.',
-    fields: [],
     learningRate: 0.003,
     options: () => ({ beta2: BETA2 }),
   },
@@ -35,7 +34,6 @@ export const CATALOG: readonly CatalogEntry[] = [
     recipe: 'frugal',
     title: 'FRUGAL',
     summary: 'AdamW in a small subspace that moves on; signSGD, without any state, on the rest.',
-    fields: ['density', 'projector', 'updateGap'],
     learningRate: 0.004,
     options: ({ density, projector, updateGap }) => ({ density, projector, updateGap, stateFull: ADAM }),
   },
@@ -43,7 +41,6 @@ export const CATALOG: readonly CatalogEntry[] = [
     recipe: 'galore',
     title: 'GaLore',
     summary: 'Adam on the leading singular vectors of each gradient; the rest is dropped.',
-    fields: ['density', 'updateGap'],
     learningRate: 0.04,
     options: ({ density, updateGap }) => ({ density, updateGap, adam: { beta2: BETA2 } }),
   },
@@ -51,7 +48,6 @@ export const CATALOG: readonly CatalogEntry[] = [
     recipe: 'badam',
     title: 'BAdam',
     summary: 'Blocks of the model take turns with AdamW; all others rest.',
-    fields: ['density', 'updateGap'],
     learningRate: 0.004,
     // A quarter of one or two layers is none, so matrices take turns there.
     options: ({ density, updateGap }, layers) => ({
@@ -65,7 +61,6 @@ export const CATALOG: readonly CatalogEntry[] = [
     recipe: 'lion',
     title: 'Lion',
     summary: 'The sign of one moment for every parameter.',
-    fields: [],
     learningRate: 0.002,
     options: () => ({}),
   },
@@ -73,7 +68,6 @@ export const CATALOG: readonly CatalogEntry[] = [
     recipe: 'adafactor',
     title: 'Adafactor',
     summary: 'Second moments by row and column instead of by entry.',
-    fields: [],
     learningRate: 0.01,
     options: () => ({}),
   },
@@ -81,7 +75,6 @@ export const CATALOG: readonly CatalogEntry[] = [
     recipe: 'signSgd',
     title: 'signSGD',
     summary: 'The sign of the gradient. No state at all.',
-    fields: [],
     learningRate: 0.008,
     options: () => ({}),
   },
@@ -89,11 +82,37 @@ export const CATALOG: readonly CatalogEntry[] = [
     recipe: 'sgdm',
     title: 'SGD with momentum',
     summary: 'One moment for every parameter, and no scaling.',
-    fields: [],
     learningRate: 0.1,
     options: () => ({}),
   },
 ];
+
+/** A setting of the form besides the learning rate. */
+export type FormField = 'density' | 'projector' | 'updateGap';
+
+/** The options that each field of the form sets, by the name that a recipe has for it. */
+const FIELD_OPTIONS: Readonly<Record<FormField, readonly string[]>> = {
+  density: ['density'],
+  projector: ['projector'],
+  updateGap: ['updateGap', 'switchEvery'],
+};
+export const FORM_FIELDS: readonly FormField[] = ['density', 'projector', 'updateGap'];
+
+/** The fields that a recipe reads: those of which it has an option. */
+export function fieldsOf(recipe: string): readonly FormField[] {
+  const options = recipeOptions(recipe);
+  return FORM_FIELDS.filter(field => FIELD_OPTIONS[field].some(option => option in options));
+}
+
+/** The field that sets an option of a recipe; undefined for an option that the form does not offer. */
+export function fieldOfOption(option: string): FormField | undefined {
+  return FORM_FIELDS.find(field => FIELD_OPTIONS[field].includes(option));
+}
+
+/** What a field may be: the row of its option in the recipe that has all of them. */
+export function specOf(field: FormField): OptionSpec {
+  return recipeOptions('frugal')[FIELD_OPTIONS[field][0]!]!;
+}
 
 /** The projectors that the form offers for FRUGAL, with what they select. */
 export const PROJECTORS: readonly (readonly [name: string, title: string])[] = [
@@ -116,13 +135,17 @@ export function catalogEntry(recipe: string): CatalogEntry {
 /** The settings that a recipe starts with. */
 export function defaultSettings(recipe: string): RecipeSettings {
   const { learningRate } = catalogEntry(recipe);
-  return { kind: 'recipe', recipe, learningRate, density: 0.25, projector: 'rows', updateGap: 20 };
+  const [density, projector] = [specOf('density').default as number, specOf('projector').default as string];
+  // A run of the page is too short for the default of 200 updates.
+  return { kind: 'recipe', recipe, learningRate, density, projector, updateGap: 20 };
 }
 
 /** A short name that tells settings of the same recipe apart. */
 export function labelOf(settings: RecipeSettings): string {
-  const { title, fields } = catalogEntry(settings.recipe);
+  const { title } = catalogEntry(settings.recipe);
+  const fields = fieldsOf(settings.recipe);
   const density = fields.includes('density') ? ` ρ=${settings.density}` : '';
-  const projector = fields.includes('projector') && settings.projector !== 'rows' ? ` ${settings.projector}` : '';
+  const projector =
+    fields.includes('projector') && settings.projector !== specOf('projector').default ? ` ${settings.projector}` : '';
   return `${title}${density}${projector}`;
 }

@@ -1,4 +1,13 @@
-import { CATALOG, catalogEntry, defaultSettings, PROJECTORS } from '../catalog.js';
+import {
+  CATALOG,
+  catalogEntry,
+  defaultSettings,
+  FORM_FIELDS,
+  type FormField,
+  fieldsOf,
+  PROJECTORS,
+  specOf,
+} from '../catalog.js';
 import type { OptimizerSettings, Problem, RecipeSettings } from '../protocol.js';
 import { element, Field, marker, numberInput, selectInput } from './element.js';
 
@@ -12,7 +21,7 @@ export class OptimizerCard {
   readonly node: HTMLElement;
   readonly #recipe: Field<HTMLSelectElement>;
   readonly #summary: HTMLElement = element('p', { className: 'hint summary' });
-  readonly #fields: Readonly<Record<'learningRate' | 'density' | 'projector' | 'updateGap', Field>>;
+  readonly #fields: Readonly<Record<'learningRate' | FormField, Field>>;
   readonly #json: Field<HTMLTextAreaElement>;
   readonly #form: HTMLElement;
   readonly #toggle: HTMLButtonElement;
@@ -29,9 +38,9 @@ export class OptimizerCard {
     this.#recipe = new Field('Method', selectInput(titles, settings.recipe), { className: 'wide' });
     this.#fields = {
       learningRate: new Field('Learning rate', numberInput(settings.learningRate, 0, null, 'any')),
-      density: new Field('Density', numberInput(settings.density, 0, 1, 0.05)),
+      density: new Field('Density', numberInput(settings.density, ...limitsOf('density'), 0.05)),
       projector: new Field('Subspace', selectInput(PROJECTORS, settings.projector)),
-      updateGap: new Field('Update gap', numberInput(settings.updateGap, 1, null, 1)),
+      updateGap: new Field('Update gap', numberInput(settings.updateGap, ...limitsOf('updateGap'), 1)),
     };
     const area = element('textarea', { rows: 12, spellcheck: false, autocomplete: 'off' });
     this.#json = new Field('Composition as JSON', area, {
@@ -128,10 +137,20 @@ export class OptimizerCard {
   }
 
   #showFields(): void {
-    const { fields, summary } = catalogEntry(this.#recipe.control.value);
-    this.#summary.textContent = summary;
-    for (const name of ['density', 'projector', 'updateGap'] as const) {
+    const recipe = this.#recipe.control.value;
+    const fields = fieldsOf(recipe);
+    this.#summary.textContent = catalogEntry(recipe).summary;
+    for (const name of FORM_FIELDS) {
       this.#fields[name].node.hidden = !fields.includes(name);
     }
   }
+}
+
+/** The smallest and the largest number that a field takes. */
+function limitsOf(field: FormField): [min: number, max: number | null] {
+  const spec = specOf(field);
+  if (spec.type === 'integer') return [spec.minimum, null];
+  if (spec.type !== 'number') throw new RangeError(`${field} is no number`);
+  const [min, max] = spec.interval.slice(1, -1).split(', ').map(Number) as [number, number];
+  return [min, Number.isFinite(max) ? max : null];
 }

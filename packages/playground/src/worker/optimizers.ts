@@ -1,7 +1,7 @@
-import { type ComposedOptimizer, compose, compositionFromJson, recipe } from '@frugaljs/composer';
+import { COMPOSE_OPTIONS, type ComposedOptimizer, compose, compositionFromJson, recipe } from '@frugaljs/composer';
 import { InvalidOptionError, type Json, requireKnownKeys, type Schedule, warmupCosine } from '@frugaljs/core';
 import { type LlamaConfig, parameterCount, parameterSpecs, preset } from '@frugaljs/llama';
-import { catalogEntry, labelOf } from '../catalog.js';
+import { catalogEntry, fieldOfOption, fieldsOf, labelOf } from '../catalog.js';
 import type {
   Memory,
   OptimizerOutline,
@@ -78,7 +78,7 @@ function sharedProblems(run: RunSettings): Problem[] {
 /** Fields of an optimizer that its recipe reads and that hold no number. */
 function emptyFields(settings: OptimizerSettings, optimizer: number): Problem[] {
   if (settings.kind === 'json') return [];
-  const read = ['learningRate', ...catalogEntry(settings.recipe).fields] as const;
+  const read = ['learningRate', ...fieldsOf(settings.recipe)] as const;
   return read
     .filter(field => Number.isNaN(settings[field]))
     .map(field => ({ optimizer, field, message: 'Expected a number.' }));
@@ -88,6 +88,8 @@ function emptyFields(settings: OptimizerSettings, optimizer: number): Problem[] 
 function fieldOf(error: unknown, kind: 'recipe' | 'json'): string {
   if (kind === 'json') return 'json';
   const parameter = String((error as { parameter?: unknown }).parameter ?? '');
+  const field = fieldOfOption(parameter.slice(parameter.lastIndexOf('.') + 1));
+  if (field !== undefined) return field;
   if (/density|rank/i.test(parameter)) return 'density';
   if (/rate|peak/i.test(parameter)) return 'learningRate';
   if (/gap|every|refresh/i.test(parameter)) return 'updateGap';
@@ -149,16 +151,6 @@ function schedule(peak: number, steps: number): Schedule {
 }
 
 /** What a composition may say. */
-const KEYS = [
-  'learningRate',
-  'groups',
-  'clip',
-  'accumulate',
-  'seed',
-  'onNonFinite',
-  'onMissingGradient',
-  'kernels',
-] as const;
 
 /**
  * Builds the optimizer that a hand-written composition describes.
@@ -168,7 +160,7 @@ const KEYS = [
 function composeWritten(text: string): ComposedOptimizer {
   const json = parse(text);
   if (!isObject(json)) throw wrong('composition', json, 'an object such as { "learningRate": 0.001, "groups": [ … ] }');
-  requireKnownKeys('composition', json, KEYS);
+  requireKnownKeys('composition', json, Object.keys(COMPOSE_OPTIONS));
   const { groups, learningRate, accumulate = 1 } = json;
   if (typeof learningRate !== 'number') requirePart('learningRate', learningRate, 'a number or a schedule');
   if (!Array.isArray(groups) || groups.length === 0) throw wrong('groups', groups, 'a list of at least one group');
