@@ -40,7 +40,13 @@ export const layers = {
   },
   frugaljs: {
     workspace: ['core', ...primitives, 'composer', ...backends],
-    external: [tfjs, '@tensorflow/tfjs-layers', '@tensorflow/tfjs-backend-cpu', '@tensorflow/tfjs-backend-wasm'],
+    external: [
+      tfjs,
+      '@tensorflow/tfjs-layers',
+      '@tensorflow/tfjs-backend-cpu',
+      '@tensorflow/tfjs-backend-wasm',
+      '@tensorflow/tfjs-backend-webgpu',
+    ],
   },
   testing: { workspace: ['core'], external: [tfjs, 'fast-check', 'vitest'] },
   checkpoint: { workspace: ['core', 'composer'], external: [tfjs] },
