@@ -4,7 +4,7 @@ import { STATE_FREE_RULES } from '@frugaljs/state-free';
 import { STATE_FULL_RULES } from '@frugaljs/state-full';
 import { drop } from './combine/drop.js';
 import { type ResidualOptions, residual } from './combine/residual.js';
-import { register, ruleFromJson } from './registry.js';
+import { register, ruleFromJson } from './json.js';
 
 // Imported for its effect: the parts that come with the library can be built from their descriptions.
 

@@ -1,10 +1,10 @@
 /**
- * `@frugaljs/composer/compose`: the algebra without the parts that come with the library. A bundle then holds the rules
- * and projectors that it imports, and no others; what is to be built from JSON is registered first.
+ * `@frugaljs/composer/compose`: the algebra alone. A bundle then holds the rules and projectors that it imports, and no
+ * others. What reads compositions from JSON, and so models with their optimizer, is `@frugaljs/composer/json`.
  */
 export { drop } from './combine/drop.js';
 export { type ResidualOptions, residual } from './combine/residual.js';
-export { compositionFromJson, compositionToJson } from './composition.js';
+export { compositionToJson } from './composition.js';
 export type { NamedTensor } from './gradients.js';
 export { ComposedOptimizer, compose } from './optimizer.js';
 export {
@@ -20,14 +20,6 @@ export {
   SUBSPACE_OPTIONS,
   type SubspaceOptions,
 } from './options.js';
-export {
-  combineFromJson,
-  projectorFromJson,
-  registerCombine,
-  registerProjector,
-  registerRule,
-  ruleFromJson,
-} from './registry.js';
 export type {
   Explanation,
   ExplanationRow,

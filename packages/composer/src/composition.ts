@@ -1,15 +1,6 @@
-import {
-  type Described,
-  describePart,
-  InvalidOptionError,
-  type Json,
-  NotSerializableError,
-  requireOptions,
-  scheduleFromJson,
-} from '@frugaljs/core';
-import { matchFromJson, matchToJson, requireGroups } from './groups.js';
-import { CLIP_OPTIONS, COMPOSE_OPTIONS, type ComposeOptions, type Group } from './options.js';
-import { ruleFromJson } from './registry.js';
+import { describePart, InvalidOptionError, type Json, NotSerializableError, requireOptions } from '@frugaljs/core';
+import { matchToJson, requireGroups } from './groups.js';
+import { CLIP_OPTIONS, COMPOSE_OPTIONS, type ComposeOptions } from './options.js';
 
 /** Checks everything about a composition that can be known before it meets a variable. */
 export function requireComposition(options: ComposeOptions): void {
@@ -55,28 +46,20 @@ export function compositionToJson(options: ComposeOptions): { readonly [key: str
   };
 }
 
-/** The inverse of {@link compositionToJson}; unknown top-level keys are ignored, since tfjs adds some of its own. */
-export function compositionFromJson(json: Json): ComposeOptions {
-  if (typeof json !== 'object' || json === null || !('groups' in json)) {
-    throw new NotSerializableError({ parameter: 'composition', found: json, expected: 'the JSON of a composition' });
-  }
-  const given = Object.entries(json).filter(
-    ([name, value]) => Object.hasOwn(COMPOSE_OPTIONS, name) && value !== undefined,
-  );
-  const { learningRate, groups, ...settings } = Object.fromEntries(given) as unknown as Omit<
-    ComposeOptions,
-    'learningRate' | 'groups'
-  > & { learningRate: number | Described; groups: readonly Json[] };
-  return {
-    ...settings,
-    learningRate: typeof learningRate === 'number' ? learningRate : scheduleFromJson(learningRate),
-    groups: groups.map(group => {
-      const { match, use, ...rest } = group as { match?: Json; use?: Described };
-      return {
-        ...(rest as Group),
-        ...(match === undefined ? {} : { match: matchFromJson(match) }),
-        ...(use === undefined ? {} : { use: ruleFromJson(use) }),
-      };
-    }),
-  };
+/** Set by json.ts: what reads a composition from JSON, which compositions made in code do without. */
+let read: ((json: Json) => ComposeOptions) | null = null;
+
+export function readCompositionsWith(reader: (json: Json) => ComposeOptions): void {
+  read = reader;
+}
+
+/** The composition that JSON describes, for who gets it from tfjs. */
+export function readComposition(json: Json): ComposeOptions {
+  if (read !== null) return read(json);
+  throw new NotSerializableError({
+    parameter: 'composition',
+    found: 'JSON, and nothing loaded that reads it',
+    expected: 'a program that imports what reads compositions',
+    advice: "import '@frugaljs/composer', or '@frugaljs/composer/json' and register the parts of the composition.",
+  });
 }

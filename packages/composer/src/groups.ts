@@ -45,9 +45,9 @@ export function requireGroups(groups: readonly Group[]): void {
   });
 }
 
-type Pattern = string | RegExp;
+export type Pattern = string | RegExp;
 
-const CONDITIONS: readonly (keyof MatchConditions)[] = ['name', 'not', 'minRank', 'maxRank'];
+export const CONDITIONS: readonly (keyof MatchConditions)[] = ['name', 'not', 'minRank', 'maxRank'];
 
 /** True when a group with this `match` takes the parameter. */
 function matches(match: Match | undefined, parameter: NamedShape): boolean {
@@ -118,19 +118,6 @@ export function matchToJson(match: Match, group: number): Json {
   };
 }
 
-/** The inverse of {@link matchToJson}. */
-export function matchFromJson(json: Json): Match {
-  if (typeof json === 'string' || Array.isArray(json) || isRegExpJson(json)) return patternsFromJson(json);
-  requireKnownKeys('match', json as object, CONDITIONS);
-  const { name, not, minRank, maxRank } = json as { name?: Json; not?: Json; minRank?: number; maxRank?: number };
-  return {
-    ...(name === undefined ? {} : { name: patternsFromJson(name) }),
-    ...(not === undefined ? {} : { not: patternsFromJson(not) }),
-    ...(minRank === undefined ? {} : { minRank }),
-    ...(maxRank === undefined ? {} : { maxRank }),
-  };
-}
-
 function matchesName(patterns: Pattern | readonly Pattern[], name: string): boolean {
   return [patterns]
     .flat()
@@ -145,17 +132,6 @@ function patternsToJson(patterns: Pattern | readonly Pattern[]): Json {
   if (typeof patterns === 'string') return patterns;
   if (patterns instanceof RegExp) return { source: patterns.source, flags: patterns.flags };
   return patterns.map(patternsToJson);
-}
-
-function isRegExpJson(json: Json): json is { source: string; flags: string } {
-  return typeof json === 'object' && json !== null && 'source' in json;
-}
-
-function patternsFromJson(json: Json): Pattern | Pattern[] {
-  if (typeof json === 'string') return json;
-  if (isRegExpJson(json)) return new RegExp(json.source, json.flags);
-  if (Array.isArray(json)) return json.map(part => patternsFromJson(part) as Pattern);
-  throw new InvalidOptionError({ parameter: 'match', found: json, expected: 'a name or { source, flags }' });
 }
 
 /** A parameter, the group that takes it, and where that puts it. */

@@ -17,7 +17,7 @@ import {
   type Tensor,
   type Variable,
 } from '@tensorflow/tfjs-core';
-import { compositionFromJson, compositionToJson, requireComposition, requireLearningRate } from './composition.js';
+import { compositionToJson, readComposition, requireComposition, requireLearningRate } from './composition.js';
 import { GradientCheck } from './finite-check.js';
 import {
   explainingGradients,
@@ -172,7 +172,7 @@ export class ComposedOptimizer extends Optimizer {
     cls: serialization.SerializableConstructor<T>,
     config: serialization.ConfigDict,
   ): T {
-    return new cls(compositionFromJson(JSON.parse(config['composition'] as string)));
+    return new cls(readComposition(JSON.parse(config['composition'] as string)));
   }
 
   /**

@@ -1,8 +1,7 @@
-import { InvalidOptionError, sizeOf } from '@frugaljs/core';
+import { type Described, InvalidOptionError, type Json, sizeOf } from '@frugaljs/core';
 import { bind } from './bound/subspace.js';
 import { assign } from './groups.js';
 import type { ComposeOptions, NamedShape } from './options.js';
-import { sentence } from './registry.js';
 
 /** What one parameter costs, in bytes. */
 export interface MemoryRow {
@@ -110,4 +109,41 @@ export function namedShapes(parameters: ReportedParameters): readonly NamedShape
 function isNamedShape(parameter: ReportedParameter | null | undefined): boolean {
   if (typeof parameter?.name !== 'string' || !Array.isArray(parameter.shape)) return false;
   return parameter.shape.every(extent => typeof extent === 'number');
+}
+
+/**
+ * A part as a line of text, for example `subspace(columns(density 0.25) → adamW; residual(signSgd); every 200, reset)`.
+ * Options at their defaults are left out, except sizes, once json.ts says what the defaults are.
+ */
+function sentence(part: Described): string {
+  const { kind, options } = part;
+  if (kind === 'subspace') {
+    const [projector, rule, combine] = [options['projector'], options['rule'], options['combine']].map(sentenceOf);
+    const { every, stagger } = options['refresh'] as { every: number | null; stagger?: boolean };
+    return `subspace(${projector} → ${rule}; ${combine}; every ${every ?? '∞'}${stagger ? ' staggered' : ''}, ${options['onRefresh']})`;
+  }
+  const defaults = defaultsOf(kind);
+  const shown = Object.entries(options).flatMap(([name, value]) => {
+    if (value === undefined || value === null) return [];
+    if (isDescribed(value)) return [sentence(value)];
+    const isSize = name === 'density' || name === 'rank';
+    if (!isSize && JSON.stringify(value) === JSON.stringify(defaults[name])) return [];
+    return [`${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`];
+  });
+  return shown.length === 0 ? kind : `${kind}(${shown.join(', ')})`;
+}
+
+/** The options that a part of this kind has by default. */
+let defaultsOf: (kind: string) => Described['options'] = () => ({});
+
+export function leaveOutDefaults(defaults: typeof defaultsOf): void {
+  defaultsOf = defaults;
+}
+
+function sentenceOf(json: Json | undefined): string {
+  return isDescribed(json) ? sentence(json) : JSON.stringify(json);
+}
+
+function isDescribed(json: Json | undefined): json is { kind: string; options: Described['options'] } {
+  return typeof json === 'object' && json !== null && !Array.isArray(json) && 'kind' in json && 'options' in json;
 }

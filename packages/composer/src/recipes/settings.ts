@@ -7,8 +7,8 @@ import {
   requirePart,
 } from '@frugaljs/core';
 import '../built-ins.js';
+import { projectorFromJson, ruleFromJson } from '../json.js';
 import { COMPOSE_OPTIONS, type ComposeOptions, type Group, type Match } from '../options.js';
-import { projectorFromJson, ruleFromJson } from '../registry.js';
 import { COMMON_OPTIONS } from './options.js';
 
 /** A rule, its JSON, or the name of a rule with default options. */

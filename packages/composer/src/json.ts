@@ -2,16 +2,23 @@ import {
   type Combine,
   type Described,
   didYouMean,
+  InvalidOptionError,
   type Json,
+  NotSerializableError,
   type Projector,
   type Rule,
+  requireKnownKeys,
+  scheduleFromJson,
   UnknownNameError,
 } from '@frugaljs/core';
-import type { SubspaceOptions } from './options.js';
+import { readCompositionsWith } from './composition.js';
+import { CONDITIONS, type Pattern } from './groups.js';
+import { COMPOSE_OPTIONS, type ComposeOptions, type Group, type Match, type SubspaceOptions } from './options.js';
+import { leaveOutDefaults } from './reports.js';
 import { subspace } from './subspace.js';
 
-// What can be built from its description. The parts that come with the library register as a user's do (built-ins.ts);
-// whoever imports `@frugaljs/composer/compose` alone starts with `subspace` and nothing else.
+// `@frugaljs/composer/json`: what reads compositions and their parts from JSON. The parts that come with the library register
+// as a user's do (built-ins.ts); without them there is `subspace` and nothing else.
 
 type Options = Described['options'];
 type Factory<Part> = (options: Options) => Part;
@@ -91,7 +98,7 @@ function fromJson<Kind extends keyof Parts>(what: Kind, { kind, options }: Descr
     advice:
       didYouMean(kind, known)?.advice ??
       `Register a ${what} of your own with register${what[0]!.toUpperCase()}${what.slice(1)} before loading it.${
-        isWhole ? '' : ' `@frugaljs/composer` registers those of the library, `@frugaljs/composer/compose` does not.'
+        isWhole ? '' : ' `@frugaljs/composer` registers those of the library.'
       }`,
   });
 }
@@ -112,26 +119,54 @@ function subspaceFromJson(options: Options): Rule {
   });
 }
 
-/**
- * A part as a line of text, for example `subspace(columns(density 0.25) → adamW; residual(signSgd); every 200, reset)`.
- * Options at their defaults are left out, except sizes, where the kind is registered.
- */
-export function sentence(part: Described): string {
-  const { kind, options } = part;
-  if (kind === 'subspace') {
-    const [projector, rule, combine] = [options['projector'], options['rule'], options['combine']].map(sentenceOf);
-    const { every, stagger } = options['refresh'] as { every: number | null; stagger?: boolean };
-    return `subspace(${projector} → ${rule}; ${combine}; every ${every ?? '∞'}${stagger ? ' staggered' : ''}, ${options['onRefresh']})`;
+/** The inverse of `compositionToJson`; unknown top-level keys are ignored, since tfjs adds some of its own. */
+export function compositionFromJson(json: Json): ComposeOptions {
+  if (typeof json !== 'object' || json === null || !('groups' in json)) {
+    throw new NotSerializableError({ parameter: 'composition', found: json, expected: 'the JSON of a composition' });
   }
-  const defaults = defaultOptions(kind);
-  const shown = Object.entries(options).flatMap(([name, value]) => {
-    if (value === undefined || value === null) return [];
-    if (isDescribed(value)) return [sentence(value)];
-    const isSize = name === 'density' || name === 'rank';
-    if (!isSize && JSON.stringify(value) === JSON.stringify(defaults[name])) return [];
-    return [`${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`];
-  });
-  return shown.length === 0 ? kind : `${kind}(${shown.join(', ')})`;
+  const given = Object.entries(json).filter(
+    ([name, value]) => Object.hasOwn(COMPOSE_OPTIONS, name) && value !== undefined,
+  );
+  const { learningRate, groups, ...settings } = Object.fromEntries(given) as unknown as Omit<
+    ComposeOptions,
+    'learningRate' | 'groups'
+  > & { learningRate: number | Described; groups: readonly Json[] };
+  return {
+    ...settings,
+    learningRate: typeof learningRate === 'number' ? learningRate : scheduleFromJson(learningRate),
+    groups: groups.map(group => {
+      const { match, use, ...rest } = group as { match?: Json; use?: Described };
+      return {
+        ...(rest as Group),
+        ...(match === undefined ? {} : { match: matchFromJson(match) }),
+        ...(use === undefined ? {} : { use: ruleFromJson(use) }),
+      };
+    }),
+  };
+}
+
+/** The inverse of `matchToJson`. */
+function matchFromJson(json: Json): Match {
+  if (typeof json === 'string' || Array.isArray(json) || isRegExpJson(json)) return patternsFromJson(json);
+  requireKnownKeys('match', json as object, CONDITIONS);
+  const { name, not, minRank, maxRank } = json as { name?: Json; not?: Json; minRank?: number; maxRank?: number };
+  return {
+    ...(name === undefined ? {} : { name: patternsFromJson(name) }),
+    ...(not === undefined ? {} : { not: patternsFromJson(not) }),
+    ...(minRank === undefined ? {} : { minRank }),
+    ...(maxRank === undefined ? {} : { maxRank }),
+  };
+}
+
+function isRegExpJson(json: Json): json is { source: string; flags: string } {
+  return typeof json === 'object' && json !== null && 'source' in json;
+}
+
+function patternsFromJson(json: Json): Pattern | Pattern[] {
+  if (typeof json === 'string') return json;
+  if (isRegExpJson(json)) return new RegExp(json.source, json.flags);
+  if (Array.isArray(json)) return json.map(part => patternsFromJson(part) as Pattern);
+  throw new InvalidOptionError({ parameter: 'match', found: json, expected: 'a name or { source, flags }' });
 }
 
 /** The options that a built-in part has by default; empty for other kinds. */
@@ -147,10 +182,5 @@ function defaultOptions(kind: string): Options {
   }
 }
 
-function sentenceOf(json: Json | undefined): string {
-  return isDescribed(json) ? sentence(json) : JSON.stringify(json);
-}
-
-function isDescribed(json: Json | undefined): json is { kind: string; options: Options } {
-  return typeof json === 'object' && json !== null && !Array.isArray(json) && 'kind' in json && 'options' in json;
-}
+readCompositionsWith(compositionFromJson);
+leaveOutDefaults(defaultOptions);
