@@ -48,10 +48,12 @@ describe.each(files)('what $writtenBy saved on $backend', ({ backend, fixtures }
   );
 });
 
-test('every backend has a fixture of every recipe', () => {
+test('every backend has fixtures of recipes, none of which has gone', () => {
   expect(files.map(({ backend }) => backend)).toEqual(expect.arrayContaining([...BACKENDS]));
-  for (const { fixtures } of files) {
-    expect(fixtures.map(({ recipe: made }) => made?.name)).toEqual(expect.arrayContaining([...listRecipes()]));
+  for (const { writtenBy, fixtures } of files) {
+    const recipes = new Set(fixtures.flatMap(({ recipe: made }) => made?.name ?? []));
+    expect(listRecipes()).toEqual(expect.arrayContaining([...recipes]));
+    if (writtenBy === '8ff5ada') expect(recipes.size).toBe(19);
   }
 });
 

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { insertModuleStatement, insertReadmeRows, insertTableEntry } from './insert.mjs';
+import { insertReadmeRows } from './insert.mjs';
 import { namesOf, rename } from './names.mjs';
 import { primitives } from './primitives.mjs';
 
@@ -17,17 +17,26 @@ const templates = fileURLToPath(new URL('templates', import.meta.url));
  * @throws {Error} before anything is written: a malformed name, or one that the package already has
  */
 export function generate(root, kind, name) {
-  const { template, package: short, entry, cells } = primitives[kind];
+  const { template, package: short, folder, edits, cells, title } = primitives[kind];
   const from = namesOf(`template-${template}`);
   const to = namesOf(name);
   const package_ = `packages/${short}`;
   /** @type {Map<string, string>} */
   const files = new Map();
 
-  for (const file of [`src/${from.kebab}.ts`, `test/${from.kebab}.test.ts`]) {
-    const target = `${package_}/${rename(file, from, to)}`;
+  /** @type {[file: string, where: string][]} */
+  const written = [
+    [`src/${from.kebab}.ts`, folder],
+    [`test/${from.kebab}.test.ts`, 'test'],
+  ];
+  for (const [file, where] of written) {
+    const target = `${package_}/${where}/${rename(posix.basename(file), from, to)}`;
     if (existsSync(join(root, target))) throw new Error(`name: ${to.camel} exists, see ${target}; choose another name`);
-    files.set(target, rename(readFileSync(join(templates, template, file), 'utf8'), from, to));
+    const text = rename(readFileSync(join(templates, template, file), 'utf8'), from, to);
+    files.set(
+      target,
+      moved(text, `${package_}/${where}`, folder).replace(`'./${to.kebab}-options.js'`, "'./options.js'"),
+    );
   }
 
   /**
@@ -40,20 +49,30 @@ export function generate(root, kind, name) {
     const edited = edit(readFileSync(join(root, path), 'utf8'));
     if (edited !== null) files.set(path, edited);
   };
-  const module = `./${to.kebab}.js`;
-  const exports = `export { type ${to.pascal}Options, ${to.camel} } from '${module}';`;
-  edit('src/index.ts', text => insertModuleStatement(text, 'export', exports, module));
-  edit('src/table.ts', text =>
-    insertTableEntry(
-      insertModuleStatement(text, 'import', `import { ${to.camel} } from '${module}';`, module),
-      entry(to.camel),
-    ),
-  );
-  edit('README.md', text => insertReadmeRows(text, to.camel, cells));
+  /** @param {string} file of the template, by the new name */
+  const read = file => rename(readFileSync(join(templates, template, rename(file, to, from)), 'utf8'), from, to);
+  for (const [file, change] of edits(to, read)) edit(file, change);
+  edit('README.md', text => insertReadmeRows(text, to.camel, cells, title));
 
   for (const [file, text] of files) {
     mkdirSync(dirname(join(root, file)), { recursive: true });
     writeFileSync(join(root, file), text);
   }
   return [...files.keys()];
+}
+
+/**
+ * Turns the imports of a template, which lies elsewhere, into those of the place that it goes to.
+ *
+ * @param {string} text
+ * @param {string} to folder that it goes to
+ * @param {string} sources folder of the package's sources that the test imports from
+ */
+function moved(text, to, sources) {
+  return text
+    .replace(/'(?:\.\.\/)+(packages\/[^']+)'/g, (_, target) => {
+      const path = posix.relative(to, target);
+      return `'${path.startsWith('.') ? path : `./${path}`}'`;
+    })
+    .replace(/'\.\.\/src\//g, `'../${sources}/`);
 }

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generate } from './generate.mjs';
-import { insertModuleStatement, insertReadmeRows, insertTableEntry } from './insert.mjs';
+import { insertModuleStatement, insertReadmeRows, insertSubPath, insertTableEntry } from './insert.mjs';
 import { namesOf } from './names.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -26,7 +26,7 @@ describe('generate', () => {
     // Within the workspace, so that the names of its packages resolve.
     mkdirSync(join(root, '.cache'), { recursive: true });
     copy = mkdtempSync(join(root, '.cache/new-'));
-    for (const short of ['state-full', 'state-free', 'projectors']) {
+    for (const short of ['state-full', 'state-free', 'projectors', 'composer']) {
       for (const part of ['src', 'package.json', 'README.md']) {
         const path = `packages/${short}/${part}`;
         if (existsSync(join(root, path))) cpSync(join(root, path), join(copy, path), { recursive: true });
@@ -36,6 +36,8 @@ describe('generate', () => {
       ...generate(copy, 'rule', 'heavyBall'),
       ...generate(copy, 'state-free-rule', 'clipped-gradient'),
       ...generate(copy, 'projector', 'topRows'),
+      ...generate(copy, 'combine', 'wholeResidual'),
+      ...generate(copy, 'recipe', 'someColumns'),
     ];
   });
 
@@ -57,6 +59,16 @@ describe('generate', () => {
         'packages/projectors/src/index.ts',
         'packages/projectors/src/table.ts',
         'packages/projectors/README.md',
+        'packages/composer/src/combine/whole-residual.ts',
+        'packages/composer/test/whole-residual.test.ts',
+        'packages/composer/src/compose.ts',
+        'packages/composer/src/built-ins.ts',
+        'packages/composer/src/recipes/some-columns.ts',
+        'packages/composer/test/some-columns.test.ts',
+        'packages/composer/src/recipes/index.ts',
+        'packages/composer/src/recipes/catalog.ts',
+        'packages/composer/src/recipes/options.ts',
+        'packages/composer/README.md',
       ]),
     );
     const text = written.map(file => readFileSync(join(copy, file), 'utf8')).join('\n');
@@ -69,6 +81,15 @@ describe('generate', () => {
     expect(text).toContain('describeRuleLaws(heavyBall,');
     expect(text).toContain('describeRuleLaws(clippedGradient,');
     expect(text).toContain('describeProjectorLaws(topRows,');
+    expect(text).toContain('describeCombineLaws(wholeResidual,');
+    expect(text).toMatch(/^\| `wholeResidual` /m);
+    expect(text).toMatch(/^\| `someColumns` .*\| `density` \.25, /m);
+    expect(text).toContain("register('combine', 'wholeResidual'");
+    expect(text).toContain('  someColumns: SOME_COLUMNS_OPTIONS,');
+    expect(text).toMatch(/^ {2}someColumns,$/m);
+    expect(text).toContain("import { SOME_COLUMNS_OPTIONS } from './options.js'");
+    expect(text).toContain("from './settings.js'");
+    expect(text).not.toMatch(/from '[^']*packages\//);
   });
 
   it('writes code that compiles', async () => {
@@ -114,6 +135,19 @@ describe('generate', () => {
 });
 
 describe('insertions', () => {
+  it('name a sub-path in its order, with its three conditions, unless a pattern covers it', () => {
+    const manifest = { exports: { '.': {}, './a': {}, './c': {}, './package.json': './package.json' } };
+    const { exports } = JSON.parse(insertSubPath(JSON.stringify(manifest), 'b-b')!);
+    expect(Object.keys(exports)).toEqual(['.', './a', './b-b', './c', './package.json']);
+    expect(Object.entries(exports['./b-b'])).toEqual([
+      ['@frugaljs/source', './src/b-b.ts'],
+      ['types', './dist/b-b.d.ts'],
+      ['default', './dist/b-b.js'],
+    ]);
+    expect(Object.keys(JSON.parse(insertSubPath(JSON.stringify(manifest), 'd')!).exports)[3]).toBe('./d');
+    expect(insertSubPath(JSON.stringify({ exports: { '.': {}, './*': {} } }), 'b')).toBeNull();
+  });
+
   const index = "export { a } from './a.js';\nexport {\n  type C,\n  c,\n} from './c.js';\n";
 
   it.each([
@@ -133,7 +167,11 @@ describe('insertions', () => {
     );
     const record = table.replace('= [', '= {').replace('];', '};');
     expect(insertTableEntry(record, 'b: {}')).toContain("{ kind: 'a' },\n  b: {},\n};\n");
-    expect(() => insertTableEntry('export {};', 'x')).toThrow(/no exported table/);
+    expect(insertTableEntry(`${table}const MINE = {\n  a,\n};\n`, 'b', 'MINE')).toContain(
+      'const MINE = {\n  a,\n  b,\n};\n',
+    );
+    expect(() => insertTableEntry('export {};', 'x')).toThrow(/no table that is exported/);
+    expect(() => insertTableEntry(table, 'x', 'MINE')).toThrow(/no table MINE/);
   });
 
   it('add rows to the table of primitives and to that of options, by column title', () => {

@@ -1,7 +1,7 @@
 /**
- * The three spellings of a primitive's name.
+ * The four spellings of a primitive's name.
  *
- * @typedef {{ camel: string, pascal: string, kebab: string }} Names
+ * @typedef {{ camel: string, pascal: string, kebab: string, upper: string }} Names
  */
 
 /**
@@ -15,7 +15,8 @@ export function namesOf(name) {
   }
   const camel = name.replace(/-(.)/g, (_, letter) => letter.toUpperCase());
   const kebab = name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`);
-  return { camel, pascal: camel.charAt(0).toUpperCase() + camel.slice(1), kebab };
+  const upper = kebab.toUpperCase().replaceAll('-', '_');
+  return { camel, pascal: camel.charAt(0).toUpperCase() + camel.slice(1), kebab, upper };
 }
 
 /**
@@ -24,5 +25,9 @@ export function namesOf(name) {
  * @param {Names} to
  */
 export function rename(text, from, to) {
-  return text.replaceAll(from.kebab, to.kebab).replaceAll(from.pascal, to.pascal).replaceAll(from.camel, to.camel);
+  return text
+    .replaceAll(from.kebab, to.kebab)
+    .replaceAll(from.pascal, to.pascal)
+    .replaceAll(from.camel, to.camel)
+    .replaceAll(from.upper, to.upper);
 }

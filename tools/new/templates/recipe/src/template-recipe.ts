@@ -1,0 +1,48 @@
+import { columns } from '@frugaljs/projectors';
+import { signSgd } from '@frugaljs/state-free';
+import { adamW } from '@frugaljs/state-full';
+import { residual } from '../../../../../packages/composer/src/combine/residual.js';
+import { type ComposedOptimizer, compose } from '../../../../../packages/composer/src/optimizer.js';
+import type { Match } from '../../../../../packages/composer/src/options.js';
+import {
+  type CommonOptions,
+  composeSettings,
+  decayOf,
+  PROJECTABLE,
+  requireRecipeOptions,
+} from '../../../../../packages/composer/src/recipes/settings.js';
+import { subspace } from '../../../../../packages/composer/src/subspace.js';
+import { TEMPLATE_RECIPE_OPTIONS } from './template-recipe-options.js';
+
+export interface TemplateRecipeOptions extends CommonOptions {
+  /** Share of the columns that has state, from 0 to 1. Default 0.25. */
+  readonly density?: number;
+  /** Updates between two choices of the columns (T). Default 200. */
+  readonly updateGap?: number;
+  /** The parameters to train in a subspace. Default: matrices other than embeddings and output layers. */
+  readonly projectable?: Match;
+}
+
+/**
+ * AdamW on some columns of every matrix and the sign on the others, the starting point of a recipe. All other parameters
+ * are trained by AdamW. Learning rate 1e-3 by default.
+ *
+ * @throws InvalidOptionError for an unknown option or a value outside its interval.
+ */
+export function templateRecipe(options: TemplateRecipeOptions = {}): ComposedOptimizer {
+  requireRecipeOptions('templateRecipe', options, TEMPLATE_RECIPE_OPTIONS);
+  const { density = 0.25, updateGap = 200 } = options;
+  const split = subspace({
+    projector: columns({ density }),
+    rule: adamW(),
+    combine: residual(signSgd()),
+    refresh: { every: updateGap },
+  });
+  return compose({
+    ...composeSettings(options, 1e-3),
+    groups: [
+      { match: options.projectable ?? PROJECTABLE, use: split, optional: true, ...decayOf(options) },
+      { use: adamW(), ...decayOf(options) },
+    ],
+  });
+}
