@@ -34,13 +34,18 @@ const checks = {
   lockfile: checkLockfile,
   build: () => ({ ...node(['tools/build.mjs']), note: 'tsc -b, applications' }),
   published: () => {
-    if (failed.some(failure => failure.startsWith('[build]'))) return { failures: ['not checked: the build failed'] };
+    if (!isBuilt()) return { failures: ['not checked: the build failed'] };
     const options = ['--parallel=2', '--output-style=stream'];
     const { failures } = node(['node_modules/nx/dist/bin/nx.js', 'run-many', '-t', 'package-check', ...options]);
     return { failures, note: `${workspace.packages.filter(pack => !isApplication(pack)).length} packages` };
   },
+  consumers: () => (isBuilt() ? node(['tools/consumers/main.mjs']) : { failures: ['not checked: the build failed'] }),
   examples: () => node(['tools/examples/main.mjs']),
 };
+
+function isBuilt() {
+  return !failed.some(failure => failure.startsWith('[build]'));
+}
 
 /**
  * A check that another tool does, as package.json calls it.
