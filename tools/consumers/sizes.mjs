@@ -67,7 +67,7 @@ export async function measureImports(folder, entries) {
  */
 export function writePage(sizes) {
   const rows = [...sizes].map(([statement, bytes]) => [`\`${statement}\``, `${(bytes / 1000).toFixed(1)} kB`]);
-  const widths = [0, 1].map(column => Math.max(...rows.map(row => (row[column] ?? '').length), 8));
+  const widths = [0, 1].map(column => Math.max(...rows.map(row => (row[column] ?? '').length), 'gzipped'.length));
   /** @param {string} left @param {string} right */
   const line = (left, right) => `| ${left.padEnd(widths[0] ?? 0)} | ${right.padStart(widths[1] ?? 0)} |`;
   return `# What an import weighs
