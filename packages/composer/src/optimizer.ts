@@ -233,9 +233,12 @@ export class ComposedOptimizer extends Optimizer {
       this.skippedUpdates += 1;
       return;
     }
-    checked.gate?.ifSkipped(() => this.countSkipped());
-    this.accumulator.add(entries, checked.gate);
-    this.check.done(checked);
+    try {
+      checked.gate?.ifSkipped(() => this.countSkipped());
+      this.accumulator.add(entries, checked.gate);
+    } finally {
+      this.check.done(checked);
+    }
     if (!this.accumulator.isComplete) return;
     const { means, cycle } = this.accumulator.take();
     try {
