@@ -1,7 +1,6 @@
 // Gives every package its nx targets, so that a new package needs no configuration of its own. What all projects share
-// (cache, outputs, the inputs of lint) stands in nx.json under targetDefaults; here is what depends on the package: the
-// packages that its build and its tests read. Tests may use packages above their own, which package.json must not name,
-// so nx could not know of them.
+// (cache, outputs, inputs, order) stands in nx.json under targetDefaults; here is what depends on the package: which others
+// its tests read. They may use packages above their own, which package.json must not name, so nx could not know of them.
 import { isApplication, openWorkspace } from './check/workspace.mjs';
 
 export const name = 'frugal-packages';
@@ -18,14 +17,9 @@ export const createNodesV2 = [
     return manifests.flatMap(file => {
       const pack = packages.get(file);
       if (!pack) return [];
-      const declared = dependenciesOf(pack, byName);
-      const used = usedByTests(pack, workspace).filter(other => byName.has(other) && other !== pack.manifest.name);
-      const below = reached(declared, byName);
-      const tested = reached([...declared, ...used], byName);
-      const project = {
-        targets: targetsOf(pack, declared, below, tested),
-        implicitDependencies: used.filter(other => !declared.includes(other)),
-      };
+      const used = [...dependenciesOf(pack, byName), ...usedByTests(pack, workspace)];
+      const others = reached(used, byName).filter(other => other !== pack.manifest.name);
+      const project = { targets: targetsOf(pack, others) };
       return [/** @type {const} */ ([file, { projects: { [pack.path]: project } }])];
     });
   },
@@ -33,33 +27,22 @@ export const createNodesV2 = [
 
 /**
  * @param {Package} pack
- * @param {readonly string[]} declared packages of the workspace that its package.json names
- * @param {readonly string[]} below these, and what they name in turn
  * @param {readonly string[]} tested packages whose sources run in its tests
  */
-function targetsOf(pack, declared, below, tested) {
-  // One after the other, as tsc -b would build the packages below once more.
-  const dependsOn = declared.length > 0 ? [{ projects: [...declared], target: 'build' }] : [];
-  /** @param {readonly string[]} projects */
-  const sourcesOf = projects => (projects.length > 0 ? [{ input: 'production', projects: [...projects] }] : []);
-  const built = ['production', ...sourcesOf(below)];
+function targetsOf(pack, tested) {
+  const sources = tested.length > 0 ? [{ input: 'production', projects: [...tested] }] : [];
   return {
     lint: { command: 'biome check --error-on-warnings {projectRoot}' },
     typecheck: {
       command: 'tsc -b {projectRoot} && tsc -p {projectRoot}/tsconfig.tests.json',
-      inputs: ['default', 'typescript', ...sourcesOf(tested)],
-      dependsOn,
+      inputs: ['default', 'typescript', ...sources],
     },
-    test: { command: 'vitest run {projectRoot}', inputs: ['default', 'tests', ...sourcesOf(tested)] },
+    test: { command: 'vitest run {projectRoot}', inputs: ['default', 'tests', ...sources] },
     ...(isApplication(pack)
       ? {}
       : {
-          build: { command: 'tsc -b {projectRoot}', inputs: built, dependsOn },
-          'package-check': {
-            command: 'node tools/check/published.mjs {projectRoot}',
-            // dist/ is a function of these; git ignores it, and nx hashes no ignored files.
-            inputs: [...built, '{workspaceRoot}/LICENSE', '{workspaceRoot}/tools/check/**/*'],
-          },
+          build: { command: 'tsc -b {projectRoot}' },
+          'package-check': { command: 'node tools/check/published.mjs {projectRoot}' },
         }),
   };
 }

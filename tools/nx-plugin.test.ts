@@ -23,25 +23,17 @@ const files = {
   ...fixturePackage('page', { private: true, ...on('projectors') }),
 };
 
-it('lets a task depend on what it reads: sources of packages below, and in tests also of those above', async () => {
+it('lets tests depend on what they read: sources of packages below, and of those above', async () => {
   const { 'packages/projectors': project } = await projectsOf(files);
   const read = (target: string) =>
     project.targets[target].inputs.flatMap((input: { projects?: string[] }) => input.projects ?? []);
-  expect(read('build')).toEqual(['@frugaljs/core', '@frugaljs/linalg']);
-  expect(read('package-check')).toEqual(['@frugaljs/core', '@frugaljs/linalg']);
   expect(read('test')).toEqual(['@frugaljs/core', '@frugaljs/linalg', '@frugaljs/testing']);
   expect(read('typecheck')).toEqual(['@frugaljs/core', '@frugaljs/linalg', '@frugaljs/testing']);
 });
 
-it('makes a change in a package above affect the tests that use it', async () => {
-  const { 'packages/projectors': project } = await projectsOf(files);
-  expect(project.implicitDependencies).toEqual(['@frugaljs/testing']);
-});
-
-it('builds packages in the order in which they depend on each other', async () => {
-  const { 'packages/projectors': projectors, 'packages/core': core } = await projectsOf(files);
-  expect(projectors.targets.build.dependsOn).toEqual([{ projects: ['@frugaljs/linalg'], target: 'build' }]);
-  expect(core.targets.build.dependsOn).toEqual([]);
+it('gives each published package a build and a check of its tarball', async () => {
+  const { 'packages/core': core } = await projectsOf(files);
+  expect(Object.keys(core.targets)).toEqual(['lint', 'typecheck', 'test', 'build', 'package-check']);
 });
 
 it('leaves the build of an application to its own script, and does not check its tarball', async () => {
