@@ -1,12 +1,10 @@
-import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { requireNumber } from '@frugaljs/core';
 import '@tensorflow/tfjs-backend-cpu';
 import * as tfjs from '@tensorflow/tfjs-core';
 import { layers } from '@tensorflow/tfjs-layers';
 import { describe, expect, it } from 'vitest';
+import { runModule } from './test-support/node-process.js';
 
 // Two copies of tfjs-core (its `main` is CommonJS, its `module` ESM) would not share tensors, and a package that came
 // from dist/ would not be the one under test. Both go wrong silently.
@@ -41,11 +39,7 @@ describe('module resolution', () => {
         Object.getPrototypeOf(output) === tfjs.Tensor.prototype,
         import.meta.resolve('@frugaljs/core').endsWith('packages/core/src/index.ts'),
       ]));`;
-    const { stdout } = await promisify(execFile)(
-      process.execPath,
-      ['--conditions=@frugaljs/source', '--import', 'tsx', '--input-type=module', '--eval', program],
-      { cwd: fileURLToPath(new URL('..', import.meta.url)) },
-    );
+    const stdout = await runModule(program);
     expect(JSON.parse(stdout.trim().split('\n').at(-1) ?? '')).toEqual([true, true, true]);
   });
 });

@@ -1,13 +1,11 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { onTestFinished } from 'vitest';
+import { temporaryFolder } from '../test-support/folders.js';
 import { openWorkspace, type Workspace } from './workspace.mjs';
 
 /** A workspace on disk with these files, removed when the test ends. Objects are written as JSON. */
 export function fixtureWorkspace(files: Record<string, string | object>): Workspace {
-  const root = mkdtempSync(join(tmpdir(), 'frugal-check-'));
-  onTestFinished(() => rmSync(root, { recursive: true }));
+  const root = temporaryFolder();
   for (const [file, content] of Object.entries(files)) {
     mkdirSync(dirname(join(root, file)), { recursive: true });
     writeFileSync(join(root, file), typeof content === 'string' ? content : JSON.stringify(content));

@@ -1,13 +1,8 @@
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { fixturePackage, fixtureWorkspace } from '../check/fixture-workspace.js';
+import { runProgram } from '../test-support/node-process.js';
 import { violations } from './limits.mjs';
 import { measureSizes, median } from './sizes.mjs';
-
-const run = promisify(execFile);
-const root = fileURLToPath(new URL('../..', import.meta.url));
 
 it('counts files and lines by package, and in total', () => {
   const workspace = fixtureWorkspace({
@@ -54,8 +49,7 @@ describe('violations', () => {
 
 it('finds the way of a steady update through composer and backend-wasm, the same each time', async () => {
   const measure = async () => {
-    const command = ['--conditions=@frugaljs/source', '--import', 'tsx', 'tools/shape/main.ts', '--json'];
-    return JSON.parse((await run(process.execPath, command, { cwd: root })).stdout);
+    return JSON.parse(await runProgram(new URL('main.ts', import.meta.url), '--json'));
   };
   const [first, second] = [await measure(), await measure()];
   expect(first.route.files).toBeGreaterThan(2);

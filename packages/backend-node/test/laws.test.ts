@@ -1,5 +1,3 @@
-import { normalizedSgd, sinkGd } from '@frugaljs/state-free';
-import { adafactor, adaLayer, factoredAdamW, oneSidedAdafactor, rmsprop } from '@frugaljs/state-full';
 import {
   describeCombineLaws,
   describeKernelLaws,
@@ -8,7 +6,7 @@ import {
   describeRuleLaws,
 } from '@frugaljs/testing/vitest';
 import { describe } from 'vitest';
-import { algebraOf } from '../../composer/test/algebra.js';
+import { algebraOf, REDUCING_RULES } from '../../../tools/test-support/algebra.js';
 import { COMBINE_CLAIMS } from '../../composer/test/claims.js';
 import { PROJECTOR_CLAIMS } from '../../projectors/test/claims.js';
 import { STATE_FREE_CLAIMS } from '../../state-free/test/claims.js';
@@ -34,14 +32,6 @@ if (missing !== null) {
     ...settings,
     numRuns: 20,
     name: 'kernels of backend-node',
-    rules: {
-      normalizedSgd: () => normalizedSgd({ per: 'row' }),
-      sinkGd,
-      adafactor: () => adafactor({ beta1: 0.9 }),
-      adaLayer: () => adaLayer({ per: 'column' }),
-      factoredAdamW,
-      rmsprop: () => rmsprop({ centered: true, momentum: 0.5, epsilon: 1e-3 }),
-      oneSidedAdafactor: () => oneSidedAdafactor({ per: 'column' }),
-    },
+    rules: REDUCING_RULES,
   });
 }

@@ -1,6 +1,7 @@
 import { type ComposeOptions, compose } from '@frugaljs/composer';
 import { type Rule, randomKey, randomNormals } from '@frugaljs/core';
 import { dispose, type Tensor, tensor, tidy, type Variable, variable } from '@tensorflow/tfjs-core';
+import { worstError } from '../../../tools/test-support/closeness.js';
 
 /** Variables of these shapes, filled with the normals of a seed. Subspaces depend on names: they are always the same. */
 export function makeVariables(shapes: readonly (readonly number[])[], seed = 1): Variable[] {
@@ -57,14 +58,5 @@ export function follow(
 
 /** The largest difference between two runs, over the largest value of its parameter. */
 export function difference(a: Run, b: Run): number {
-  let worst = 0;
-  a.values.forEach((values, i) => {
-    const other = b.values[i]!;
-    const scale = other.reduce((largest, x) => Math.max(largest, Math.abs(x)), 1e-3);
-    values.forEach((x, j) => {
-      const error = Math.abs(x - other[j]!) / scale;
-      worst = Number.isNaN(error) ? Number.POSITIVE_INFINITY : Math.max(worst, error);
-    });
-  });
-  return worst;
+  return Math.max(...b.values.map((expected, i) => worstError(a.values[i]!, expected)));
 }

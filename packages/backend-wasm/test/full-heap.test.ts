@@ -1,16 +1,13 @@
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { OutOfMemoryError } from '@frugaljs/core/errors';
 import { backend, setBackend } from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
+import { runProgram } from '../../../tools/test-support/node-process.js';
 import type { Printed } from './full-heap-process.js';
 
-const script = fileURLToPath(new URL('full-heap-process.ts', import.meta.url));
+const program = new URL('full-heap-process.ts', import.meta.url);
 
 async function run(way: string): Promise<Partial<Printed>> {
-  const node = ['--conditions=@frugaljs/source', '--import', 'tsx', script, way];
-  const { stdout } = await promisify(execFile)(process.execPath, node);
+  const stdout = await runProgram(program, way);
   return JSON.parse(stdout.slice(stdout.indexOf('{"outcomes"'))) as Partial<Printed>;
 }
 

@@ -23,15 +23,3 @@ export function describeOnDevice(name: string, suite: () => void): void {
   if (missing === null) describe(name, suite);
   else describe.skip(`${name} (${missing})`, suite);
 }
-
-/** Largest difference, relative to the largest value. */
-export function worstError(found: ArrayLike<number>, expected: ArrayLike<number>): number {
-  let scale = 1e-3;
-  let worst = 0;
-  for (let i = 0; i < expected.length; i++) scale = Math.max(scale, Math.abs(expected[i]!));
-  for (let i = 0; i < expected.length; i++) {
-    const error = Math.abs(found[i]! - expected[i]!) / scale;
-    worst = Number.isNaN(error) ? Number.POSITIVE_INFINITY : Math.max(worst, error);
-  }
-  return worst;
-}

@@ -1,41 +1,12 @@
 import { deviceKernels } from '@frugaljs/backend-webgpu';
-import { type Extent, type NodeExtent, slotShape, Tracer } from '@frugaljs/core';
+import { slotShape } from '@frugaljs/core';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Bounded } from '../../core/test/support/bounded.js';
 import { entriesOf, evaluateProgram } from '../../core/test/support/evaluate-program.js';
-import {
-  INPUTS,
-  type Program,
-  poolEntry,
-  programArbitrary,
-  scalarsOf,
-  trace,
-} from '../../core/test/support/program.js';
+import { graphOf, inputsOf, type Program, programArbitrary, scalarsOf } from '../../core/test/support/program.js';
 import { describeOnDevice } from './device.js';
-
-const WIDER: Readonly<Record<NodeExtent, readonly Extent[]>> = {
-  host: ['tensor', 'row', 'column', 'element'],
-  tensor: ['tensor', 'row', 'column', 'element'],
-  row: ['row', 'element'],
-  column: ['column', 'element'],
-  element: ['element'],
-};
-
-function inputsOf(program: Program): Record<string, tf.Tensor | number> {
-  return Object.fromEntries(
-    Object.entries(INPUTS).map(([name, extent], ordinal) => {
-      if (program.filled.includes(name)) return [name, poolEntry(program, ordinal, 0)];
-      const shape = [...slotShape(extent, program.shape)];
-      const columns = program.shape.at(-1) ?? 1;
-      const entries = Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) =>
-        poolEntry(program, ordinal, extent === 'row' || extent === 'element' ? i : i % columns),
-      );
-      return [name, tf.tensor(entries, shape, 'float32')];
-    }),
-  );
-}
 
 /** WGSL allows quotients, roots and exponentials a few more units in the last place than the bounds of IEEE arithmetic. */
 const SLACK = 16 * 2 ** -23;
@@ -58,18 +29,8 @@ describeOnDevice('random expressions', () => {
     let wrong = 0;
     await fc.assert(
       fc.asyncProperty(programs, fc.nat(), async (program, widening) => {
-        const tracer = new Tracer();
-        const values = trace(program, tracer);
+        const { graph, first, names, extents } = graphOf(program, widening);
         const expected = evaluateProgram(program);
-        const first = Math.max(0, values.length - 5);
-        const names = values.slice(first).map((_, i) => `output${i}`);
-        const extents = Object.fromEntries(
-          names.map((name, i) => {
-            const choices = WIDER[values[first + i]!.extent];
-            return [name, choices[(widening + i) % choices.length]!];
-          }),
-        );
-        const graph = tracer.graph(Object.fromEntries(names.map((name, i) => [name, values[first + i]!])), extents);
         const kernels = deviceKernels();
         if (kernels.refusal(graph) !== null) return;
         const inputs = inputsOf(program);

@@ -2,7 +2,8 @@ import { DeviceKernels, deviceKernels, tensorDevice } from '@frugaljs/backend-we
 import { interpret, randomKey, randomNormals, slotShape, Tracer } from '@frugaljs/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
-import { describeOnDevice, worstError } from './device.js';
+import { worstError } from '../../../tools/test-support/closeness.js';
+import { describeOnDevice } from './device.js';
 
 function normal(shape: readonly number[], seed: number): tf.Tensor {
   const size = shape.reduce((a, b) => a * b, 1);

@@ -1,21 +1,15 @@
 import { DeviceKernels, tensorDevice } from '@frugaljs/backend-webgpu';
 import { type KernelSet, registerKernels } from '@frugaljs/core';
-import { adafactor, adaLayer, factoredAdamW, rmsprop } from '@frugaljs/state-full';
 import { describeKernelLaws } from '@frugaljs/testing/vitest';
 import { engine } from '@tensorflow/tfjs-core';
 import { describe } from 'vitest';
-import { algebraOf } from '../../composer/test/algebra.js';
+import { algebraOf, REDUCING_RULES } from '../../../tools/test-support/algebra.js';
 import { missing } from './device.js';
 
 // What a graphics processor runs and a software adapter by itself does not: all tiers of a split in one dispatch.
 let together: KernelSet | null = null;
 
-const rules = {
-  adafactor: () => adafactor({ beta1: 0.9 }),
-  adaLayer: () => adaLayer({ per: 'column' }),
-  factoredAdamW,
-  rmsprop: () => rmsprop({ centered: true, momentum: 0.5, epsilon: 1e-3 }),
-};
+const { adafactor, adaLayer, factoredAdamW, rmsprop } = REDUCING_RULES;
 
 if (missing !== null) {
   describe.skip(`laws of kernels (${missing})`);
@@ -26,7 +20,7 @@ if (missing !== null) {
   });
   describeKernelLaws(algebraOf('reference'), algebraOf('auto'), {
     name: 'kernels of backend-webgpu, one dispatch per split',
-    rules,
+    rules: { adafactor, adaLayer, factoredAdamW, rmsprop },
     numRuns: 8,
     backends: ['webgpu'],
     leaveOut: { 'same steps with dense projectors': 'has no splits' },

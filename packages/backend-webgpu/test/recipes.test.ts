@@ -2,7 +2,8 @@ import { listRecipes, recipe } from '@frugaljs/composer';
 import { type Json, randomKey, randomNormals } from '@frugaljs/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, expect, test } from 'vitest';
-import { describeOnDevice, worstError } from './device.js';
+import { worstError } from '../../../tools/test-support/closeness.js';
+import { describeOnDevice } from './device.js';
 
 const SHAPES = { 'layers.0.up': [8, 12], 'layers.1.down': [12, 6], norm: [6] } as const;
 

@@ -6,7 +6,8 @@ import { adamW } from '@frugaljs/state-full';
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, expect, test } from 'vitest';
-import { describeOnDevice, worstError } from './device.js';
+import { worstError } from '../../../tools/test-support/closeness.js';
+import { describeOnDevice } from './device.js';
 
 const SHAPES = { a: [5, 7], b: [6] } as const;
 type Name = keyof typeof SHAPES;

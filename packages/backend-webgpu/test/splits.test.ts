@@ -14,7 +14,8 @@ import { adamW } from '@frugaljs/state-full';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { describeOnDevice, worstError } from './device.js';
+import { worstError } from '../../../tools/test-support/closeness.js';
+import { describeOnDevice } from './device.js';
 
 type Axis = 'row' | 'column' | 'element';
 

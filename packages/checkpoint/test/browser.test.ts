@@ -1,69 +1,48 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { extname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { recipe } from '@frugaljs/composer';
 import { setBackend } from '@tensorflow/tfjs-core';
 import { type Browser, chromium, type Page } from 'playwright-core';
-import { build, defaultClientConditions } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  buildTestPage,
+  CHROMIUM_ARGUMENTS,
+  findChromium,
+  type StaticServer,
+  serve,
+} from '../../../tools/test-support/browser.js';
+import { temporaryFolder } from '../../../tools/test-support/folders.js';
 import { blobSource, Checkpoints, copyCheckpoint, openArchive, writeArchive } from '../src/index.js';
 import { FolderStore, fileSink } from '../src/node/index.js';
 import type { CheckpointPage } from './browser-page/page.js';
 import { bitsOf, makeModel, trainSteps } from './fixtures.js';
-import { temporaryFolder } from './temporary-folder.js';
 
-/** `CHROMIUM` names another one. */
-const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
-/** Without the browser's own traffic. */
-const ARGUMENTS: readonly string[] = [
-  '--headless=new',
-  '--no-sandbox',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--disable-quic',
-  '--no-first-run',
-];
-const TYPES: Readonly<Record<string, string>> = { '.html': 'text/html', '.js': 'text/javascript' };
+const executablePath = findChromium();
 
-if (!existsSync(CHROMIUM)) console.log(`Skipped: no Chromium at ${CHROMIUM}; CHROMIUM can say where there is one`);
-
-describe.skipIf(!existsSync(CHROMIUM))('in a browser', () => {
+describe.skipIf(executablePath === null)('in a browser', () => {
   const built = mkdtempSync(join(tmpdir(), 'checkpoint-page-'));
-  let server: Server;
+  let server: StaticServer;
   let browser: Browser;
   let page: Page;
 
   beforeAll(async () => {
-    await build({
-      configFile: false,
-      root: fileURLToPath(new URL('browser-page', import.meta.url)),
-      logLevel: 'error',
-      resolve: { conditions: ['@frugaljs/source', ...defaultClientConditions] },
-      build: { outDir: built, emptyOutDir: true, target: 'es2022', minify: false },
-    });
-    server = createServer(({ url }, response) => {
-      const file = join(built, url === '/' ? 'index.html' : url!);
-      if (!existsSync(file)) return response.writeHead(404).end();
-      return response.writeHead(200, { 'content-type': TYPES[extname(file)]! }).end(readFileSync(file));
-    });
-    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-    browser = await chromium.launch({ executablePath: CHROMIUM, args: [...ARGUMENTS] });
+    await buildTestPage(fileURLToPath(new URL('browser-page', import.meta.url)), built);
+    server = await serve(built, "default-src 'self'");
+    browser = await chromium.launch({ executablePath: executablePath!, args: [...CHROMIUM_ARGUMENTS] });
     page = await (await browser.newContext({ acceptDownloads: true })).newPage();
     await load();
   }, 120_000);
 
   afterAll(async () => {
     await browser?.close();
-    server?.close();
+    await server?.close();
     rmSync(built, { recursive: true, force: true });
   });
 
   async function load(): Promise<void> {
-    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    await page.goto(server.url);
     await page.waitForFunction(() => 'checkpointPage' in globalThis);
   }
 

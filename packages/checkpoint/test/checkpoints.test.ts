@@ -2,10 +2,10 @@ import '@frugaljs/backend-wasm';
 import { type ComposedOptimizer, recipe } from '@frugaljs/composer';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
+import { temporaryFolder } from '../../../tools/test-support/folders.js';
 import { Checkpoints, MemoryStore } from '../src/index.js';
 import { FolderStore } from '../src/node/index.js';
 import { bitsOf, makeModel, stateBits, trainSteps } from './fixtures.js';
-import { temporaryFolder } from './temporary-folder.js';
 
 const SETTINGS = { learningRate: 0.01, updateGap: 3, density: 0.5 };
 

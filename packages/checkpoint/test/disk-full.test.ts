@@ -1,26 +1,11 @@
-import { execFileSync } from 'node:child_process';
 import { readdirSync, rmSync, statfsSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs-core';
-import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
+import { makeReadOnly, smallDisk } from '../../../tools/test-support/folders.js';
 import { type CheckpointStorageError, Checkpoints } from '../src/index.js';
 import { FolderStore } from '../src/node/index.js';
 import { bitsOf } from './fixtures.js';
-import { temporaryFolder } from './temporary-folder.js';
 import '@tensorflow/tfjs-backend-cpu';
-
-/** Mounts a file system of its own; the reason if that is not possible. */
-function mounted(options: string): { folder: string } | { reason: string } {
-  if (process.platform !== 'linux') return { reason: 'tmpfs exists on Linux only' };
-  if (process.getuid?.() !== 0) return { reason: 'mounting takes root' };
-  const folder = temporaryFolder();
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder], { stdio: 'pipe' });
-  } catch (error) {
-    return { reason: `mount failed: ${(error as Error).message}` };
-  }
-  onTestFinished(() => void execFileSync('umount', ['-l', folder], { stdio: 'pipe' }));
-  return { folder };
-}
 
 afterEach(() => tf.disposeVariables());
 
@@ -30,7 +15,7 @@ const kilobytes = (count: number, value: number): { w: tf.Variable } => ({
 
 describe('a file system of 1 MB', () => {
   test('when it is full, the error says so, drafts are gone and what was saved stays', async context => {
-    const place = mounted('size=1m');
+    const place = smallDisk('1m');
     if ('reason' in place) return skip(context, place.reason);
     await tf.setBackend('cpu');
     const store = new FolderStore(`${place.folder}/run`);
@@ -66,14 +51,14 @@ describe('a file system of 1 MB', () => {
   });
 
   test('a folder that is read-only is found out before training, and can still be loaded from', async context => {
-    const place = mounted('size=4m');
+    const place = smallDisk('4m');
     if ('reason' in place) return skip(context, place.reason);
     await tf.setBackend('cpu');
     const checkpoints = new Checkpoints({ store: new FolderStore(place.folder) });
     const model = kilobytes(10, 7);
     await checkpoints.save({ step: 1, model });
     await checkpoints.settled();
-    execFileSync('mount', ['-o', 'remount,ro', place.folder], { stdio: 'pipe' });
+    makeReadOnly(place.folder);
     const refusal = { code: 'checkpoint-storage', fault: 'not-writable', message: expect.stringContaining('EROFS') };
     await expect(checkpoints.prepare()).rejects.toMatchObject(refusal);
     await expect((await checkpoints.save({ step: 2, model }))!.done).rejects.toMatchObject(refusal);

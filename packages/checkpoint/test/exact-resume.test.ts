@@ -1,11 +1,9 @@
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { listRecipes } from '@frugaljs/composer';
 import { backendNames } from '@frugaljs/trainer/backend';
 import { describe, expect, test } from 'vitest';
+import { temporaryFolder } from '../../../tools/test-support/folders.js';
+import { runProgram } from '../../../tools/test-support/node-process.js';
 import type { Printed } from './exact-resume-process.js';
-import { temporaryFolder } from './temporary-folder.js';
 
 /**
  * An adapter in software takes a minute for a recipe, most of it to compile shaders: one recipe stands for those that are
@@ -14,11 +12,10 @@ import { temporaryFolder } from './temporary-folder.js';
 const ON_WEBGPU: readonly string[] =
   process.env['EXACT_RESUME'] === 'all' ? listRecipes() : ['frugal-columns', 'adamW'];
 
-const script = fileURLToPath(new URL('exact-resume-process.ts', import.meta.url));
+const program = new URL('exact-resume-process.ts', import.meta.url);
 
 async function run(...args: string[]): Promise<Printed> {
-  const node = ['--conditions=@frugaljs/source', '--import', 'tsx', script, ...args];
-  const { stdout } = await promisify(execFile)(process.execPath, node, { maxBuffer: 2 ** 28 });
+  const stdout = await runProgram(program, ...args);
   return JSON.parse(stdout.slice(stdout.indexOf('{'))) as Printed;
 }
 

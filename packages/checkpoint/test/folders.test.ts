@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { temporaryFolder } from '../../../tools/test-support/folders.js';
 import { CheckpointStorageError } from '../src/index.js';
 import { FolderStore, makeFolder } from '../src/node/index.js';
-import { temporaryFolder } from './temporary-folder.js';
 
 test('a folder is made with what is missing above it, by several at once too', async () => {
   const folder = temporaryFolder();

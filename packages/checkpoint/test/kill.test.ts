@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
+import { temporaryFolder } from '../../../tools/test-support/folders.js';
 import { killRepeatedly } from './killing.js';
-import { temporaryFolder } from './temporary-folder.js';
 
 // A hundred kills: node --conditions=@frugaljs/source --import tsx packages/checkpoint/bench/kill.ts
 test('whatever moment a process that saves every step is killed at, the folder holds its last complete state', async () => {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { randomKey, randomUniform } from '@frugaljs/core';
+import { FROM_SOURCE } from '../../../tools/test-support/node-process.js';
 import { viewBytes } from '../src/elements.js';
 import type { SafetensorsReader } from '../src/index.js';
 import { bitsOf } from './fixtures.js';
@@ -30,7 +31,7 @@ export async function killRepeatedly(folder: string, kills: number, seed: number
   const key = randomKey(seed, 'delays');
   const report: KillReport = { kills: 0, intact: 0, interrupted: 0, steps: 0, problems: [] };
   for (let i = 0; i < kills; i++) {
-    const child = spawn(process.execPath, ['--conditions=@frugaljs/source', '--import', 'tsx', script, folder], {
+    const child = spawn(process.execPath, [...FROM_SOURCE, script, folder], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     await firstSave(child);

@@ -1,7 +1,8 @@
-import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
+import { temporaryFolder } from '../../../tools/test-support/folders.js';
+import { findPython, runPython } from '../../../tools/test-support/python.js';
 import { elementBytes, viewBytes, viewElements } from '../src/elements.js';
 import {
   Checkpoints,
@@ -13,32 +14,9 @@ import {
   writeSafetensors,
 } from '../src/index.js';
 import { FolderStore, fileSource } from '../src/node/index.js';
-import { temporaryFolder } from './temporary-folder.js';
 import '@tensorflow/tfjs-backend-cpu';
 
-/** A Python that has what the test needs, or why there is none. */
-function findPython(): { python: string | null; reason: string } {
-  const tried: string[] = [];
-  for (const python of [process.env['FRUGAL_PYTHON'], 'python3']) {
-    if (!python) continue;
-    try {
-      execFileSync(python, ['-c', 'import numpy, safetensors.numpy'], { stdio: 'pipe' });
-      return { python, reason: '' };
-    } catch (error) {
-      tried.push(`${python}: ${`${(error as { stderr?: Buffer }).stderr ?? error}`.trim().split('\n').at(-1)}`);
-    }
-  }
-  return { python: null, reason: tried.join('; ') };
-}
-
-const { python, reason } = findPython();
-if (python === null) {
-  console.log(`Skipped: no Python with safetensors and numpy; set FRUGAL_PYTHON to one that has them (${reason})`);
-}
-
-function run(script: string, ...args: string[]): string {
-  return execFileSync(python!, ['-c', script, ...args], { encoding: 'utf8' });
-}
+const python = findPython('safetensors and numpy', 'import numpy, safetensors.numpy');
 
 /** What numpy and its kin call the types. */
 const PYTHON_NAMES: Readonly<Record<Dtype, string>> = {
@@ -77,7 +55,8 @@ describe.skipIf(python === null)("Python's safetensors", () => {
     const sink = new MemorySink();
     await writeSafetensors(sink, inNumpy, { format: 'np' });
     writeFileSync(`${folder}/ours.safetensors`, sink.bytes());
-    const printed = run(
+    const printed = runPython(
+      python!,
       `
 import json, sys
 from safetensors.numpy import load_file, save_file
@@ -100,7 +79,8 @@ print(json.dumps([{k: [str(v.dtype), list(v.shape), v.tobytes().hex()] for k, v 
   test('is read here, all types', async () => {
     const path = `${temporaryFolder()}/theirs.safetensors`;
     // The serializer takes bytes of any type, so that those numpy has no name for are tried too.
-    run(
+    runPython(
+      python!,
       `
 import json, sys
 import numpy as np, safetensors
@@ -135,7 +115,8 @@ safetensors.serialize_file({n: spec(d, s, a) for n, d, s, a in rows}, sys.argv[1
     const model = { 'model.norm.weight': tf.tensor1d([1.5, -2]), 'lm_head.weight': tf.tensor2d([[1, 2, 3]]) };
     await checkpoints.save({ step: 3, model });
     await checkpoints.settled();
-    const printed = run(
+    const printed = runPython(
+      python!,
       `
 import json, sys
 from safetensors import safe_open

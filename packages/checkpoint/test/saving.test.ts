@@ -2,6 +2,7 @@ import { compose } from '@frugaljs/composer';
 import { adamW } from '@frugaljs/state-full';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { temporaryFolder } from '../../../tools/test-support/folders.js';
 import {
   BlobSink,
   blobSource,
@@ -18,7 +19,6 @@ import {
 } from '../src/index.js';
 import { FolderStore } from '../src/node/index.js';
 import { bitsOf, makeModel } from './fixtures.js';
-import { temporaryFolder } from './temporary-folder.js';
 
 beforeEach(async () => {
   await tf.setBackend('cpu');

@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { IDBFactory } from 'fake-indexeddb';
 import { describe, expect, test } from 'vitest';
+import { temporaryFolder } from '../../../tools/test-support/folders.js';
 import { CheckpointStorageError, type CheckpointStore, IndexedDbStore, MemoryStore } from '../src/index.js';
 import { FolderStore } from '../src/node/index.js';
-import { temporaryFolder } from './temporary-folder.js';
 import 'fake-indexeddb/auto';
 
 const KINDS: Readonly<Record<string, () => { store: CheckpointStore; reopened(): CheckpointStore }>> = {

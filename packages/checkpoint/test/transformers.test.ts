@@ -1,43 +1,30 @@
-import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { huggingFaceConfig, LlamaForCausalLM, llamaConfig } from '@frugaljs/llama';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { temporaryFolder } from '../../../tools/test-support/folders.js';
+import { findPython, runPython } from '../../../tools/test-support/python.js';
 import { CheckpointStorageError, Checkpoints, InvalidCheckpointError } from '../src/index.js';
 import { FolderStore, readWeights } from '../src/node/index.js';
-import { temporaryFolder } from './temporary-folder.js';
 import '@tensorflow/tfjs-backend-cpu';
 
 /** Importing them takes seconds; that they are installed is known at once. */
-const SCRIPT = `
+const PROBE = `
 from importlib.util import find_spec
 for name in ['torch', 'transformers', 'safetensors']:
     if find_spec(name) is None: raise ModuleNotFoundError(f'no {name}')
 `;
 
-/** A Python that has transformers, or why there is none. */
-function findPython(): { python: string | null; reason: string } {
-  const tried: string[] = [];
-  for (const python of [process.env['FRUGAL_PYTHON'], 'python3']) {
-    if (!python) continue;
-    try {
-      execFileSync(python, ['-c', SCRIPT], { stdio: 'pipe' });
-      return { python, reason: '' };
-    } catch (error) {
-      tried.push(`${python}: ${`${(error as { stderr?: Buffer }).stderr ?? error}`.trim().split('\n').at(-1)}`);
-    }
-  }
-  return { python: null, reason: tried.join('; ') };
-}
+const python = findPython('torch and transformers', PROBE);
 
-const { python, reason } = findPython();
-if (python === null) {
-  console.log(`Skipped: no Python with torch and transformers; set FRUGAL_PYTHON to one that has them (${reason})`);
-}
-
+/** What a script prints in its last line. */
 function run(script: string, ...args: string[]): unknown {
-  const printed = execFileSync(python!, ['-c', script, ...args], { encoding: 'utf8', stdio: ['pipe', 'pipe', 'pipe'] });
-  return JSON.parse(printed.trim().split('\n').at(-1)!);
+  return JSON.parse(
+    runPython(python!, script, ...args)
+      .trim()
+      .split('\n')
+      .at(-1)!,
+  );
 }
 
 const small = { vocab_size: 97, hidden_size: 32, intermediate_size: 48, num_hidden_layers: 2, num_attention_heads: 4 };

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import '@tensorflow/tfjs-layers';
+import { worstError } from '../../../tools/test-support/closeness.js';
 
 /** Backends on which every recipe and law of this package is tried. */
 export const BACKENDS: readonly string[] = ['cpu', 'wasm'];
@@ -55,14 +56,7 @@ export function valuesOf(variables: readonly tf.Variable[]): Float32Array[] {
   return variables.map(variable => Float32Array.from(variable.dataSync()));
 }
 
-/** Largest |a - b|, relative to the largest |b|. */
+/** Largest |a - b|, relative to the largest |b| of the same variable. */
 export function difference(a: readonly Float32Array[], b: readonly Float32Array[]): number {
-  let worst = 0;
-  b.forEach((values, i) => {
-    const scale = values.reduce((max, x) => Math.max(max, Math.abs(x)), 1e-30);
-    values.forEach((x, j) => {
-      worst = Math.max(worst, Math.abs(a[i]![j]! - x) / scale);
-    });
-  });
-  return worst;
+  return Math.max(...b.map((values, i) => worstError(a[i]!, values, 1e-30)));
 }

@@ -5,7 +5,8 @@ import { blockwise, columns, randK, rows } from '@frugaljs/projectors';
 import { signSgd } from '@frugaljs/state-free';
 import { adamW, lion, sgdm } from '@frugaljs/state-full';
 import * as tf from '@tensorflow/tfjs-core';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { useBackend } from '../../../tools/test-support/backends.js';
 import { compose, residual, subspace } from '../src/index.js';
 import './fixtures.js';
 
@@ -60,9 +61,7 @@ function train(rule: Rule, kernels: 'auto' | 'reference', globalNorm: number | u
 }
 
 describe.each(['wasm', 'cpu'])('fused kernels agree with the reference on large parameters on %s', backend => {
-  beforeAll(async () => {
-    await tf.setBackend(backend);
-  });
+  useBackend(backend);
 
   test.each(Object.entries(COMPOSITIONS))('%s', (_, rule) => {
     // Gradients grow, and their norm passes the limit after the first step: kernels change on the way.

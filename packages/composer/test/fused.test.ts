@@ -18,7 +18,8 @@ import {
 } from '@frugaljs/state-full';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { useBackend } from '../../../tools/test-support/backends.js';
 import { type ComposeOptions, compose, drop, residual, subspace } from '../src/index.js';
 import './fixtures.js';
 
@@ -136,9 +137,7 @@ const settings = fc.record({
 const clips = fc.constantFrom({}, { value: 0.5 }, { globalNorm: 0.7 }, { value: 0.9, globalNorm: 0.5 });
 
 describe.each(['wasm', 'cpu'])('fused kernels agree with the reference on %s', backend => {
-  beforeAll(async () => {
-    await tf.setBackend(backend);
-  });
+  useBackend(backend);
 
   test.each(Object.keys(RULES))('%s on whole parameters', name => {
     const minRank = ['muon', 'adamMini', 'sinkGd', 'oneSidedAdafactor'].includes(name) ? 2 : 0;

@@ -2,7 +2,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import '@tensorflow/tfjs-layers'; // registers the gradients of tfjs
 import { describeCombineLaws, describeOptimizerLaws } from '@frugaljs/testing/vitest';
-import { algebraOf } from './algebra.js';
+import { algebraOf } from '../../../tools/test-support/algebra.js';
 import { COMBINE_CLAIMS } from './claims.js';
 
 const backends = ['cpu', 'wasm'];

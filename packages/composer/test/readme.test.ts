@@ -1,28 +1,11 @@
-import { readFileSync } from 'node:fs';
 import type { OptionSpec, OptionTable } from '@frugaljs/core';
 import { describe, expect, test } from 'vitest';
+import { ReadmeTables } from '../../../tools/test-support/readme-tables.js';
 import { COMPOSE_OPTIONS, GROUP_OPTIONS, listRecipes, recipe, recipeOptions, SUBSPACE_OPTIONS } from '../src/index.js';
 
 // The tables of options in the README are those that options are checked by.
 
-const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
-
-/** The cells of the first table after a line, without its head. */
-function tableAfter(line: string): string[][] {
-  const lines = readme.split('\n');
-  const start = lines.indexOf(line);
-  expect(start, line).toBeGreaterThanOrEqual(0);
-  const first = lines.findIndex((each, i) => i > start && each.startsWith('|'));
-  const rows: string[][] = [];
-  for (let i = first + 2; lines[i]?.startsWith('|'); i++) {
-    rows.push(
-      lines[i]!.slice(1, -1)
-        .split('|')
-        .map(cell => cell.trim()),
-    );
-  }
-  return rows;
-}
+const readme = new ReadmeTables(new URL('../README.md', import.meta.url));
 
 function shownDefault(spec: OptionSpec): string {
   if (spec.shown !== undefined) return spec.shown;
@@ -38,11 +21,11 @@ test.each([
   ['A group:', GROUP_OPTIONS],
   ['## `subspace(options)`', SUBSPACE_OPTIONS],
 ])('the table after "%s" is the one that options are checked by', (line, table) => {
-  expect(tableAfter(line)).toEqual(rowsOf(table));
+  expect(readme.after(line)).toEqual(rowsOf(table));
 });
 
 describe('recipes', () => {
-  const rows = tableAfter('## Recipes');
+  const rows = readme.after('## Recipes');
   /** `frugal-svd` is written `-svd` after `frugal`. */
   const namesIn = (cell: string): string[] =>
     [...cell.matchAll(/`([^`]+)`/g)].map(([, name]) => (name!.startsWith('-') ? `frugal${name}` : name!));

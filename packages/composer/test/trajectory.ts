@@ -1,5 +1,6 @@
 import { randomKey, randomNormals } from '@frugaljs/core';
 import * as tf from '@tensorflow/tfjs-core';
+import { worstError } from '../../../tools/test-support/closeness.js';
 import type { ComposedOptimizer } from '../src/index.js';
 
 /** Named matrices and vectors under gradients that do not depend on them. */
@@ -63,17 +64,10 @@ export function follow(
 
 /** Largest difference of two paths, relative to the largest value. */
 export function deviation(a: readonly Values[], b: readonly Values[]): number {
-  let worst = 0;
-  b.forEach((values, step) => {
-    for (const [name, expected] of Object.entries(values)) {
-      const scale = expected.reduce((max, x) => Math.max(max, Math.abs(x)), 1e-30);
-      expected.forEach((x, i) => {
-        const error = Math.abs(a[step]![name]![i]! - x) / scale;
-        worst = Number.isNaN(error) ? Number.POSITIVE_INFINITY : Math.max(worst, error);
-      });
-    }
-  });
-  return worst;
+  const errors = b.flatMap((values, step) =>
+    Object.entries(values).map(([name, expected]) => worstError(a[step]![name]!, expected, 1e-30)),
+  );
+  return Math.max(0, ...errors);
 }
 
 function size(shape: readonly number[]): number {

@@ -1,34 +1,11 @@
-import { type Extent, inputNames, interpret, type NodeExtent, slotShape, Tracer } from '@frugaljs/core';
+import { inputNames, interpret, slotShape } from '@frugaljs/core';
 import * as tf from '@tensorflow/tfjs-core';
-import '@tensorflow/tfjs-backend-cpu';
-import '@tensorflow/tfjs-backend-wasm';
 import fc from 'fast-check';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { BACKENDS, useBackend } from '../../../tools/test-support/backends.js';
 import type { Bounded } from './support/bounded.js';
 import { entriesOf, evaluateProgram } from './support/evaluate-program.js';
-import { INPUTS, type Program, poolEntry, programArbitrary, scalarsOf, trace } from './support/program.js';
-
-const WIDER: Readonly<Record<NodeExtent, readonly Extent[]>> = {
-  host: ['tensor', 'row', 'column', 'element'],
-  tensor: ['tensor', 'row', 'column', 'element'],
-  row: ['row', 'element'],
-  column: ['column', 'element'],
-  element: ['element'],
-};
-
-function inputsOf(program: Program): Record<string, tf.Tensor | number> {
-  return Object.fromEntries(
-    Object.entries(INPUTS).map(([name, extent], ordinal) => {
-      if (program.filled.includes(name)) return [name, poolEntry(program, ordinal, 0)];
-      const shape = [...slotShape(extent, program.shape)];
-      const columns = program.shape.at(-1) ?? 1;
-      const entries = Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) =>
-        poolEntry(program, ordinal, extent === 'row' || extent === 'element' ? i : i % columns),
-      );
-      return [name, tf.tensor(entries, shape, 'float32')];
-    }),
-  );
-}
+import { graphOf, INPUTS, inputsOf, programArbitrary, scalarsOf } from './support/program.js';
 
 function agrees(actual: number, { value, error }: Bounded): boolean {
   if (error === Number.POSITIVE_INFINITY) return true;
@@ -36,31 +13,17 @@ function agrees(actual: number, { value, error }: Bounded): boolean {
   return actual === value || Math.abs(actual - value) <= error;
 }
 
-describe.each(['cpu', 'wasm'])('interpret agrees with float64 arithmetic on random programs (%s)', backend => {
-  beforeAll(async () => {
-    await tf.setBackend(backend);
-    await tf.ready();
-  });
+describe.each(BACKENDS)('interpret agrees with float64 arithmetic on random programs (%s)', backend => {
+  useBackend(backend);
 
   test('values within the error bound of float32, inputs unchanged, nothing leaked', () => {
     let compared = 0;
     let meaningful = 0;
     fc.assert(
       fc.property(programArbitrary, fc.nat(), (program, widening) => {
-        const tracer = new Tracer();
-        const values = trace(program, tracer);
+        const { graph, values, first, names, extents } = graphOf(program, widening);
         const expected = evaluateProgram(program);
         expect(expected.map(value => value.extent)).toEqual(values.map(value => value.extent));
-
-        const first = Math.max(0, values.length - 5);
-        const names = values.slice(first).map((_, i) => `output${i}`);
-        const extents = Object.fromEntries(
-          names.map((name, i) => {
-            const choices = WIDER[values[first + i]!.extent];
-            return [name, choices[(widening + i) % choices.length]!];
-          }),
-        );
-        const graph = tracer.graph(Object.fromEntries(names.map((name, i) => [name, values[first + i]!])), extents);
 
         const inputs = inputsOf(program);
         const tensors = Object.values(inputs).filter(input => typeof input !== 'number');

@@ -8,9 +8,8 @@ import {
   type Value,
 } from '@frugaljs/core';
 import * as tf from '@tensorflow/tfjs-core';
-import '@tensorflow/tfjs-backend-cpu';
-import '@tensorflow/tfjs-backend-wasm';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { BACKENDS, useBackend } from '../../../tools/test-support/backends.js';
 
 /** Runs one expression of `g` and returns its entries. */
 function run(f: (g: Value, tracer: Tracer) => Value | number, entries: readonly number[], shape: Shape): number[] {
@@ -22,11 +21,8 @@ function run(f: (g: Value, tracer: Tracer) => Value | number, entries: readonly 
   });
 }
 
-describe.each(['cpu', 'wasm'])('interpret (%s)', backend => {
-  beforeAll(async () => {
-    await tf.setBackend(backend);
-    await tf.ready();
-  });
+describe.each(BACKENDS)('interpret (%s)', backend => {
+  useBackend(backend);
 
   const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
 

@@ -1,21 +1,9 @@
-import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
+import { runModule } from '../../../tools/test-support/node-process.js';
 
 const root = new URL('../', import.meta.url);
 const manifest = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'));
-
-/** Runs a module in a Node process of its own, from the sources, as an importer without a bundler would. */
-async function runModule(code: string): Promise<string> {
-  const { stdout } = await promisify(execFile)(
-    process.execPath,
-    ['--conditions=@frugaljs/source', '--import', 'tsx', '--input-type=module', '--eval', code],
-    { cwd: fileURLToPath(root) },
-  );
-  return stdout.trim();
-}
 
 test('Node imports the package as an ES module, and it computes', async () => {
   const code = `
@@ -26,7 +14,7 @@ test('Node imports the package as an ES module, and it computes', async () => {
     const graph = tracer.graph({ d: tracer.input('g', 'element').sign() }, { d: 'element' });
     console.log(interpret(graph, { g: tensor1d([-2, 0, 5]) }, {}, [3]).d.dataSync().join());
   `;
-  expect(await runModule(code)).toBe('-1,0,1');
+  expect((await runModule(code)).trim()).toBe('-1,0,1');
 });
 
 test('every file and every entry can be imported alone, and importing has no side effect on tfjs', async () => {
@@ -43,7 +31,7 @@ test('every file and every entry can be imported alone, and importing has no sid
     for (const path of ${JSON.stringify([...files, ...entries])}) await import(path);
     console.log(engine().state.numTensors, engine().backendNames().length);
   `;
-  expect(await runModule(code)).toBe('0 0');
+  expect((await runModule(code)).trim()).toBe('0 0');
 });
 
 test('the manifest offers source, types and output for every entry, and names each of them', () => {

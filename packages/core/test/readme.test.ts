@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import {
   BINARY_OPERATIONS,
   constant,
@@ -13,25 +12,14 @@ import {
   warmupStableDecay,
 } from '@frugaljs/core';
 import { expect, test } from 'vitest';
+import { ReadmeTables } from '../../../tools/test-support/readme-tables.js';
 
-const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
-
-/** The cells of the rows under a heading. */
-function table(heading: string): string[][] {
-  const section = readme.split(`## ${heading}\n`)[1]!.split('\n## ')[0]!;
-  const lines = section.split('\n').filter(line => line.startsWith('| '));
-  return lines.slice(2).map(line =>
-    line
-      .split(/(?<!\\)\|/)
-      .slice(1, -1)
-      .map(cell => cell.trim()),
-  );
-}
+const readme = new ReadmeTables(new URL('../README.md', import.meta.url));
 
 const codeIn = (cell: string) => [...cell.matchAll(/`([^`]+)`/g)].map(([, code]) => code!);
 
 test('the table of operations lists the methods of a value, and select', () => {
-  const listed = table('Operations').flatMap(([names]) => codeIn(names!));
+  const listed = readme.after('## Operations').flatMap(([names]) => codeIn(names!));
   const methods = Object.getOwnPropertyNames(Value.prototype).filter(
     name => !['constructor', 'unary', 'binary', 'reduce'].includes(name),
   );
@@ -47,7 +35,7 @@ test('the table of schedules lists their options', () => {
     warmupCosine({ peak: 1, total: 1 }),
     warmupStableDecay({ peak: 1, stable: 0, decay: 1 }),
   ];
-  const rows = new Map(table('Schedules').map(([name, options]) => [codeIn(name!)[0], codeIn(options!)]));
+  const rows = new Map(readme.after('## Schedules').map(([name, options]) => [codeIn(name!)[0], codeIn(options!)]));
   for (const { kind, options } of schedules) expect(rows.get(kind)).toEqual(Object.keys(options));
   expect(rows.get('joined')).toEqual(['parts', 'schedule', 'steps']);
   expect(Object.keys(joined([{ schedule: constant(1) }]).options)).toEqual(['parts']);

@@ -1,6 +1,4 @@
 import '@tensorflow/tfjs-layers';
-import '@tensorflow/tfjs-backend-cpu';
-import '@tensorflow/tfjs-backend-wasm';
 import {
   add,
   dispose,
@@ -8,7 +6,6 @@ import {
   memory,
   mul,
   type Scalar,
-  setBackend,
   sub,
   sum,
   type Tensor,
@@ -20,7 +17,8 @@ import {
   tensor2d,
   tidy,
 } from '@tensorflow/tfjs-core';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { BACKENDS, useBackend } from '../../../tools/test-support/backends.js';
 import {
   causalAttention,
   causalMask,
@@ -137,10 +135,8 @@ function expectClose(actual: Tensor, expected: Tensor, tolerance: number): void 
   for (let i = 0; i < e.length; i++) expect(Math.abs(a[i]! - e[i]!)).toBeLessThan(tolerance * scale);
 }
 
-describe.each(['cpu', 'wasm'])('fused ops on %s', backend => {
-  beforeAll(async () => {
-    await setBackend(backend);
-  });
+describe.each(BACKENDS)('fused ops on %s', backend => {
+  useBackend(backend);
 
   it.each(cases)('$name: value and gradients equal those of plain ops', ({ inputs, fused, plain }) => {
     const before = memory().numTensors;

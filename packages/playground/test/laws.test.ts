@@ -4,17 +4,21 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { listRecipes } from '@frugaljs/composer';
 import { type Browser, chromium, type Page } from 'playwright-core';
-import { build, defaultClientConditions } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  buildTestPage,
+  CHROMIUM_ARGUMENTS,
+  findChromium,
+  type StaticServer,
+  serve,
+} from '../../../tools/test-support/browser.js';
 import type { LawsPage } from './laws-page/page.js';
 import { DEAR, SUITES } from './laws-page/suites.js';
-import { CHROMIUM_ARGUMENTS, chromiumOrReason } from './support/chromium.js';
-import { type StaticServer, serve } from './support/static-server.js';
 
 // The laws of every part, and the fused kernels against the reference, on the WebGPU of a browser. One example per law (some
 // laws take more by themselves): the adapter may be one in software, which takes a millisecond for every operation.
 
-const executablePath = chromiumOrReason();
+const executablePath = findChromium();
 
 // `packages/testing/test/webgpu.test.ts` tries the same laws on the WebGPU of Node, where that has a device.
 const isNodeEnough = await import('@frugaljs/backend-webgpu/node').then(
@@ -33,13 +37,7 @@ describe.skipIf(executablePath === null)('laws on WebGPU in Chromium', () => {
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'frugal-laws-'));
-    await build({
-      configFile: false,
-      root: fileURLToPath(new URL('laws-page', import.meta.url)),
-      logLevel: 'error',
-      resolve: { conditions: ['@frugaljs/source', ...defaultClientConditions] },
-      build: { outDir: folder, emptyOutDir: true, target: 'es2022', minify: false },
-    });
+    await buildTestPage(fileURLToPath(new URL('laws-page', import.meta.url)), folder);
     server = await serve(folder, "default-src 'self'");
     browser = await chromium.launch({ executablePath: executablePath!, args: [...CHROMIUM_ARGUMENTS] });
     page = await browser.newPage();

@@ -1,11 +1,11 @@
 import { recipe } from '@frugaljs/composer';
 import { parameterSpecs, preset } from '@frugaljs/llama';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { chromiumOrReason } from './support/chromium.js';
+import { findChromium } from '../../../tools/test-support/browser.js';
 import { eventually } from './support/eventually.js';
 import { openVisits, type Visits } from './support/visit.js';
 
-const chromium = chromiumOrReason();
+const chromium = findChromium();
 
 describe.skipIf(chromium === null)('the setup', { timeout: 240_000 }, () => {
   let visits: Visits;

@@ -5,12 +5,12 @@ import '@frugaljs/backend-wasm';
 import '@tensorflow/tfjs-layers';
 import { setBackend } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { findChromium } from '../../../tools/test-support/browser.js';
 import { tales } from '../src/worker/text.js';
-import { chromiumOrReason } from './support/chromium.js';
 import { eventually } from './support/eventually.js';
 import { openVisits, type Visits } from './support/visit.js';
 
-const chromium = chromiumOrReason();
+const chromium = findChromium();
 const config = preset('nano');
 const [BATCH, CONTEXT, SEED] = [4, 32, 1];
 

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { chromiumOrReason } from './support/chromium.js';
+import { findChromium } from '../../../tools/test-support/browser.js';
 import { eventually } from './support/eventually.js';
 import { openVisits, type Visits } from './support/visit.js';
 
-const chromium = chromiumOrReason();
+const chromium = findChromium();
 const STEPS = 8;
 
 describe.skipIf(chromium === null)('on WebGPU', () => {

@@ -12,7 +12,7 @@ import { columns, randK, rows } from '@frugaljs/projectors';
 import { tensor } from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BACKENDS, useBackend } from './backends.js';
+import { BACKENDS, useBackend } from '../../../tools/test-support/backends.js';
 import { disposeBasis, take } from './tensors.js';
 
 /** Evenly over the interval: fast-check's doubles are mostly tiny. */

@@ -3,8 +3,8 @@ import { dctMatrix } from '@frugaljs/linalg';
 import { dct } from '@frugaljs/projectors';
 import { mul, range, sub, tensor, tensor1d, tidy, transpose } from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
+import { BACKENDS, useBackend } from '../../../tools/test-support/backends.js';
 import { dctVectors } from '../src/dct.js';
-import { BACKENDS, useBackend } from './backends.js';
 import { memoryOf } from './memory-of.js';
 import { disposeBasis, distance, dot, normal } from './tensors.js';
 

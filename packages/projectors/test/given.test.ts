@@ -10,7 +10,7 @@ import {
 import { columns, type GivenMatrix, type GivenOptions, given, randK, random, rows } from '@frugaljs/projectors';
 import { type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
-import { BACKENDS, useBackend } from './backends.js';
+import { BACKENDS, useBackend } from '../../../tools/test-support/backends.js';
 import { basisNumbers, distance, normal } from './tensors.js';
 
 const SITE: Site = soleSite('w', [6, 5], 2);

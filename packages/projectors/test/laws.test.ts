@@ -1,9 +1,9 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { sizeOf, soleSite } from '@frugaljs/core';
 import { PROJECTORS } from '@frugaljs/projectors';
 import { describeProjectorLaws } from '@frugaljs/testing/vitest';
 import { describe, expect, it } from 'vitest';
-import { BACKENDS, useBackend } from './backends.js';
+import { BACKENDS, useBackend } from '../../../tools/test-support/backends.js';
+import { isTriedAlone } from '../../../tools/test-support/rule-catalog.js';
 import { PROJECTOR_CLAIMS } from './claims.js';
 import { normal } from './tensors.js';
 
@@ -11,15 +11,10 @@ for (const [name, { factory, claims }] of Object.entries(PROJECTOR_CLAIMS)) {
   describeProjectorLaws(factory, { ...claims, name, backends: BACKENDS });
 }
 
-// A projector may also be tried in a test of its own, as a generated one is.
-const ownTests = readdirSync(import.meta.dirname)
-  .filter(file => file.endsWith('.test.ts'))
-  .map(file => readFileSync(`${import.meta.dirname}/${file}`, 'utf8'));
-
 describe.each(Object.keys(PROJECTORS))('%s', kind => {
   it('is tried', () => {
     const listed = Object.values(PROJECTOR_CLAIMS).some(({ kinds }) => kinds.includes(kind));
-    expect(listed || ownTests.some(text => text.includes(`describeProjectorLaws(${kind}`))).toBe(true);
+    expect(listed || isTriedAlone(import.meta.dirname, `describeProjectorLaws(${kind}`)).toBe(true);
   });
 
   it('works on its example in the table', () => {

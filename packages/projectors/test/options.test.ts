@@ -1,7 +1,7 @@
 import { FrugalError, InvalidOptionError, type Shape, soleSite, UnsupportedShapeError } from '@frugaljs/core';
 import { blockwise, columns, dct, identity, PROJECTORS, randK, random, rows, svd } from '@frugaljs/projectors';
 import { describe, expect, it } from 'vitest';
-import { useBackend } from './backends.js';
+import { useBackend } from '../../../tools/test-support/backends.js';
 import { memoryOf } from './memory-of.js';
 import { normal } from './tensors.js';
 

@@ -2,7 +2,7 @@ import { soleSite } from '@frugaljs/core';
 import { random } from '@frugaljs/projectors';
 import { matMul, type Tensor2D, tidy, transpose } from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
-import { BACKENDS, useBackend } from './backends.js';
+import { BACKENDS, useBackend } from '../../../tools/test-support/backends.js';
 import { basisNumbers } from './tensors.js';
 
 describe.each(BACKENDS)('random on %s', backend => {

@@ -4,7 +4,7 @@ import { type Side, svd } from '@frugaljs/projectors';
 import { add, matMul, mul, sub, type Tensor2D, tensor, tensor1d, tidy, transpose } from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BACKENDS, useBackend } from './backends.js';
+import { BACKENDS, useBackend } from '../../../tools/test-support/backends.js';
 import { basisNumbers, disposeBasis, distance, dot, normal } from './tensors.js';
 
 const squaredNorm = (x: { dataSync(): ArrayLike<number> }): number => dot(x.dataSync(), x.dataSync());

@@ -1,11 +1,11 @@
 import { normalizedSgd } from '@frugaljs/state-free';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BACKENDS, useBackend } from './backends.js';
+import { BACKENDS, useBackend } from '../../../tools/test-support/backends.js';
+import { expectClose } from '../../../tools/test-support/closeness.js';
+import { gradientStream, SHAPES } from '../../../tools/test-support/gradients.js';
+import { directionOf } from '../../../tools/test-support/rule-run.js';
 import { blocksOf, fromBlocks, normOf } from './blocks.js';
-import { expectClose } from './close.js';
-import { gradientStream, SHAPES } from './gradients.js';
-import { directionOf } from './run-rule.js';
 
 const BLOCKS = (['tensor', 'row', 'column'] as const).flatMap(per =>
   (['l2', 'rms'] as const).map(norm => ({ per, norm })),

@@ -1,10 +1,11 @@
-import { InvalidOptionError, sizeOf, slotBytes } from '@frugaljs/core';
+import { sizeOf, slotBytes } from '@frugaljs/core';
 import { normalizedSgd, STATE_FREE_RULES, sinkGd } from '@frugaljs/state-free';
 import { memory } from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
-import { BACKENDS, useBackend } from './backends.js';
-import { gradientStream, SHAPES } from './gradients.js';
-import { directionOf } from './run-rule.js';
+import { BACKENDS, useBackend } from '../../../tools/test-support/backends.js';
+import { gradientStream, SHAPES } from '../../../tools/test-support/gradients.js';
+import { describeOptions } from '../../../tools/test-support/rule-catalog.js';
+import { directionOf } from '../../../tools/test-support/rule-run.js';
 
 const RULES = [
   ...STATE_FREE_RULES.map(entry => entry.factory()),
@@ -15,24 +16,7 @@ const RULES = [
 const NAMED = RULES.map(rule => [`${rule.kind} ${JSON.stringify(rule.options)}`, rule] as const);
 
 describe.each(NAMED)('%s', (_name, rule) => {
-  const { factory } = STATE_FREE_RULES.find(entry => entry.kind === rule.kind)!;
-
-  it('is described by JSON that makes the same rule again', () => {
-    const json = JSON.parse(JSON.stringify(rule.options)) as object;
-    expect(json).toEqual(rule.options);
-    const again = factory(json);
-    expect({ kind: again.kind, options: again.options }).toEqual({ kind: rule.kind, options: rule.options });
-  });
-
-  it('rejects unknown options and values of the wrong type', () => {
-    expect(() => factory({ ...rule.options, momentum: 0.9 })).toThrow(InvalidOptionError);
-    for (const key of Object.keys(rule.options)) {
-      for (const value of [{}, 'nonsense', Number.NaN, Number.POSITIVE_INFINITY, -77]) {
-        expect(() => factory({ ...rule.options, [key]: value })).toThrow(InvalidOptionError);
-        expect(() => factory({ ...rule.options, [key]: value })).toThrow(`${rule.kind}.${key}`);
-      }
-    }
-  });
+  describeOptions(rule, STATE_FREE_RULES, { momentum: 0.9 });
 
   it('has no state', () => {
     for (const shape of SHAPES) expect(slotBytes(rule.state(shape), shape)).toBe(0);

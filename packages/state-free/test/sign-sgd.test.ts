@@ -1,9 +1,9 @@
 import { sizeOf } from '@frugaljs/core';
 import { sgd, signSgd } from '@frugaljs/state-free';
 import { describe, expect, it } from 'vitest';
-import { BACKENDS, useBackend } from './backends.js';
-import { gradientStream, SHAPES } from './gradients.js';
-import { directionOf } from './run-rule.js';
+import { BACKENDS, useBackend } from '../../../tools/test-support/backends.js';
+import { gradientStream, SHAPES } from '../../../tools/test-support/gradients.js';
+import { directionOf } from '../../../tools/test-support/rule-run.js';
 
 describe.each(BACKENDS)('on %s', backend => {
   useBackend(backend);

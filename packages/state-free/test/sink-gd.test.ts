@@ -1,11 +1,11 @@
 import { matrixView, type Shape } from '@frugaljs/core';
 import { sinkGd } from '@frugaljs/state-free';
 import { describe, expect, it } from 'vitest';
-import { BACKENDS, useBackend } from './backends.js';
+import { BACKENDS, useBackend } from '../../../tools/test-support/backends.js';
+import { expectClose } from '../../../tools/test-support/closeness.js';
+import { gradientStream } from '../../../tools/test-support/gradients.js';
+import { directionOf } from '../../../tools/test-support/rule-run.js';
 import { blocksOf, fromBlocks, normOf } from './blocks.js';
-import { expectClose } from './close.js';
-import { gradientStream } from './gradients.js';
-import { directionOf } from './run-rule.js';
 
 function reference(gradient: ArrayLike<number>, shape: Shape, iterations: number): number[] {
   const [rows, columns] = matrixView(shape);

@@ -1,11 +1,11 @@
 import { InvalidOptionError, matrixView, type Shape } from '@frugaljs/core';
 import { type AdafactorOptions, adafactor } from '@frugaljs/state-full';
 import { describe, expect, it } from 'vitest';
-import { BACKENDS, useBackend } from './backends.js';
-import { expectAllClose, expectClose } from './close.js';
-import { gradientStream, SHAPES } from './gradients.js';
+import { BACKENDS, useBackend } from '../../../tools/test-support/backends.js';
+import { expectAllClose, expectClose } from '../../../tools/test-support/closeness.js';
+import { gradientStream, SHAPES } from '../../../tools/test-support/gradients.js';
+import { directions, RuleRun } from '../../../tools/test-support/rule-run.js';
 import { columnMeans, meanOf, rmsOf, rowMeans } from './matrix.js';
-import { directions, RuleRun } from './run-rule.js';
 
 const DEFAULTS: Required<AdafactorOptions> = {
   decayExponent: -0.8,

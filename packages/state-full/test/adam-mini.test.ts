@@ -1,11 +1,11 @@
 import { InvalidOptionError, matrixView, type Shape, UnsupportedShapeError } from '@frugaljs/core';
 import { type AdamMiniOptions, adamMini, adamW } from '@frugaljs/state-full';
 import { describe, expect, it } from 'vitest';
-import { BACKENDS, useBackend } from './backends.js';
-import { expectAllClose } from './close.js';
-import { gradientStream, SHAPES } from './gradients.js';
+import { BACKENDS, useBackend } from '../../../tools/test-support/backends.js';
+import { expectAllClose } from '../../../tools/test-support/closeness.js';
+import { gradientStream, SHAPES } from '../../../tools/test-support/gradients.js';
+import { directions, RuleRun } from '../../../tools/test-support/rule-run.js';
 import { meanOf } from './matrix.js';
-import { directions, RuleRun } from './run-rule.js';
 
 /** Number of the block that entry (i, j) belongs to. */
 function blockOf({ block = 'row', heads = null }: AdamMiniOptions, shape: Shape): (i: number, j: number) => number {

@@ -2,10 +2,10 @@ import type { Shape } from '@frugaljs/core';
 import { type AdamWOptions, adamW } from '@frugaljs/state-full';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BACKENDS, useBackend } from './backends.js';
-import { expectAllClose, expectClose } from './close.js';
-import { gradientStream, SHAPES } from './gradients.js';
-import { directions, RuleRun } from './run-rule.js';
+import { BACKENDS, useBackend } from '../../../tools/test-support/backends.js';
+import { expectAllClose, expectClose } from '../../../tools/test-support/closeness.js';
+import { gradientStream, SHAPES } from '../../../tools/test-support/gradients.js';
+import { directions, RuleRun } from '../../../tools/test-support/rule-run.js';
 
 /** The published recursion, entry by entry in float64. */
 function reference(gradients: readonly ArrayLike<number>[], options: Required<AdamWOptions>): number[][] {

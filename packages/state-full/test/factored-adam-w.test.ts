@@ -1,11 +1,11 @@
 import { matrixView, type Shape } from '@frugaljs/core';
 import { adamW, type FactoredAdamWOptions, factoredAdamW } from '@frugaljs/state-full';
 import { describe, expect, it } from 'vitest';
-import { BACKENDS, useBackend } from './backends.js';
-import { expectAllClose } from './close.js';
-import { gradientStream, SHAPES } from './gradients.js';
+import { BACKENDS, useBackend } from '../../../tools/test-support/backends.js';
+import { expectAllClose } from '../../../tools/test-support/closeness.js';
+import { gradientStream, SHAPES } from '../../../tools/test-support/gradients.js';
+import { directions } from '../../../tools/test-support/rule-run.js';
 import { columnMeans, meanOf, rowMeans } from './matrix.js';
-import { directions } from './run-rule.js';
 
 function reference(
   gradients: readonly ArrayLike<number>[],

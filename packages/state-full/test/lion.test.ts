@@ -1,9 +1,9 @@
 import { lion, sgdm } from '@frugaljs/state-full';
 import { describe, expect, it } from 'vitest';
-import { BACKENDS, useBackend } from './backends.js';
-import { expectClose } from './close.js';
-import { gradientStream, SHAPES } from './gradients.js';
-import { directions, RuleRun } from './run-rule.js';
+import { BACKENDS, useBackend } from '../../../tools/test-support/backends.js';
+import { expectClose } from '../../../tools/test-support/closeness.js';
+import { gradientStream, SHAPES } from '../../../tools/test-support/gradients.js';
+import { directions, RuleRun } from '../../../tools/test-support/rule-run.js';
 
 describe.each(BACKENDS)('lion on %s', backend => {
   useBackend(backend);

@@ -2,12 +2,12 @@ import { randomKey, randomNormals, UnsupportedShapeError } from '@frugaljs/core'
 import { type MuonOptions, muon } from '@frugaljs/state-full';
 import { memory, tensor2d } from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
+import { BACKENDS, useBackend } from '../../../tools/test-support/backends.js';
+import { expectAllClose, expectClose } from '../../../tools/test-support/closeness.js';
+import { gradientStream } from '../../../tools/test-support/gradients.js';
+import { directions } from '../../../tools/test-support/rule-run.js';
 import { newtonSchulz } from '../src/muon.js';
-import { BACKENDS, useBackend } from './backends.js';
-import { expectAllClose, expectClose } from './close.js';
-import { gradientStream } from './gradients.js';
 import { singularValues } from './matrix.js';
-import { directions } from './run-rule.js';
 
 type Matrix = number[][];
 

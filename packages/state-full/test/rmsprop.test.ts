@@ -1,9 +1,9 @@
 import { type RmspropOptions, rmsprop } from '@frugaljs/state-full';
 import { describe, expect, it } from 'vitest';
-import { BACKENDS, useBackend } from './backends.js';
-import { expectAllClose } from './close.js';
-import { gradientStream, SHAPES } from './gradients.js';
-import { directions, RuleRun } from './run-rule.js';
+import { BACKENDS, useBackend } from '../../../tools/test-support/backends.js';
+import { expectAllClose } from '../../../tools/test-support/closeness.js';
+import { gradientStream, SHAPES } from '../../../tools/test-support/gradients.js';
+import { directions, RuleRun } from '../../../tools/test-support/rule-run.js';
 
 function reference(gradients: readonly ArrayLike<number>[], options: RmspropOptions): number[][] {
   const { alpha, epsilon, momentum, centered } = {

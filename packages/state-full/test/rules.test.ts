@@ -1,4 +1,4 @@
-import { InvalidOptionError, type Rule, type Shape, sizeOf, slotBytes } from '@frugaljs/core';
+import { type Rule, type Shape, sizeOf, slotBytes } from '@frugaljs/core';
 import {
   adafactor,
   adaLayer,
@@ -13,9 +13,10 @@ import {
 } from '@frugaljs/state-full';
 import { memory } from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
-import { BACKENDS, useBackend } from './backends.js';
-import { gradientStream, SHAPES } from './gradients.js';
-import { directions, RuleRun } from './run-rule.js';
+import { BACKENDS, useBackend } from '../../../tools/test-support/backends.js';
+import { gradientStream, SHAPES } from '../../../tools/test-support/gradients.js';
+import { describeOptions } from '../../../tools/test-support/rule-catalog.js';
+import { directions, RuleRun } from '../../../tools/test-support/rule-run.js';
 
 /** Every rule with its default options, and the variants that take another path through `step`. */
 const RULES: readonly Rule[] = [
@@ -44,28 +45,8 @@ function shapesOf(rule: Rule): readonly Shape[] {
   return SHAPES.filter(shape => rule.kind !== 'muon' || shape.length === 2);
 }
 
-function factoryOf(rule: Rule): (options?: object) => Rule {
-  return STATE_FULL_RULES.find(entry => entry.kind === rule.kind)!.factory;
-}
-
 describe.each(NAMED)('%s', (_name, rule) => {
-  it('is described by JSON that makes the same rule again', () => {
-    const json = JSON.parse(JSON.stringify(rule.options)) as object;
-    expect(json).toEqual(rule.options);
-    const again = factoryOf(rule)(json);
-    expect({ kind: again.kind, options: again.options }).toEqual({ kind: rule.kind, options: rule.options });
-  });
-
-  it('rejects unknown options and values of the wrong type', () => {
-    const factory = factoryOf(rule);
-    expect(() => factory({ ...rule.options, learningRate: 1e-3 })).toThrow(InvalidOptionError);
-    for (const key of Object.keys(rule.options)) {
-      for (const value of [{}, 'nonsense', Number.NaN, Number.POSITIVE_INFINITY, -77]) {
-        expect(() => factory({ ...rule.options, [key]: value })).toThrow(InvalidOptionError);
-        expect(() => factory({ ...rule.options, [key]: value })).toThrow(`${rule.kind}.${key}`);
-      }
-    }
-  });
+  describeOptions(rule, STATE_FULL_RULES, { learningRate: 1e-3 });
 });
 
 describe('the table of rules', () => {

@@ -1,10 +1,10 @@
 import { InvalidOptionError } from '@frugaljs/core';
 import { type SgdmOptions, sgdm } from '@frugaljs/state-full';
 import { describe, expect, it } from 'vitest';
-import { BACKENDS, useBackend } from './backends.js';
-import { expectAllClose, expectClose } from './close.js';
-import { gradientStream, SHAPES } from './gradients.js';
-import { directions } from './run-rule.js';
+import { BACKENDS, useBackend } from '../../../tools/test-support/backends.js';
+import { expectAllClose, expectClose } from '../../../tools/test-support/closeness.js';
+import { gradientStream, SHAPES } from '../../../tools/test-support/gradients.js';
+import { directions } from '../../../tools/test-support/rule-run.js';
 
 interface Recursion {
   readonly momentum: number;

@@ -12,7 +12,7 @@ import '@tensorflow/tfjs-backend-wasm';
 import '@tensorflow/tfjs-layers';
 import { parseArgs } from 'node:util';
 import { formatReport } from '@frugaljs/testing';
-import { SUITES } from '../test/built-in-suites.js';
+import { LAW_SUITES } from '../../../tools/test-support/law-suites.js';
 
 /** What became of one repetition: a line of the log. */
 interface Repetition {
@@ -35,9 +35,9 @@ const { values } = parseArgs({
 });
 const [from, to] = [Number(values.from), Number(values.to)];
 const { backend, log, only } = values;
-const suites = SUITES.filter(({ name }) => only === undefined || only.includes(name));
+const suites = LAW_SUITES.filter(({ name }) => only === undefined || only.includes(name));
 if (suites.length === 0)
-  throw new Error(`--only ${only}: expected ${SUITES.map(({ name }) => `"${name}"`).join(', ')}`);
+  throw new Error(`--only ${only}: expected ${LAW_SUITES.map(({ name }) => `"${name}"`).join(', ')}`);
 if (!(await setBackend(backend))) throw new Error(`--backend ${backend} does not start, expected cpu or wasm`);
 
 const done = new Map(earlier().map(line => [line.repetition, line]));

@@ -13,7 +13,7 @@ import {
 } from '@frugaljs/testing';
 import { mul, setBackend, type Tensor } from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import './backends.js';
+import '../../../tools/test-support/backends.js';
 
 beforeAll(async () => {
   await setBackend('cpu');

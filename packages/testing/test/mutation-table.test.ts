@@ -1,7 +1,7 @@
 import '@tensorflow/tfjs-layers';
 import { setBackend } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import './backends.js';
+import '../../../tools/test-support/backends.js';
 import { COMBINE_MUTANTS } from './mutants/combines.js';
 import type { Mutant } from './mutants/mutant.js';
 import { OPTIMIZER_MUTANTS } from './mutants/optimizers.js';

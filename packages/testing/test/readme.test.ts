@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { COMBINE_LAWS, KERNEL_LAWS, OPTIMIZER_LAWS, PROJECTOR_LAWS, RULE_LAWS } from '@frugaljs/testing';
 import { expect, it } from 'vitest';
+import { ReadmeTables } from '../../../tools/test-support/readme-tables.js';
 
-const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+const readme = new ReadmeTables(new URL('../README.md', import.meta.url));
 
 it.each([
   ['projectors', PROJECTOR_LAWS],
@@ -11,10 +11,8 @@ it.each([
   ['optimizers', OPTIMIZER_LAWS],
   ['kernels', KERNEL_LAWS],
 ])('the README lists the laws of %s, in their order', (kind, laws) => {
-  const section = readme.split(`## Laws of ${kind}\n`)[1]!.split('\n## ')[0]!;
-  const lines = section.split('\n').map(line => line.replace(/ {2,}/g, ' '));
-  const rows = lines.filter(line => line.startsWith('| ') && !/^\| (law \||-)/.test(line));
-  expect(rows).toEqual(laws.map(({ name, formula }) => `| ${name} | ${formula.replaceAll('|', '\\|')} |`));
+  const rows = readme.after(`## Laws of ${kind}`);
+  expect(rows).toEqual(laws.map(({ name, formula }) => [name, formula.replaceAll('|', '\\|')]));
 });
 
 it.each([

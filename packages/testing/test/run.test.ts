@@ -3,7 +3,7 @@ import { signSgd } from '@frugaljs/state-free';
 import { checkProjector, checkRule, formatReport } from '@frugaljs/testing';
 import { memory, setBackend } from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import './backends.js';
+import '../../../tools/test-support/backends.js';
 
 beforeAll(async () => {
   await setBackend('cpu');

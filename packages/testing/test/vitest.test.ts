@@ -5,7 +5,7 @@ import { columns } from '@frugaljs/projectors';
 import { checkProjector, formatReport } from '@frugaljs/testing';
 import { mul, setBackend, tidy } from '@tensorflow/tfjs-core';
 import { expect, it } from 'vitest';
-import './backends.js';
+import '../../../tools/test-support/backends.js';
 
 const vitest = fileURLToPath(new URL('../../../node_modules/vitest/vitest.mjs', import.meta.url));
 

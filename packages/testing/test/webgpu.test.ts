@@ -8,7 +8,7 @@ import {
 } from '@frugaljs/testing/vitest';
 import { backend, setBackend } from '@tensorflow/tfjs-core';
 import { describe } from 'vitest';
-import { algebraOf } from '../../composer/test/algebra.js';
+import { algebraOf } from '../../../tools/test-support/algebra.js';
 import { COMBINE_CLAIMS } from '../../composer/test/claims.js';
 import { PROJECTOR_CLAIMS } from '../../projectors/test/claims.js';
 import { STATE_FREE_CLAIMS } from '../../state-free/test/claims.js';

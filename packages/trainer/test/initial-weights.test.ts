@@ -1,14 +1,13 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { temporaryFolder } from '../../../tools/test-support/folders.js';
 import { configBeside, withOwnTokenizer } from '../src/cli/open-inputs.js';
 import type { TrainingRequest } from '../src/cli/train-command.js';
 
 function modelFolder(...files: string[]): string {
-  const folder = join(mkdtempSync(join(tmpdir(), 'weights-')), 'model');
+  const folder = join(temporaryFolder(), 'model');
   mkdirSync(folder);
-  onTestFinished(() => rmSync(join(folder, '..'), { recursive: true }));
   for (const file of files) writeFileSync(join(folder, file), '{}');
   return folder;
 }

@@ -1,17 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { InvalidOptionError } from '@frugaljs/core';
 import { expect, onTestFinished, test } from 'vitest';
+import { temporaryFolder } from '../../../tools/test-support/folders.js';
 import { EventLog, requireAllWritable, requireWritable } from '../src/cli/output-file.js';
 import { frugalHere, smallRun } from './support/command.js';
-
-function emptyFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'output-'));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  return folder;
-}
 
 const refused = async (option: string, path: string): Promise<string> => {
   const error: unknown = await requireWritable(option, path).then(
@@ -23,7 +17,7 @@ const refused = async (option: string, path: string): Promise<string> => {
 };
 
 test('a file that can be written is neither made nor changed by making sure', async () => {
-  const folder = emptyFolder();
+  const folder = temporaryFolder();
   writeFileSync(join(folder, 'old.json'), 'old');
   expect(await requireWritable('json', join(folder, 'old.json'))).toBe(join(folder, 'old.json'));
   expect(await requireWritable('json', join(folder, 'deep', 'new.json'))).toBe(join(folder, 'deep', 'new.json'));
@@ -32,7 +26,7 @@ test('a file that can be written is neither made nor changed by making sure', as
 });
 
 test('what is no file, or in no folder, is refused by the name of its option', async () => {
-  const folder = emptyFolder();
+  const folder = temporaryFolder();
   writeFileSync(join(folder, 'file'), '');
   mkdirSync(join(folder, 'folder'));
   expect(await refused('json', join(folder, 'folder'))).toMatch(/^json: expected a file .*folder \(it is a folder\)/);
@@ -55,7 +49,7 @@ test('a file system that takes no files or folders is refused, at once', async c
 });
 
 test('two results do not go into one file', async () => {
-  const folder = emptyFolder();
+  const folder = temporaryFolder();
   const file = join(folder, 'x');
   await expect(requireAllWritable({ json: file, log: join(folder, '.', 'x') })).rejects.toThrow(
     /^log: expected another file than --json/,
@@ -68,13 +62,13 @@ test('a pipe is not opened to make sure, which would end it', async context => {
     console.log('Skipped: no mkfifo on Windows');
     return context.skip();
   }
-  const pipe = join(emptyFolder(), 'pipe');
+  const pipe = join(temporaryFolder(), 'pipe');
   execFileSync('mkfifo', [pipe]);
   expect(await requireWritable('log', pipe)).toBe(pipe);
 });
 
 test('a log is begun with the first event', () => {
-  const folder = emptyFolder();
+  const folder = temporaryFolder();
   const file = join(folder, 'log.jsonl');
   new EventLog(file).close();
   expect(existsSync(file)).toBe(false);

@@ -2,8 +2,8 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { makeReadOnly, smallDisk } from '../../../tools/test-support/folders.js';
 import { frugal, frugalHere, smallRun } from './support/command.js';
-import { makeReadOnly, smallDisk } from './support/small-disk.js';
 
 // Processes that train, wait for the disk and are stopped: seconds, but many where other work has the machine.
 vi.setConfig({ testTimeout: 240_000 });

@@ -2,16 +2,19 @@ import {
   BINARY_OPERATIONS,
   type BinaryOperation,
   type Extent,
+  type Graph,
   type NodeExtent,
   REDUCTIONS,
   type Reduction,
   type Shape,
   select,
-  type Tracer,
+  slotShape,
+  Tracer,
   UNARY_OPERATIONS,
   type UnaryOperation,
   type Value,
 } from '@frugaljs/core';
+import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 
 /** One line of a random program; operands are indices into the values so far, taken modulo their number. */
@@ -145,4 +148,54 @@ export function trace({ instructions }: Program, tracer: Tracer): Value[] {
     }
   }
   return values;
+}
+
+const WIDER: Readonly<Record<NodeExtent, readonly Extent[]>> = {
+  host: ['tensor', 'row', 'column', 'element'],
+  tensor: ['tensor', 'row', 'column', 'element'],
+  row: ['row', 'element'],
+  column: ['column', 'element'],
+  element: ['element'],
+};
+
+/** The graph of a program with its last values as outputs. */
+export interface TracedProgram {
+  readonly graph: Graph;
+  readonly values: readonly Value[];
+  /** Which of the values comes out first; the others follow it, one each. */
+  readonly first: number;
+  readonly names: readonly string[];
+  /** The extents of the outputs: those of the values, or wider ones. */
+  readonly extents: Readonly<Record<string, Extent>>;
+}
+
+/** Traces a program; `widening` chooses how far its outputs are spread out. */
+export function graphOf(program: Program, widening: number): TracedProgram {
+  const tracer = new Tracer();
+  const values = trace(program, tracer);
+  const first = Math.max(0, values.length - 5);
+  const names = values.slice(first).map((_, i) => `output${i}`);
+  const extents = Object.fromEntries(
+    names.map((name, i) => {
+      const choices = WIDER[values[first + i]!.extent];
+      return [name, choices[(widening + i) % choices.length]!];
+    }),
+  );
+  const outputs = Object.fromEntries(names.map((name, i) => [name, values[first + i]!]));
+  return { graph: tracer.graph(outputs, extents), values, first, names, extents };
+}
+
+/** The inputs of a program, filled from its pool. */
+export function inputsOf(program: Program): Record<string, Tensor | number> {
+  return Object.fromEntries(
+    Object.entries(INPUTS).map(([name, extent], ordinal) => {
+      if (program.filled.includes(name)) return [name, poolEntry(program, ordinal, 0)];
+      const shape = [...slotShape(extent, program.shape)];
+      const columns = program.shape.at(-1) ?? 1;
+      const entries = Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) =>
+        poolEntry(program, ordinal, extent === 'row' || extent === 'element' ? i : i % columns),
+      );
+      return [name, tensor(entries, shape, 'float32')];
+    }),
+  );
 }

@@ -1,16 +1,12 @@
-import '@tensorflow/tfjs-backend-cpu';
-import '@tensorflow/tfjs-backend-wasm';
-import { memory, ready, setBackend } from '@tensorflow/tfjs-core';
-import { beforeAll, describe, expect } from 'vitest';
+import { memory } from '@tensorflow/tfjs-core';
+import { describe, expect } from 'vitest';
+import { BACKENDS, useBackend } from '../../../../tools/test-support/backends.js';
 
 /** Runs the same tests on every backend that works in Node without a driver. */
 export function describeOnBackends(title: string, tests: () => void): void {
-  for (const backend of ['cpu', 'wasm']) {
+  for (const backend of BACKENDS) {
     describe(`${title} on ${backend}`, () => {
-      beforeAll(async () => {
-        await setBackend(backend);
-        await ready();
-      });
+      useBackend(backend);
       tests();
     });
   }

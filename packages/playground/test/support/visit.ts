@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { CHROMIUM_ARGUMENTS, serve } from '../../../../tools/test-support/browser.js';
 import { CONTENT_SECURITY_POLICY } from '../../src/content-security-policy.js';
 import { buildPage } from './built-page.js';
-import { CHROMIUM_ARGUMENTS } from './chromium.js';
-import { serve } from './static-server.js';
 
 /** The built page, a server for it and a browser. */
 export interface Visits {

@@ -1,5 +1,5 @@
 import { type Algebra, checkKernels, checkOptimizer } from '@frugaljs/testing';
-import { algebraOf } from '../../../composer/test/algebra.js';
+import { algebraOf } from '../../../../tools/test-support/algebra.js';
 import type { Mutant } from './mutant.js';
 
 const right = algebraOf('reference');

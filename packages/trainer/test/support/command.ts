@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { FROM_SOURCE } from '../../../../tools/test-support/node-process.js';
 import { runCommand } from '../../src/cli/program.js';
 import { lines, TINY } from './tiny.js';
 
@@ -55,7 +56,7 @@ export function frugalProcess(args: readonly string[]): ReturnType<typeof fromSo
 
 function fromSource(args: readonly string[]): { readonly command: readonly string[]; readonly env: NodeJS.ProcessEnv } {
   return {
-    command: [process.execPath, '--conditions=@frugaljs/source', '--import', import.meta.resolve('tsx'), ...args],
+    command: [process.execPath, ...FROM_SOURCE, ...args],
     env: { ...withoutNpm(process.env), TSX_TSCONFIG_PATH: join(root, 'tsconfig.base.json') },
   };
 }

@@ -4,6 +4,7 @@ import {
   interpret,
   type Rule,
   type Shape,
+  type StateFreeRule,
   slotShape,
   type TensorRule,
   traceRule,
@@ -78,4 +79,9 @@ export function directions(
   const result = gradients.map(gradient => run.step(gradient, parameter));
   run.dispose();
   return result;
+}
+
+/** The direction of a rule without state for one gradient. */
+export function directionOf(rule: StateFreeRule, shape: Shape, gradient: ArrayLike<number>): Float32Array {
+  return directions(rule, shape, [gradient])[0]!;
 }

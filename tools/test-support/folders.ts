@@ -4,7 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 
-/** Mounts a file system of its own for a test; the reason if that is not possible here. */
+/** An empty folder that is removed after the test. */
+export function temporaryFolder(): string {
+  const path = mkdtempSync(join(tmpdir(), 'frugal-test-'));
+  onTestFinished(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+/** Mounts a file system of its own for a test, such as `700k` or `4m` large; the reason if that is not possible here. */
 export function smallDisk(size: string): { readonly folder: string } | { readonly reason: string } {
   if (process.platform !== 'linux') return { reason: 'tmpfs exists on Linux only' };
   if (process.getuid?.() !== 0) return { reason: 'mounting takes root' };

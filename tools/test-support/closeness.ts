@@ -29,3 +29,18 @@ export function expectAllClose(
   const scales = Array.from(expected[0]!, (_, i) => Math.max(...expected.map(step => Math.abs(step[i]!))));
   for (let t = 0; t < expected.length; t++) expectClose(actual[t]!, expected[t]!, tolerance, scales);
 }
+
+/**
+ * The largest difference, relative to the largest expected value or to `floor`, if that is more: what is nearly all zeros
+ * has no scale of its own. NaN in either counts as an infinite difference.
+ */
+export function worstError(found: ArrayLike<number>, expected: ArrayLike<number>, floor = 1e-3): number {
+  let scale = floor;
+  let worst = 0;
+  for (let i = 0; i < expected.length; i++) scale = Math.max(scale, Math.abs(expected[i]!));
+  for (let i = 0; i < expected.length; i++) {
+    const error = Math.abs(found[i]! - expected[i]!) / scale;
+    worst = Number.isNaN(error) ? Number.POSITIVE_INFINITY : Math.max(worst, error);
+  }
+  return worst;
+}

@@ -1,0 +1,39 @@
+import { type ComposeOptions, compose, drop, residual, subspace } from '@frugaljs/composer';
+import type { Rule } from '@frugaljs/core';
+import { blockwise, columns, dct, given, identity, randK, random, rows, svd } from '@frugaljs/projectors';
+import { normalizedSgd, sgd, signSgd, sinkGd } from '@frugaljs/state-free';
+import {
+  adafactor,
+  adaLayer,
+  adamMini,
+  adamW,
+  factoredAdamW,
+  lion,
+  oneSidedAdafactor,
+  rmsprop,
+  sgdm,
+} from '@frugaljs/state-full';
+import type { Algebra } from '@frugaljs/testing';
+
+/** The constructors of the packages, with one way to run them. */
+export function algebraOf(kernels: ComposeOptions['kernels']): Algebra {
+  return {
+    compose: options => compose({ ...options, kernels }),
+    subspace,
+    drop,
+    residual,
+    rules: { adamW, lion, sgdm, sgd, signSgd, adaLayer, adamMini },
+    projectors: { rows, columns, randK, blockwise, svd, random, dct, given, identity: () => identity() },
+  };
+}
+
+/** Rules whose kernels have something of their own: most reduce along rows, columns or everything. */
+export const REDUCING_RULES = {
+  normalizedSgd: () => normalizedSgd({ per: 'row' }),
+  sinkGd,
+  adafactor: () => adafactor({ beta1: 0.9 }),
+  oneSidedAdafactor: () => oneSidedAdafactor({ per: 'column' }),
+  adaLayer: () => adaLayer({ per: 'column' }),
+  factoredAdamW,
+  rmsprop: () => rmsprop({ centered: true, momentum: 0.5, epsilon: 1e-3 }),
+} satisfies Readonly<Record<string, () => Rule>>;
