@@ -1,4 +1,4 @@
-// What holds on every backend must not know any by name: a kernel set says what its backend can do (`KernelTraits` in
+// What holds on every backend must not know any by name: a kernel set says what its backend can do (`BackendTraits` in
 // core), and whoever needs to know asks the registry. A name in these packages would be a special case that the next
 // backend does not get.
 import ts from 'typescript';

@@ -10,7 +10,7 @@ import {
   slotShape,
 } from '@frugaljs/core';
 import type { Cell } from './eager.js';
-import { type Accumulation, type AdamPattern, type Step, type StepPlan, weightRatio } from './steps.js';
+import { type Accumulation, type AdamPattern, type ExecutionPlan, type ExecutionStep, weightRatio } from './steps.js';
 import type { Operand, TensorFlow } from './tensorflow.js';
 import { WORTH_A_VARIABLE } from './variables.js';
 
@@ -22,7 +22,7 @@ interface Value extends Operand {
 
 /** What becomes of the inputs of a graph. */
 export interface GraphRun {
-  readonly plan: StepPlan;
+  readonly plan: ExecutionPlan;
   readonly inputs: Readonly<Record<string, Operand | number>>;
   readonly scalars: Readonly<Record<string, number>>;
   /** Shape of the element-wise values. */
@@ -69,7 +69,7 @@ export class Execution {
     }
   }
 
-  private take(step: Step, dying: readonly number[]): void {
+  private take(step: ExecutionStep, dying: readonly number[]): void {
     if (step.kind === 'adam') this.adam(step.adam, dying);
     else if (step.kind === 'accumulate') this.accumulate(step.sum, dying);
     else this.put(step.node, this.operation(this.request.plan.graph.nodes[step.node]!, step.node));

@@ -46,26 +46,26 @@ export interface Accumulation {
 }
 
 /** What is run for a graph, one after the other. */
-export type Step =
+export type ExecutionStep =
   | { readonly kind: 'adam'; readonly adam: AdamPattern; readonly reads: readonly number[] }
   | { readonly kind: 'accumulate'; readonly sum: Accumulation; readonly reads: readonly number[] }
   | { readonly kind: 'operation'; readonly node: number; readonly reads: readonly number[] };
 
 /** The steps of a graph. */
-export interface StepPlan {
+export interface ExecutionPlan {
   /** The graph that the numbers of nodes are those of. */
   readonly graph: Graph;
-  readonly steps: readonly Step[];
+  readonly steps: readonly ExecutionStep[];
   /** For each step the nodes that nothing after it reads and that are no outputs. */
   readonly dying: readonly (readonly number[])[];
   /** Comparisons that only choose, so that their truth values need not become numbers. */
   readonly conditions: ReadonlySet<number>;
 }
 
-const fused = new WeakMap<Graph, StepPlan>();
+const fused = new WeakMap<Graph, ExecutionPlan>();
 
 /** The plan of a graph of which all inputs are tensors, made once. */
-export function planOf(graph: Graph): StepPlan {
+export function planOf(graph: Graph): ExecutionPlan {
   let plan = fused.get(graph);
   if (plan === undefined) {
     plan = planSteps(graph, true);
@@ -80,7 +80,7 @@ export function planOf(graph: Graph): StepPlan {
  *
  * @param fuse False to leave out training operations, which need tensors of the full size.
  */
-export function planSteps(given: Graph, fuse: boolean): StepPlan {
+export function planSteps(given: Graph, fuse: boolean): ExecutionPlan {
   const graph = simplify(given);
   const uses = usesOf(graph);
   const adams = fuse ? findAdam(graph, uses) : [];
@@ -93,7 +93,7 @@ export function planSteps(given: Graph, fuse: boolean): StepPlan {
     inside.add(product);
     if (sum.signOf !== null) inside.add(sum.addend);
   }
-  const steps: Step[] = [];
+  const steps: ExecutionStep[] = [];
   graph.nodes.forEach((node, id) => {
     if (node.extent === 'host' || node.op === 'input' || inside.has(id)) return;
     const adam = byResult.get(id);
@@ -150,7 +150,7 @@ function findAccumulations(graph: Graph, uses: Uses, taken: ReadonlySet<number>)
   return found;
 }
 
-function dyingAfter(graph: Graph, steps: readonly Step[]): number[][] {
+function dyingAfter(graph: Graph, steps: readonly ExecutionStep[]): number[][] {
   const alive = new Set(Object.values(graph.outputs).map(({ node }) => node));
   const dying: number[][] = steps.map(() => []);
   for (let i = steps.length - 1; i >= 0; i--) {

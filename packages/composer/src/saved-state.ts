@@ -181,8 +181,8 @@ export function matchSavedNames(variables: readonly NamedShape[], saved: SavedSt
   for (const { name } of byName.variables) {
     const stem = stemOf(name);
     const candidates = byName.names.filter(candidate => stemOf(candidate) === stem);
-    const rivals = byName.variables.filter(rival => stemOf(rival.name) === stem);
-    if (candidates.length === 1 && rivals.length === 1) matched.set(name, candidates[0]!);
+    const namesakes = byName.variables.filter(variable => stemOf(variable.name) === stem);
+    if (candidates.length === 1 && namesakes.length === 1) matched.set(name, candidates[0]!);
   }
   const rest = left();
   if (rest.variables.length === 0 || rest.names.length === 0) return matched;

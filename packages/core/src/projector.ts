@@ -54,7 +54,7 @@ export interface Projector<B extends string = string> extends Described {
    */
   readonly revision?: number;
   /**
-   * Throws an {@link UnsupportedShapeError} or {@link InvalidOptionError} when the projector cannot work at this site.
+   * Throws an `UnsupportedShapeError` or `InvalidOptionError` when the projector cannot work at this site.
    * Called once, before any state is created.
    */
   check?(site: Site): void;

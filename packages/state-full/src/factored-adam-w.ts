@@ -26,7 +26,7 @@ export interface FactoredAdamWOptions {
  *     r ← β₂ r + (1 - β₂) row means of g²,   c ← β₂ c + (1 - β₂) column means of g²,   V̂ = r cᵀ / mean(r)
  *     d = m / (1 - β₁ᵗ) / (√V̂ / √(1 - β₂ᵗ) + ε)
  *
- * It has Adam's constants and bias corrections and neither the clipping nor the step size rules of {@link adafactor}.
+ * It has Adam's constants and bias corrections and neither the clipping nor the step size rules of `adafactor`.
  * When |g| has rank one in every step, V̂ is exact and d is AdamW's.
  *
  * State: `m` per element and, from rank 2 on, `r` per row and `c` per column: 4 (size + rows + columns) bytes. Tensors

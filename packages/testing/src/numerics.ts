@@ -1,6 +1,6 @@
 import { type RandomKey, randomNormals } from '@frugaljs/core';
 
-// Plain arithmetic in float64 on the host: what laws are judged with must not come from the backend under test.
+// Plain arithmetic in float64 on the host: what laws compare with must not come from the backend under test.
 
 export type Numbers = ArrayLike<number>;
 

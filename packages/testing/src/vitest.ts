@@ -17,7 +17,7 @@ export interface DescribeOptions extends RunOptions {
   readonly timeout?: number;
 }
 
-/** A vitest suite of the laws of projectors; see {@link checkProjector} for the same without vitest. */
+/** A vitest suite of the laws of projectors; see `checkProjector` for the same without vitest. */
 export function describeProjectorLaws<Options = { readonly density: number }>(
   factory: ProjectorFactory<Options>,
   options: ProjectorLawOptions<Options> & DescribeOptions = {},
@@ -26,7 +26,7 @@ export function describeProjectorLaws<Options = { readonly density: number }>(
   describeSuite(options.name ?? `projector ${fixture.kind}`, PROJECTOR_LAWS, fixture, options);
 }
 
-/** A vitest suite of the laws of rules; see {@link checkRule} for the same without vitest. */
+/** A vitest suite of the laws of rules; see `checkRule` for the same without vitest. */
 export function describeRuleLaws<Options = Readonly<Record<string, never>>>(
   factory: RuleFactory<Options>,
   options: RuleLawOptions<Options> & DescribeOptions = {},
@@ -35,7 +35,7 @@ export function describeRuleLaws<Options = Readonly<Record<string, never>>>(
   describeSuite(options.name ?? `rule ${fixture.kind}`, RULE_LAWS, fixture, options);
 }
 
-/** A vitest suite of the laws of combines; see {@link checkCombine} for the same without vitest. */
+/** A vitest suite of the laws of combines; see `checkCombine` for the same without vitest. */
 export function describeCombineLaws<Options = Readonly<Record<string, never>>>(
   factory: CombineFactory<Options>,
   options: CombineLawOptions<Options> & DescribeOptions = {},
@@ -44,12 +44,12 @@ export function describeCombineLaws<Options = Readonly<Record<string, never>>>(
   describeSuite(options.name ?? `combine ${fixture.kind}`, COMBINE_LAWS, fixture, options);
 }
 
-/** A vitest suite of the laws of optimizers; see {@link checkOptimizer} for the same without vitest. */
+/** A vitest suite of the laws of optimizers; see `checkOptimizer` for the same without vitest. */
 export function describeOptimizerLaws(algebra: Algebra, options: OptimizerLawOptions & DescribeOptions = {}): void {
   describeSuite(options.name ?? 'optimizers', OPTIMIZER_LAWS, algebra, options);
 }
 
-/** A vitest suite that compares fused kernels with the reference; see {@link checkKernels} for the same without vitest. */
+/** A vitest suite that compares fused kernels with the reference; see `checkKernels` for the same without vitest. */
 export function describeKernelLaws(
   reference: Algebra,
   fused: Algebra,

@@ -215,7 +215,7 @@ describe('the detector', () => {
     expect(detector.isSpike(7)).toBe(false);
   });
 
-  test('does not judge before it knows what is usual, and believes in no deviation of zero', () => {
+  test('finds no spike before it knows what is usual, and believes in no deviation of zero', () => {
     const detector = new LossSpikeDetector(6);
     expect(detector.isSpike(1)).toBe(false);
     expect(detector.isSpike(1000)).toBe(false);

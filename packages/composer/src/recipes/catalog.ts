@@ -39,7 +39,7 @@ const CATALOG: Readonly<Record<string, Recipe>> = {
 /**
  * Makes an optimizer from a recipe's name and JSON options; a schedule is given by its description.
  *
- * @throws UnknownNameError for a name that {@link listRecipes} does not list.
+ * @throws UnknownNameError for a name that `listRecipes` does not list.
  */
 export function recipe(name: string, options: { readonly [key: string]: Json | undefined } = {}): ComposedOptimizer {
   requireRecipe(name);

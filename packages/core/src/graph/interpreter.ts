@@ -55,13 +55,13 @@ import {
 type Computed = number | Tensor;
 
 /** What a node is evaluated with. */
-interface Run {
+interface Evaluation {
   readonly graph: Graph;
   readonly inputs: Readonly<Record<string, Computed>>;
   readonly shape: Shape;
   /** Shape in which element-wise values are computed: `shape`, or its matrix view. */
   readonly layout: Shape;
-  /** By node position; filled as the run goes on. */
+  /** By node position; filled on the way. */
   readonly values: (Computed | undefined)[];
 }
 
@@ -83,13 +83,13 @@ export function interpret(
   scalars: Readonly<Record<string, number>>,
   shape: Shape,
 ): Record<string, Tensor> {
-  const { asMatrix, dying } = planOf(graph);
+  const { asMatrix, dying } = prepare(graph);
   return tidy(() => {
     const layout: Shape = asMatrix ? matrixView(shape) : shape;
     const values: (Computed | undefined)[] = hostValues(graph, scalars);
-    const run: Run = { graph, inputs, shape, layout, values };
+    const evaluation: Evaluation = { graph, inputs, shape, layout, values };
     graph.nodes.forEach((node, position) => {
-      if (node.extent !== 'host') values[position] = tidy(() => asFloat32(evaluate(node, run)));
+      if (node.extent !== 'host') values[position] = tidy(() => asFloat32(evaluate(node, evaluation)));
       for (const dead of dying[position]!) free(graph.nodes[dead]!, values[dead]!);
     });
     const results: Record<string, Tensor> = {};
@@ -103,28 +103,29 @@ export function interpret(
   });
 }
 
-interface Plan {
+/** What is the same whenever a graph is interpreted. */
+interface Prepared {
   readonly asMatrix: boolean;
+  /** For each node those that nothing after it reads. */
   readonly dying: readonly (readonly number[])[];
 }
 
-const plans = new WeakMap<Graph, Plan>();
+const preparedGraphs = new WeakMap<Graph, Prepared>();
 
-/** What is the same in every run of a graph. */
-function planOf(graph: Graph): Plan {
-  let plan = plans.get(graph);
-  if (plan === undefined) {
-    plan = { asMatrix: needsMatrixView(graph), dying: lastReads(graph) };
-    plans.set(graph, plan);
+function prepare(graph: Graph): Prepared {
+  let prepared = preparedGraphs.get(graph);
+  if (prepared === undefined) {
+    prepared = { asMatrix: needsMatrixView(graph), dying: lastReads(graph) };
+    preparedGraphs.set(graph, prepared);
   }
-  return plan;
+  return prepared;
 }
 
-function evaluate(node: Exclude<GraphNode, { op: 'scalar' | 'constant' }>, run: Run): Computed {
-  const { graph, layout, values } = run;
+function evaluate(node: Exclude<GraphNode, { op: 'scalar' | 'constant' }>, evaluation: Evaluation): Computed {
+  const { graph, layout, values } = evaluation;
   switch (node.op) {
     case 'input':
-      return inputValue(node.name, node.extent, run);
+      return inputValue(node.name, node.extent, evaluation);
     case 'select':
       return evaluateSelect(values[node.condition]!, values[node.x]!, values[node.y]!);
     case 'reduce':
@@ -136,7 +137,7 @@ function evaluate(node: Exclude<GraphNode, { op: 'scalar' | 'constant' }>, run: 
   }
 }
 
-function inputValue(name: string, extent: Extent, { inputs, shape, layout }: Run): Computed {
+function inputValue(name: string, extent: Extent, { inputs, shape, layout }: Evaluation): Computed {
   const input = inputs[name];
   if (input === undefined) {
     throw new UnknownNameError({

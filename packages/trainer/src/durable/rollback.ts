@@ -135,7 +135,7 @@ export class LossSpikeDetector {
     for (const loss of losses) this.isSpike(loss);
   }
 
-  /** The highest loss that is no spike; infinite until there is enough to judge by. */
+  /** The highest loss that is no spike; infinite until there are losses enough to tell. */
   get limit(): number {
     if (this.#count < WARM_UP) return Number.POSITIVE_INFINITY;
     return this.#mean + this.#deviations * Math.max(Math.sqrt(this.#variance), LEAST_DEVIATION * Math.abs(this.#mean));
