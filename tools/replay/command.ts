@@ -19,7 +19,7 @@ export const BACKEND_NAMES: readonly BackendName[] = Object.keys(LOADERS) as Bac
 /** Those that every machine has. */
 export const PORTABLE_BACKENDS: readonly BackendName[] = ['cpu', 'wasm'];
 
-export const USAGE = `npm run replay -- FILE [--backend ${BACKEND_NAMES.join('|')}] [--kernels auto|reference] [--recorded-bases]
+const USAGE = `npm run replay -- FILE [--backend ${BACKEND_NAMES.join('|')}] [--kernels auto|reference] [--recorded-bases]
 
 Replays recorded runs of the official optimizers through frugal.js and compares the parameters after every step.
 

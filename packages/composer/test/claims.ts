@@ -13,7 +13,7 @@ interface Residual {
 }
 
 /** What `residual` claims. */
-export const RESIDUAL_CLAIMS: CombineClaims<Residual> = {
+const RESIDUAL_CLAIMS: CombineClaims<Residual> = {
   options: fc.record({
     rule: fc.constantFrom('signSgd' as const, 'sgd' as const, 'lion' as const),
     scale: fc.constantFrom(1, 0.25, 0),

@@ -45,7 +45,7 @@ const adamOptions: fc.Arbitrary<Adam> = fc.record({
 });
 
 /** Adam in plain numbers (Kingma and Ba, Algorithm 1). */
-export function adamRecursion({ beta1, beta2, epsilon: e, epsilonPlacement }: Adam): Recursion {
+function adamRecursion({ beta1, beta2, epsilon: e, epsilonPlacement }: Adam): Recursion {
   return {
     initial: [0, 0],
     step: (g, [m, v], t) => {
@@ -63,7 +63,7 @@ export function adamRecursion({ beta1, beta2, epsilon: e, epsilonPlacement }: Ad
  * Cauchy–Schwarz m² ≤ v (1-β₁)²/(1-β₂) Σ qⁱ over i < t, q = β₁²/β₂, and some gradients attain it (Kingma and Ba, Section
  * 2.1, give its limits).
  */
-export function adamBound(t: number, { beta1, beta2 }: Adam): number {
+function adamBound(t: number, { beta1, beta2 }: Adam): number {
   const q = beta1 ** 2 / beta2;
   return (
     (((1 - beta1) / Math.sqrt(1 - beta2)) * Math.sqrt((1 - q ** t) / (1 - q)) * Math.sqrt(1 - beta2 ** t)) /

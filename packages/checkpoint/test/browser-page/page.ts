@@ -25,7 +25,7 @@ export interface CheckpointPage {
   list(database: string): Promise<readonly string[]>;
 }
 
-export function makeOptimizer(): ComposedOptimizer {
+function makeOptimizer(): ComposedOptimizer {
   return recipe('frugal', { learningRate: 0.01, density: 0.5, updateGap: 3, seed: 4 });
 }
 
