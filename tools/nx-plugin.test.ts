@@ -31,6 +31,24 @@ it('lets tests depend on what they read: sources of packages below, and of those
   expect(read('typecheck')).toEqual(['@frugaljs/core', '@frugaljs/linalg', '@frugaljs/testing']);
 });
 
+it('lets tests depend on files that they share with others, and on what those read', async () => {
+  const { 'packages/core': project } = await projectsOf({
+    ...files,
+    'packages/core/test/a.test.ts': "import { close } from '../../../tools/shared/close.js';\nimport '../src/b.js';",
+    'packages/core/src/b.ts': '',
+    'tools/shared/close.ts': "import './distance.js';",
+    'tools/shared/distance.ts': "import '@frugaljs/linalg';",
+    'tools/shared/other.ts': '',
+  });
+  for (const target of ['test', 'typecheck']) {
+    expect(project.targets[target].inputs.slice(2)).toEqual([
+      { input: 'production', projects: ['@frugaljs/linalg'] },
+      '{workspaceRoot}/tools/shared/close.ts',
+      '{workspaceRoot}/tools/shared/distance.ts',
+    ]);
+  }
+});
+
 it('gives each published package a build and a check of its tarball', async () => {
   const { 'packages/core': core } = await projectsOf(files);
   expect(Object.keys(core.targets)).toEqual(['lint', 'typecheck', 'test', 'build', 'package-check']);
