@@ -107,7 +107,7 @@ export class ComposedOptimizer extends Optimizer {
    * or by {@link settled}. After that, updates happen again.
    */
   override applyGradients(gradients: NamedTensorMap | NamedTensor[] | Gradients): void {
-    this.requireLive();
+    this.requireWhole();
     this.check.raise();
     const { onMissingGradient = 'throw', accumulate = 1 } = this.options;
     const read = readGradients(gradients as Gradients, onMissingGradient, this.parameters);
@@ -119,7 +119,7 @@ export class ComposedOptimizer extends Optimizer {
 
   /** As in tfjs, but frees the gradients also when they are refused. */
   override minimize(f: () => Scalar, returnCost = false, varList?: Variable[]): Scalar | null {
-    this.requireLive();
+    this.requireWhole();
     const { value, grads } = explainingGradients(() => this.computeGradients(f, varList));
     try {
       this.applyGradients(varList === undefined ? grads : varList.map(({ name }) => ({ name, tensor: grads[name]! })));
@@ -180,7 +180,7 @@ export class ComposedOptimizer extends Optimizer {
    * until the next call or `dispose()`: copy what you keep.
    */
   override async getWeights(): Promise<NamedTensor[]> {
-    this.requireLive();
+    this.requireWhole();
     await this.check.known();
     dispose(this.handedOut);
     this.handedOut = [];
@@ -192,7 +192,10 @@ export class ComposedOptimizer extends Optimizer {
     return toNamedTensors(new Map([[OWN, counters], ...this.parameters.save()]), this.handedOut);
   }
 
-  /** Takes over state from {@link getWeights}; for variables not seen yet, when they first appear. */
+  /**
+   * Takes over state from {@link getWeights}; for variables not seen yet, when they first appear. After an update of which
+   * only a part was made it is the way to go on, once the weights are those that were saved with the state.
+   */
   override async setWeights(weights: NamedTensor[]): Promise<void> {
     this.requireLive();
     await this.check.known();
@@ -214,6 +217,7 @@ export class ComposedOptimizer extends Optimizer {
     this.iterations_ = updates;
     this.skippedUpdates = skipped;
     this.parameters.restore();
+    this.parameters.torn = null;
   }
 
   /** Frees all state; the variables can then be trained by another optimizer. */
@@ -282,6 +286,11 @@ export class ComposedOptimizer extends Optimizer {
   /** What updates in place on the current backend; null for the reference path. */
   private kernels(): KernelSet | null {
     return this.options.kernels === 'reference' ? null : kernelsFor(getBackend());
+  }
+
+  private requireWhole(): void {
+    this.requireLive();
+    if (this.parameters.torn !== null) throw this.parameters.torn;
   }
 
   private requireLive(): void {

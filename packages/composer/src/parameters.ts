@@ -1,6 +1,14 @@
-import { interpret, type KernelSet, ShapeMismatchError, SharedVariableError, sameShape } from '@frugaljs/core';
+import {
+  interpret,
+  type KernelSet,
+  ShapeMismatchError,
+  SharedVariableError,
+  sameShape,
+  TornUpdateError,
+} from '@frugaljs/core';
 import { mul, Tensor, tidy, type Variable } from '@tensorflow/tfjs-core';
 import type { BoundRule } from './bound/rules.js';
+import { stepsTaken } from './bound/slots.js';
 import { BoundSubspace, bind, type SubspaceChoice } from './bound/subspace.js';
 import { type Checked, clipped, gated } from './finite-check.js';
 import { DensePlan } from './fused/dense-plan.js';
@@ -34,6 +42,8 @@ export class Parameters {
   /** Names under which state was saved, of variables that have another name since: seeds follow these. */
   private readonly savedNames = new Map<string, string>();
   private assigned: ReadonlyMap<string, Assigned> = new Map();
+  /** What to say about an update of which only a part was made; null when there is none. */
+  torn: TornUpdateError | null = null;
   /** Loaded state that waits for its variables. */
   private pending: SavedStates | null = null;
 
@@ -80,11 +90,25 @@ export class Parameters {
     if (hasNew) this.restore();
   }
 
-  /** Steps every parameter that has a gradient. The others learn that an update went by. */
+  /**
+   * Steps every parameter that has a gradient. The others learn that an update went by. What can be foreseen to fail (bases
+   * that are fitted, state that is made) is done for all of them before the first one is written.
+   *
+   * A step that fails all the same, when something was written before, leaves the update {@link torn}.
+   */
   step(entries: readonly VariableGradient[], update: Update): void {
-    const stepped = new Set<string>();
     for (const { name, variable, gradient } of entries) {
-      this.trained.get(name)!.step(variable, gradient, update);
+      this.trained.get(name)!.prepare(variable, gradient, update);
+    }
+    const stepped = new Set<string>();
+    const before = stepsTaken.count;
+    for (const { name, variable, gradient } of entries) {
+      try {
+        this.trained.get(name)!.step(variable, gradient, update);
+      } catch (error) {
+        if (stepsTaken.count !== before) this.torn = tornUpdate(name, error);
+        throw error;
+      }
       stepped.add(name);
     }
     for (const [name, { bound }] of this.trained) {
@@ -211,15 +235,31 @@ class Parameter {
     this.form = weightDecay === 0 ? 'none' : decay;
   }
 
-  /** Takes one update. */
+  /** Chooses the subspaces of an update, plans it, and makes the state that it writes; changes no value. */
+  prepare(variable: Variable, gradient: Tensor, { update, factor, gate, kernels }: Update): void {
+    const { bound, clipValue } = this;
+    tidy(() => {
+      const context = { update, gate, parameter: variable };
+      if (bound instanceof BoundSubspace) bound.prepare(() => clipped(gradient, clipValue, factor), context);
+      if (kernels === null) return;
+      if (typeof factor !== 'number') this.scale = 'device';
+      else if (this.scale === 'device' || factor !== 1) this.scale = 'host';
+      if (!this.isPlanned(kernels, gate !== null)) this.replan(kernels, gate !== null);
+      if (typeof this.plan === 'string') return;
+      this.plan.allocate(kernels);
+      if (!kernels.isSole(variable)) variable.assign(mul(variable, 1));
+    });
+  }
+
+  /** Takes one update that was prepared. */
   step(variable: Variable, gradient: Tensor, { rate, update, factor, gate, kernels }: Update): void {
     const { lrScale = 1, weightDecay = 0 } = this.group;
     const numbers = { rate: rate * lrScale, keep: 1 - rate * weightDecay };
     const step: ParameterStep = { update, parameter: variable, ...numbers, factor, gate };
+    const { plan } = this;
     tidy(() => {
-      if (kernels === null || !this.stepInPlace(variable, gradient, step, kernels)) {
-        this.stepByReference(variable, gradient, step);
-      }
+      if (kernels === null || typeof plan === 'string') this.stepByReference(variable, gradient, step);
+      else plan.run(kernels, variable, gradient, step);
     });
   }
 
@@ -228,19 +268,6 @@ class Parameter {
     if (kernels === null) return 'reference: tfjs operations';
     if (typeof this.plan === 'string') return `reference: ${this.plan}`;
     return `${kernels.description}: ${this.plan.describe()}`;
-  }
-
-  /** False when the rule cannot be planned; nothing has changed then but the choice of subspaces. */
-  private stepInPlace(variable: Variable, gradient: Tensor, step: ParameterStep, kernels: KernelSet): boolean {
-    const { bound, clipValue } = this;
-    if (bound instanceof BoundSubspace) bound.prepare(() => clipped(gradient, clipValue, step.factor), step);
-    if (typeof step.factor !== 'number') this.scale = 'device';
-    else if (this.scale === 'device' || step.factor !== 1) this.scale = 'host';
-    if (!this.isPlanned(kernels, step.gate !== null)) this.replan(kernels, step.gate !== null);
-    if (typeof this.plan === 'string') return false;
-    if (!kernels.isSole(variable)) variable.assign(mul(variable, 1));
-    this.plan.run(kernels, variable, gradient, step);
-    return true;
   }
 
   private stepByReference(variable: Variable, gradient: Tensor, step: ParameterStep): void {
@@ -305,4 +332,17 @@ function changedShape({ name, shape }: Variable, { site }: Assigned): ShapeMisma
     expected: `shape [${site.shape}], which the variable of this name had in earlier updates`,
     advice: 'Give the variable another name, or compose a new optimizer.',
   });
+}
+
+function tornUpdate(name: string, cause: unknown): TornUpdateError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new TornUpdateError(
+    {
+      parameter: 'optimizer',
+      found: `an update that failed at variable "${name}", after others may have taken it: ${why}`,
+      expected: 'whole updates',
+      advice: 'Restore the weights and the optimizer (setWeights) from where both were saved together.',
+    },
+    cause,
+  );
 }

@@ -9,6 +9,7 @@ export type ErrorCode =
   | 'missing-gradient'
   | 'non-finite-gradient'
   | 'disposed'
+  | 'torn-update'
   | 'shared-variable'
   | 'invalid-state'
   | 'not-serializable'
@@ -119,6 +120,17 @@ export class DisposedError extends FrugalError {
   constructor(complaint: Complaint) {
     super('disposed', complaint);
     this.name = 'DisposedError';
+  }
+}
+
+/**
+ * An update failed when a part of it was made: some parameters have taken the step, others have not. The `cause` is what
+ * went wrong.
+ */
+export class TornUpdateError extends FrugalError {
+  constructor(complaint: Complaint, cause: unknown) {
+    super('torn-update', complaint, cause);
+    this.name = 'TornUpdateError';
   }
 }
 

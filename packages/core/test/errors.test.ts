@@ -14,6 +14,7 @@ const CODES: Readonly<Record<string, string>> = {
   MissingGradientError: 'missing-gradient',
   NonFiniteGradientError: 'non-finite-gradient',
   DisposedError: 'disposed',
+  TornUpdateError: 'torn-update',
   SharedVariableError: 'shared-variable',
   InvalidStateError: 'invalid-state',
   NotSerializableError: 'not-serializable',

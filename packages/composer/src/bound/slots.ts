@@ -21,6 +21,9 @@ export interface CoordinateMove {
   readonly to: Int32Array;
 }
 
+/** Counts the steps of all slots there are: an update that fails learns from it whether anything was written before. */
+export const stepsTaken = { count: 0 };
+
 /**
  * The slots of one rule or combine at one site, and its step counter. Nothing is allocated before the first step: until
  * then a slot is the number it starts from.
@@ -88,6 +91,7 @@ export class SlotState {
    * has begun anew since.
    */
   advance(gate: Gate | null): void {
+    stepsTaken.count += 1;
     this.t += 1;
     this.ages?.advance();
     if (this.ages?.uniform()) this.becomeUniform();

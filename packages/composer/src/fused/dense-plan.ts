@@ -72,6 +72,12 @@ export class DensePlan {
     return refusal ?? new DensePlan(bound, inner, residual, inside, epilogue, clipping.clipValue, kernels);
   }
 
+  /** Makes the state that a step writes, which may fail for want of memory, before anything is written. */
+  allocate(kernels: KernelSet): void {
+    this.inner.slots.writable(kernels);
+    this.residual?.slots.writable(kernels);
+  }
+
   run(kernels: KernelSet, w: Tensor, gradient: Tensor, step: ParameterStep): void {
     const { projector, combine } = this.subspace.rule;
     const [basis, site] = [this.subspace.choice.basis, this.subspace.where];

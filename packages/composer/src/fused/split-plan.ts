@@ -62,6 +62,11 @@ export class SplitPlan {
     return new SplitPlan(axis, tiers);
   }
 
+  /** Makes the state that a step writes, which may fail for want of memory, before anything is written. */
+  allocate(kernels: KernelSet): void {
+    for (const rule of this.rules) rule.slots.writable(kernels);
+  }
+
   run(kernels: KernelSet, w: Tensor, g: Tensor, step: ParameterStep): void {
     const shared = sharedTensors(step);
     if (this.axis === null) {
