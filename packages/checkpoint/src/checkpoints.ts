@@ -45,6 +45,7 @@ export class Checkpoints {
   /** Saves under way or waiting, and the end of the last of them. */
   #saves = 0;
   #last: Promise<void> = Promise.resolve();
+  /** What made a write beside training fail, until somebody is told. */
   #failure: { readonly error: unknown } | null = null;
 
   constructor(options: CheckpointsOptions) {
@@ -70,8 +71,11 @@ export class Checkpoints {
    * Saves a checkpoint. Resolves when the tensors are copied out of the backend, so that training can go on while the
    * checkpoint is written. The state must not change before that.
    *
+   * If the write before this one failed, that is a warning, and this save resolves only when its checkpoint is on disk:
+   * a store that keeps failing is an error here, not a series of warnings.
+   *
    * @returns Null if it was skipped because an earlier one is still being written.
-   * @throws What made an earlier write fail that nobody has heard of yet: CheckpointStorageError when the disk is full.
+   * @throws What made this write fail, where it is waited for: CheckpointStorageError when the disk is full.
    * @throws InvalidOptionError or NotSerializableError for a state that cannot be saved.
    */
   async save(state: TrainingState, options: SaveOptions = {}): Promise<Saving | null> {
@@ -80,31 +84,41 @@ export class Checkpoints {
     requireOneOf('save.options.whileBusy', whileBusy, ['skip', 'wait']);
     if (this.#saves > 0 && whileBusy === 'skip') return null;
     const release = await this.#enter();
+    let isWaitedFor = !copy;
     let snapshot: Snapshot;
     try {
-      this.#throwFailure();
       snapshot = await takeSnapshot(state, copy);
+      const earlier = this.#takeFailure();
+      if (earlier !== null) {
+        isWaitedFor = true;
+        this.#warn(`A checkpoint could not be written: ${(earlier.error as Error).message}`);
+      }
     } catch (error) {
       release();
       throw error;
     }
-    const done = this.#write(snapshot).finally(release);
-    // Whoever awaits `done` hears of a failure; in case nobody does, the next save or settled() tells.
-    done.catch(error => {
-      if (copy) this.#failure = { error };
-    });
-    if (!copy) await done;
+    const done = this.#write(snapshot)
+      .catch(error => {
+        // Whoever awaits `done` hears of it; in case nobody does, the next save or settled() tells. Noted before anyone
+        // who waits is woken.
+        if (!isWaitedFor) this.#failure = { error };
+        throw error;
+      })
+      .finally(release);
+    if (isWaitedFor) await done;
+    else done.catch(() => {});
     return { step: snapshot.step, done };
   }
 
   /**
    * Waits until nothing is being written.
    *
-   * @throws What made a write fail, once.
+   * @throws What made the last write fail, once.
    */
   async settled(): Promise<void> {
     await this.#idle();
-    this.#throwFailure();
+    const failure = this.#takeFailure();
+    if (failure !== null) throw failure.error;
   }
 
   /**
@@ -175,10 +189,11 @@ export class Checkpoints {
     while (this.#saves > 0) await this.#last;
   }
 
-  #throwFailure(): void {
+  /** A failure that is told of is told once. */
+  #takeFailure(): { readonly error: unknown } | null {
     const failure = this.#failure;
     this.#failure = null;
-    if (failure !== null) throw failure.error;
+    return failure;
   }
 
   async #write(snapshot: Snapshot): Promise<string> {

@@ -1,3 +1,4 @@
+import { truncateSync, writeFileSync } from 'node:fs';
 import { compose } from '@frugaljs/composer';
 import { adamW } from '@frugaljs/state-full';
 import * as tf from '@tensorflow/tfjs-core';
@@ -163,6 +164,44 @@ describe('saving beside training', () => {
     expect(await store.list()).toEqual(['step-000003']);
   });
 
+  test.each([
+    ['a store that fails', (): CheckpointStore => Object.assign(new GatedStore(), { failure: new Error('no room') })],
+    [
+      'a folder that cannot be written',
+      (): CheckpointStore => {
+        const folder = temporaryFolder();
+        writeFileSync(`${folder}/file`, '');
+        return Object.assign(new FolderStore(`${folder}/file`), { list: async () => [] });
+      },
+    ],
+  ])('%s: settled() tells at once, and only once', async (_, make) => {
+    const checkpoints = new Checkpoints({ store: make() });
+    await checkpoints.save({ step: 1, model: weight(1) });
+    await expect(checkpoints.settled()).rejects.toThrow(/no room|a file in the place of a folder/);
+    await checkpoints.settled();
+  });
+
+  test('a save after one that failed is tried; that the earlier one failed is a warning', async () => {
+    const store = new GatedStore();
+    const warnings: string[] = [];
+    const checkpoints = new Checkpoints({ store, onWarning: line => warnings.push(line) });
+    store.failure = new Error('no room');
+    await checkpoints.save({ step: 1, model: weight(1) });
+    const second = checkpoints.save({ step: 2, model: weight(2) }, { whileBusy: 'wait' });
+    await expect(second).rejects.toThrow('no room');
+    expect(warnings).toEqual(['A checkpoint could not be written: no room']);
+    await checkpoints.settled();
+
+    await checkpoints.save({ step: 3, model: weight(3) });
+    await checkpoints.latest();
+    store.failure = null;
+    const last = await checkpoints.save({ step: 4, model: weight(4) });
+    expect(await store.list()).toEqual(['step-000004']);
+    expect(await last!.done).toBe('step-000004');
+    expect(warnings).toHaveLength(2);
+    await checkpoints.settled();
+  });
+
   test('a state that cannot be saved is refused before anything is written', async () => {
     const store = new MemoryStore();
     const checkpoints = new Checkpoints({ store });
@@ -219,7 +258,6 @@ test('latest passes over what was altered, and says so', async () => {
   const checkpoints = new Checkpoints({ store, onWarning: line => warnings.push(line) });
   for (const step of [1, 2, 3]) await checkpoints.save({ step, model: weight(step) }, { whileBusy: 'wait' });
   await checkpoints.settled();
-  const { truncateSync, writeFileSync } = await import('node:fs');
   truncateSync(`${folder}/step-000003/model.safetensors`, 50);
   writeFileSync(`${folder}/step-000002/checkpoint.json`, '{');
   expect((await checkpoints.latest())!.step).toBe(1);
