@@ -72,15 +72,20 @@ export function manifestText(manifest: Manifest): string {
   return `${JSON.stringify({ crc32: sealOf(manifest), manifest }, null, 1)}\n`;
 }
 
+/** Reads the bytes of a manifest, if they are few enough for one. */
+export async function readManifestBytes(source: ByteSource): Promise<Uint8Array> {
+  const { label, size } = source;
+  if (size > LARGEST_MANIFEST) throw complaint(label, `${size} bytes`, `at most ${LARGEST_MANIFEST}`);
+  return source.read(0, size);
+}
+
 /**
- * Reads and checks a manifest.
+ * Checks the bytes of a manifest.
  *
  * @throws InvalidCheckpointError if it was altered, CheckpointVersionError if it is of another version of the format.
  */
-export async function readManifest(source: ByteSource): Promise<Manifest> {
-  const { label, size } = source;
-  if (size > LARGEST_MANIFEST) throw complaint(label, `${size} bytes`, `at most ${LARGEST_MANIFEST}`);
-  const outer = objectOf(parseBoundedJson(await source.read(0, size), label), label);
+export function parseManifest(bytes: Uint8Array, label: string): Manifest {
+  const outer = objectOf(parseBoundedJson(bytes, label), label);
   const body = objectOf(outer['manifest'], `${label}: manifest`);
   if (body['format'] !== FORMAT) throw complaint(`${label}: format`, body['format'], FORMAT);
   if (outer['crc32'] !== sealOf(body)) {

@@ -7,8 +7,9 @@ import {
   FILES,
   type FileSeal,
   type Manifest,
+  parseManifest,
   type Runtime,
-  readManifest,
+  readManifestBytes,
   type SavedComposition,
 } from './manifest.js';
 import {
@@ -24,17 +25,19 @@ import {
 } from './optimizer-state.js';
 import { SafetensorsReader, type TensorInfo } from './safetensors.js';
 import type { CheckpointStore, StoredCheckpoint } from './stores.js';
+import { type Checksums, readVerified, verifiedSource, verifyFile } from './verified-source.js';
 
 const LARGEST_JSON = 64 * 2 ** 20;
-const VERIFIED_CHUNK = 2 ** 22;
 
 /** A checkpoint in a store, opened for reading. Holds no open file between calls. */
 export class SavedCheckpoint {
-  #verified = false;
+  /** Of the files that were verified: what is read of them later is checked with these. */
+  readonly #checksums = new Map<string, Checksums>();
 
   private constructor(
     private readonly stored: StoredCheckpoint,
     private readonly crc32: Crc32,
+    private readonly manifestSeal: FileSeal,
     /** What the checkpoint says about itself. */
     readonly manifest: Manifest,
   ) {}
@@ -61,7 +64,9 @@ export class SavedCheckpoint {
       });
     }
     try {
-      return new SavedCheckpoint(stored, checksum, await readManifest(source));
+      const bytes = await readManifestBytes(source);
+      const seal = { bytes: bytes.byteLength, crc32: crcText(checksum(bytes, 0)) };
+      return new SavedCheckpoint(stored, checksum, seal, parseManifest(bytes, source.label));
     } finally {
       await source.close();
     }
@@ -81,15 +86,15 @@ export class SavedCheckpoint {
   }
 
   /**
-   * Reads all files once and compares their lengths and CRC-32 with the manifest.
+   * Reads all files once and compares their lengths and CRC-32 with the manifest. What is read of them afterwards is
+   * compared too, so that a file that is altered in between is not loaded.
    *
    * @throws InvalidCheckpointError naming the file.
    */
   async verify(): Promise<void> {
     for (const [name, seal] of Object.entries(this.manifest.files)) {
-      await this.#with(name, source => this.#verifyFile(source, seal));
+      this.#checksums.set(name, await this.#with(name, source => verifyFile(source, seal, this.crc32)));
     }
-    this.#verified = true;
   }
 
   /** What the trainer saved; null if it saved nothing. */
@@ -120,17 +125,16 @@ export class SavedCheckpoint {
     if (seal === null) return null;
     return this.#with(name, async source => {
       if (source.size > LARGEST_JSON) throw complaint(source.label, `${source.size} bytes`, `at most ${LARGEST_JSON}`);
-      await this.#verifyFile(source, seal);
-      return source.read(0, source.size);
+      return readVerified(source, seal, this.crc32);
     });
   }
 
-  /** Opens the model's weights; close the reader afterwards. */
+  /** Opens the model's weights, verified; close the reader afterwards. */
   async openModel(): Promise<SafetensorsReader> {
     return SafetensorsReader.open(await this.source(FILES.model));
   }
 
-  /** Opens the optimizer's state; null if none was saved. Close the reader afterwards. */
+  /** Opens the optimizer's state, verified; null if none was saved. Close the reader afterwards. */
   async openOptimizer(): Promise<SafetensorsReader | null> {
     if (this.#seal(FILES.optimizer) === null) return null;
     return SafetensorsReader.open(await this.source(FILES.optimizer));
@@ -138,13 +142,15 @@ export class SavedCheckpoint {
 
   /**
    * Puts model and optimizer back to where they were, bit for bit. Everything is verified and compared before anything
-   * changes.
+   * changes, also what {@link verify} has seen before; and the bytes that are loaded are compared once more while they
+   * are read.
    *
    * @throws CheckpointMismatchError showing the differences, unless `partial` is set.
-   * @throws InvalidCheckpointError if a file was cut off or altered.
+   * @throws InvalidCheckpointError if a file was cut off or altered. If that happens while it is being loaded, weights
+   *   that were loaded before are as they were saved, and the others as they were.
    */
   async restore(target: RestoreTarget): Promise<RestoreReport> {
-    if (!this.#verified) await this.verify();
+    await this.verify();
     requireKnownKeys('restore', target, ['model', 'optimizer', 'partial', 'differences', 'accept']);
     const { model, optimizer, partial = false, accept = () => false } = target;
     const { step, metric, manifest } = this;
@@ -192,8 +198,28 @@ export class SavedCheckpoint {
     }
   }
 
-  /** Opens a file as it lies in the store, the manifest included; close it afterwards. */
+  /**
+   * Opens a file, the manifest included; close it afterwards. It is verified first if it was not before, and what is read
+   * is the bytes that were verified.
+   *
+   * @throws InvalidCheckpointError if it was altered; so does a read, if that happens later.
+   */
   async source(name: string): Promise<ByteSource> {
+    const seal = name === FILES.manifest ? this.manifestSeal : this.#seal(name);
+    const source = await this.#file(name);
+    try {
+      if (seal === null) throw complaint(this.name, name, 'a file of its manifest');
+      const checksums = this.#checksums.get(name) ?? (await verifyFile(source, seal, this.crc32));
+      this.#checksums.set(name, checksums);
+      return verifiedSource(source, seal, checksums, this.crc32);
+    } catch (error) {
+      await source.close();
+      throw error;
+    }
+  }
+
+  /** A file as it lies in the store. */
+  async #file(name: string): Promise<ByteSource> {
     const source = await this.stored.file(name);
     if (source === null) throw complaint(this.name, `no ${name}`, 'every file of its manifest');
     return source;
@@ -204,22 +230,12 @@ export class SavedCheckpoint {
   }
 
   async #with<T>(name: string, read: (source: ByteSource) => Promise<T>): Promise<T> {
-    const source = await this.source(name);
+    const source = await this.#file(name);
     try {
       return await read(source);
     } finally {
       await source.close();
     }
-  }
-
-  async #verifyFile(source: ByteSource, { bytes, crc32: expected }: FileSeal): Promise<void> {
-    if (source.size !== bytes) throw complaint(source.label, `${source.size} bytes`, `${bytes}`);
-    let crc = 0;
-    for (let at = 0; at < bytes; at += VERIFIED_CHUNK) {
-      crc = this.crc32(await source.read(at, Math.min(VERIFIED_CHUNK, bytes - at)), crc);
-    }
-    if (crcText(crc) === expected) return;
-    throw complaint(`${source.label}: crc32`, crcText(crc), expected);
   }
 }
 

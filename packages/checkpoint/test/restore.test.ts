@@ -1,14 +1,17 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import '@frugaljs/backend-wasm';
 import { type ComposedOptimizer, compose, frugal, recipe } from '@frugaljs/composer';
 import type { Rule } from '@frugaljs/core';
 import { adamW, lion } from '@frugaljs/state-full';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { temporaryFolder } from '../../../tools/test-support/folders.js';
 import {
   bytesSource,
   CheckpointMismatchError,
   Checkpoints,
   CheckpointVersionError,
+  copyCheckpoint,
   crc32,
   InvalidCheckpointError,
   MemorySink,
@@ -17,6 +20,7 @@ import {
   writeSafetensors,
 } from '../src/index.js';
 import { manifestText } from '../src/manifest.js';
+import { FolderStore } from '../src/node/index.js';
 import { bitsOf, type Model, makeModel, stateBits, trainSteps } from './fixtures.js';
 
 beforeEach(async () => {
@@ -340,5 +344,48 @@ test('a file that was altered, cut off or removed is named, and nothing changes'
     expect(failure.message).toMatch(message);
   }
   expect(bitsOf(model.parameters)).toEqual(before);
+  model.dispose();
+});
+
+test('a byte flipped after latest() has verified the file is not loaded, and nothing changes', async () => {
+  const folder = temporaryFolder();
+  const checkpoints = new Checkpoints({ store: new FolderStore(folder) });
+  const model = makeModel();
+  await checkpoints.save({ step: 1, model: model.parameters });
+  const latest = (await checkpoints.latest())!;
+  const reader = await latest.openModel();
+  const path = `${folder}/step-000001/model.safetensors`;
+  const bytes = readFileSync(path);
+  bytes[bytes.length - 1]! ^= 1;
+  writeFileSync(path, bytes);
+  const before = bitsOf(model.parameters);
+  const refusal = { code: 'invalid-checkpoint', message: expect.stringContaining('model.safetensors: crc32') };
+  await expect(reader.read('model.norm.weight')).rejects.toMatchObject(refusal);
+  await expect(latest.restore({ model: model.parameters })).rejects.toMatchObject(refusal);
+  expect(bitsOf(model.parameters)).toEqual(before);
+  await expect(copyCheckpoint(latest, new MemoryStore())).rejects.toMatchObject(refusal);
+  await reader.close();
+  model.dispose();
+});
+
+test('a byte flipped while restore() reads is not loaded', async () => {
+  const saved = await savedRun();
+  const whole = await saved.source('model.safetensors');
+  const bytes = await whole.read(0, whole.size);
+  // One read verifies, six are for the header: its length, itself, and what their pieces hold besides.
+  let reads = 0;
+  const changing = {
+    ...bytesSource(bytes, 'model.safetensors'),
+    read: async (offset: number, length: number) => {
+      if (++reads === 8) bytes.fill(0x55, bytes.length - 8);
+      return bytes.slice(offset, offset + length);
+    },
+  };
+  const altered = await SavedCheckpoint.from({
+    name: 'x',
+    file: async name => (name === 'model.safetensors' ? changing : saved.source(name)),
+  });
+  const model = makeModel(2);
+  await expect(altered.restore({ model: model.parameters })).rejects.toThrow(/model\.safetensors: crc32 up to byte/);
   model.dispose();
 });
