@@ -1,5 +1,6 @@
 import { type ByteSink, type ByteSource, copyBytes, InvalidCheckpointError, partOf } from './bytes.js';
 import { FILES, isPlainName } from './manifest.js';
+import { commitReadBack } from './read-back.js';
 import { SavedCheckpoint } from './saved-checkpoint.js';
 import type { CheckpointStore } from './stores.js';
 
@@ -77,7 +78,7 @@ export async function copyCheckpoint(saved: SavedCheckpoint, store: CheckpointSt
         await source.close();
       }
     }
-    return await draft.commit(saved.name);
+    return await commitReadBack(draft, saved.name);
   } catch (error) {
     await draft.discard();
     throw error;

@@ -1,6 +1,6 @@
 import { InvalidOptionError, requireInteger, requireKnownKeys, requireOneOf } from '@frugaljs/core';
 import { InvalidCheckpointError } from './bytes.js';
-import { CheckpointVersionError, type Manifest } from './manifest.js';
+import { CheckpointVersionError, type Manifest, nextSequence } from './manifest.js';
 import { SavedCheckpoint } from './saved-checkpoint.js';
 import { type Snapshot, type TrainingState, takeSnapshot, writeCheckpoint } from './snapshot.js';
 import { CheckpointStorageError, type CheckpointStore } from './stores.js';
@@ -42,6 +42,8 @@ export class Checkpoints {
   readonly #keepBest: number;
   readonly #warn: (message: string) => void;
   readonly #manifests = new Map<string, Manifest>();
+  /** Those that were read back after writing, or verified. */
+  readonly #intact = new Set<string>();
   /** Saves under way or waiting, and the end of the last of them. */
   #saves = 0;
   #last: Promise<void> = Promise.resolve();
@@ -155,7 +157,7 @@ export class Checkpoints {
 
   /**
    * Removes what is more than is to be kept, as every save does after writing: worth doing where there is no room for one
-   * more.
+   * more. The only checkpoint that can be read stays.
    *
    * @param spare Names to keep in any case, such as that of the checkpoint that was just restored.
    */
@@ -198,9 +200,10 @@ export class Checkpoints {
 
   async #write(snapshot: Snapshot): Promise<string> {
     await this.#readManifests();
-    const sequence = 1 + Math.max(0, ...[...this.#manifests.values()].map(each => each.sequence));
+    const sequence = nextSequence(this.#manifests.values());
     const { name, manifest } = await writeCheckpoint(this.store, snapshot, sequence);
     this.#manifests.set(name, manifest);
+    this.#intact.add(name);
     await this.#thinOut();
     return name;
   }
@@ -208,7 +211,11 @@ export class Checkpoints {
   /** Learns of checkpoints that an earlier process left, and forgets those that are gone. */
   async #readManifests(): Promise<void> {
     const names = await this.store.list();
-    for (const name of this.#manifests.keys()) if (!names.includes(name)) this.#manifests.delete(name);
+    for (const name of this.#manifests.keys()) {
+      if (names.includes(name)) continue;
+      this.#manifests.delete(name);
+      this.#intact.delete(name);
+    }
     for (const name of names) {
       if (this.#manifests.has(name)) continue;
       try {
@@ -222,21 +229,53 @@ export class Checkpoints {
   /** A checkpoint that cannot be removed is a nuisance, not a reason to lose the run. */
   async #thinOut(spare: readonly string[] = []): Promise<void> {
     const all = [...this.#manifests].map(([name, { sequence, metric }]) => ({ name, sequence, metric }));
-    for (const name of superfluous(all, this.#keepLast, this.#keepBest)) {
-      if (spare.includes(name)) continue;
+    const doomed = superfluous(all, this.#keepLast, this.#keepBest).filter(name => !spare.includes(name));
+    for (const name of await this.#expendable(doomed)) {
       try {
         await this.store.remove(name);
         this.#manifests.delete(name);
+        this.#intact.delete(name);
       } catch (error) {
         this.#warn(`${name} could not be removed: ${(error as Error).message}`);
       }
     }
   }
 
+  /**
+   * Those of the checkpoints to remove without which there still is one that can be read. That is known of what was just
+   * saved; otherwise those that stay are read.
+   */
+  async #expendable(doomed: readonly string[]): Promise<readonly string[]> {
+    if (doomed.length === 0) return doomed;
+    const staying = [...this.#manifests].filter(([name]) => !doomed.includes(name));
+    staying.sort(([, a], [, b]) => b.sequence - a.sequence);
+    for (const names of [staying.map(([name]) => name), doomed]) {
+      const intact = names.find(name => this.#intact.has(name)) ?? (await this.#firstThatReads(names));
+      if (intact === null) continue;
+      if (doomed.includes(intact)) this.#warn(`${intact} is kept: none of those that were to be kept can be read.`);
+      return doomed.filter(name => name !== intact);
+    }
+    return [];
+  }
+
+  async #firstThatReads(names: readonly string[]): Promise<string | null> {
+    for (const name of names) {
+      try {
+        await (await this.open(name)).verify();
+        this.#intact.add(name);
+        return name;
+      } catch {
+        // Whatever the reason: what cannot be read now is nothing to rest on.
+      }
+    }
+    return null;
+  }
+
   async #firstIntact(candidates: readonly SavedCheckpoint[]): Promise<SavedCheckpoint | null> {
     for (const candidate of candidates) {
       try {
         await candidate.verify();
+        this.#intact.add(candidate.name);
         return candidate;
       } catch (error) {
         this.#passOver(candidate.name, error);

@@ -1,4 +1,4 @@
-import { type Json, NotSerializableError } from '@frugaljs/core';
+import { InvalidOptionError, type Json, NotSerializableError } from '@frugaljs/core';
 import { InvalidCheckpointError } from './bytes.js';
 
 /** Stands for a number that JSON has no form for. */
@@ -14,7 +14,8 @@ const UNWRITABLE: Readonly<Record<string, number>> = {
  * JSON text that keeps every number: NaN, ±Infinity and -0 become `{"$number":"NaN"}` and so on, so that a run whose
  * loss overflowed can still be saved. Members that are undefined are left out.
  *
- * @throws NotSerializableError naming the path of a function, symbol, bigint, class instance, cycle or `$number` key.
+ * @throws NotSerializableError naming the path of a function, symbol, bigint, class instance, cycle, `$number` key, or of
+ *   what is nested too deep.
  */
 export function toExactJson(value: unknown, parameter: string): string {
   return JSON.stringify(encode(value, parameter, new Set()));
@@ -41,6 +42,7 @@ function encode(value: unknown, path: string, above: Set<object>): Json {
   }
   if (typeof value !== 'object') throw refusal(path, `a ${typeof value}`);
   if (above.has(value)) throw refusal(path, 'an object that holds itself');
+  if (above.size === DEEPEST) throw refusal(path, `something nested more than ${DEEPEST} deep`);
   above.add(value);
   const encoded = Array.isArray(value) ? encodeList(value, path, above) : encodeObject(value, path, above);
   above.delete(value);
@@ -71,7 +73,33 @@ function refusal(parameter: string, found: string): NotSerializableError {
   });
 }
 
+/** Brackets within brackets: deeper ones are neither written nor read. */
 const DEEPEST = 64;
+/** Largest file that is read whole, and so the largest that is written of one piece. */
+export const LARGEST_FILE: number = 64 * 2 ** 20;
+
+/**
+ * Checks that a file can be read as it is about to be written.
+ *
+ * @param parameter What it was made from.
+ * @throws InvalidOptionError for more bytes, or for deeper JSON, than is read.
+ */
+export function requireReadable(
+  bytes: Uint8Array,
+  parameter: string,
+  isJson: boolean,
+  largest: number = LARGEST_FILE,
+): void {
+  const nested = isJson ? tooDeepAt(bytes) : null;
+  if (nested === null && bytes.byteLength <= largest) return;
+  throw new InvalidOptionError({
+    parameter,
+    found: nested === null ? `${bytes.byteLength} bytes` : `brackets more than ${DEEPEST} deep`,
+    expected: `at most ${largest} bytes${isJson ? `, and JSON at most ${DEEPEST} deep` : ''}`,
+    advice: 'More is refused on reading.',
+  });
+}
+
 const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x22, 0x5c, 0x5b, 0x5d, 0x7b, 0x7d];
 
 /**
@@ -81,7 +109,14 @@ const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x
  * @throws InvalidCheckpointError naming the file.
  */
 export function parseBoundedJson(bytes: Uint8Array, label: string): Json {
-  requireShallow(bytes, label);
+  const nested = tooDeepAt(bytes);
+  if (nested !== null) {
+    throw new InvalidCheckpointError({
+      parameter: label,
+      found: `brackets more than ${DEEPEST} deep at byte ${nested}`,
+      expected: 'the JSON of a checkpoint',
+    });
+  }
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)) as Json;
   } catch (error) {
@@ -94,7 +129,8 @@ export function parseBoundedJson(bytes: Uint8Array, label: string): Json {
   }
 }
 
-function requireShallow(bytes: Uint8Array, label: string): void {
+/** The byte at which brackets are nested too deep; null if they are not. */
+function tooDeepAt(bytes: Uint8Array): number | null {
   let depth = 0;
   let inString = false;
   for (let i = 0; i < bytes.length; i++) {
@@ -105,12 +141,7 @@ function requireShallow(bytes: Uint8Array, label: string): void {
     } else if (byte === QUOTE) inString = true;
     else if (byte === OPEN_LIST || byte === OPEN_OBJECT) depth++;
     else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) depth--;
-    if (depth > DEEPEST) {
-      throw new InvalidCheckpointError({
-        parameter: label,
-        found: `brackets more than ${DEEPEST} deep at byte ${i}`,
-        expected: 'the JSON of a checkpoint',
-      });
-    }
+    if (depth > DEEPEST) return i;
   }
+  return null;
 }

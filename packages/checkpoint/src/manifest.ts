@@ -13,12 +13,15 @@ export const FILES = {
 
 /** True for names that are the same file on every system and lead nowhere else. */
 export function isPlainName(name: string): boolean {
-  return /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/.test(name);
+  // An object of JavaScript has no member of that name of its own.
+  return name !== '__proto__' && /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/.test(name);
 }
 
 export const FORMAT = 'frugaljs-checkpoint';
 export const VERSION = 1;
-const LARGEST_MANIFEST = 16 * 2 ** 20;
+export const LARGEST_MANIFEST: number = 16 * 2 ** 20;
+/** More saves than any store has seen, and far from where counting on would lose ones. */
+const LARGEST_SEQUENCE = 2 ** 48;
 
 /** What ran the training: bits repeat only where this is the same. */
 export interface Runtime {
@@ -104,12 +107,23 @@ export function parseManifest(bytes: Uint8Array, label: string): Manifest {
     format: FORMAT,
     version: VERSION,
     step: countOf(body['step'], `${label}: step`),
-    sequence: countOf(body['sequence'], `${label}: sequence`),
+    sequence: sequenceOf(body['sequence'], `${label}: sequence`),
     metric: metricOf(body['metric'], `${label}: metric`),
     runtime: runtimeOf(body['runtime'], `${label}: runtime`),
     optimizer: savedCompositionOf(body['optimizer'], `${label}: optimizer`),
     files: sealsOf(body['files'], `${label}: files`),
   };
+}
+
+/**
+ * The number of the save after these.
+ *
+ * @throws InvalidCheckpointError if there is none that would be read.
+ */
+export function nextSequence(before: Iterable<Manifest>): number {
+  let next = 1;
+  for (const { sequence } of before) next = Math.max(next, sequence + 1);
+  return sequenceOf(next, 'sequence of the next save');
 }
 
 /** A CRC-32 as text. */
@@ -131,6 +145,11 @@ function objectOf(value: unknown, label: string): Members {
 function countOf(value: unknown, label: string): number {
   if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number;
   throw complaint(label, value, 'a non-negative integer');
+}
+
+function sequenceOf(value: unknown, label: string): number {
+  if (countOf(value, label) <= LARGEST_SEQUENCE) return value as number;
+  throw complaint(label, value, `at most ${LARGEST_SEQUENCE}`);
 }
 
 function metricOf(value: unknown, label: string): number | null {

@@ -371,12 +371,14 @@ class HeaderScanner {
  * bytes, so that all data is aligned to its element size.
  *
  * @returns The first bytes of the file, and the tensors in the order in which their data must follow.
- * @throws InvalidOptionError for a name that appears twice or is not well-formed text, or a header above 100 MB.
+ * @throws InvalidOptionError for a name that appears twice or is not well-formed text, and for more tensors, axes or
+ *   header than is read.
  */
 function encodeHeader(
   tensors: readonly TensorToWrite[],
   metadata: Readonly<Record<string, string>>,
 ): { readonly bytes: Uint8Array; readonly order: readonly TensorToWrite[] } {
+  if (tensors.length > MOST_TENSORS) throw complaint('tensors', `${tensors.length}`, `at most ${MOST_TENSORS}`);
   const keyed = tensors.map(tensor => ({ tensor, key: encode(tensor.name) }));
   keyed.sort((a, b) => DTYPES.indexOf(b.tensor.dtype) - DTYPES.indexOf(a.tensor.dtype) || compareBytes(a.key, b.key));
   const seen = new Set<string>(['__metadata__']);
@@ -388,6 +390,7 @@ function encodeHeader(
   let at = 0;
   for (const { tensor } of keyed) {
     const { name, dtype, shape } = tensor;
+    if (shape.length > MOST_AXES) throw complaint(`shape of ${name}`, `${shape.length} axes`, `at most ${MOST_AXES}`);
     if (seen.has(name)) throw complaint(`tensor ${JSON.stringify(name)}`, 'a name used before', 'a name of its own');
     seen.add(name);
     const end = at + shape.reduce((bytes, extent) => bytes * extent, elementBytes(dtype));

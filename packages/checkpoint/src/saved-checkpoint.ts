@@ -1,7 +1,7 @@
 import { type Complaint, FrugalError, type Json, requireKnownKeys } from '@frugaljs/core';
 import { dispose, type Tensor, tensor, type Variable } from '@tensorflow/tfjs-core';
 import { type ByteSource, type Crc32, crc32, InvalidCheckpointError } from './bytes.js';
-import { fromExactJson, parseBoundedJson } from './json.js';
+import { fromExactJson, LARGEST_FILE, parseBoundedJson } from './json.js';
 import {
   crcText,
   FILES,
@@ -26,8 +26,6 @@ import {
 import { SafetensorsReader, type TensorInfo } from './safetensors.js';
 import type { CheckpointStore, StoredCheckpoint } from './stores.js';
 import { type Checksums, readVerified, verifiedSource, verifyFile } from './verified-source.js';
-
-const LARGEST_JSON = 64 * 2 ** 20;
 
 /** A checkpoint in a store, opened for reading. Holds no open file between calls. */
 export class SavedCheckpoint {
@@ -124,7 +122,7 @@ export class SavedCheckpoint {
     const seal = this.#seal(name);
     if (seal === null) return null;
     return this.#with(name, async source => {
-      if (source.size > LARGEST_JSON) throw complaint(source.label, `${source.size} bytes`, `at most ${LARGEST_JSON}`);
+      if (source.size > LARGEST_FILE) throw complaint(source.label, `${source.size} bytes`, `at most ${LARGEST_FILE}`);
       return readVerified(source, seal, this.crc32);
     });
   }

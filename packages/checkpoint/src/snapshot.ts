@@ -1,13 +1,20 @@
-import { backendTraits, InvalidOptionError, type Json, requireInteger, requireKnownKeys } from '@frugaljs/core';
+import {
+  backendTraits,
+  InvalidOptionError,
+  NotSerializableError,
+  requireInteger,
+  requireKnownKeys,
+} from '@frugaljs/core';
 import { Tensor } from '@tensorflow/tfjs-core';
 import { type ByteSink, type Crc32, crc32 } from './bytes.js';
-import { toExactJson } from './json.js';
+import { requireReadable, toExactJson } from './json.js';
 import {
   crcText,
   FILES,
   type FileSeal,
   FORMAT,
   isPlainName,
+  LARGEST_MANIFEST,
   type Manifest,
   manifestText,
   type Runtime,
@@ -15,6 +22,7 @@ import {
   VERSION,
 } from './manifest.js';
 import { compositionOf, currentRuntime, type SavableOptimizer } from './optimizer-state.js';
+import { commitReadBack } from './read-back.js';
 import { type Dtype, type TensorData, type TensorToWrite, writeSafetensors } from './safetensors.js';
 import type { CheckpointStore } from './stores.js';
 
@@ -45,7 +53,7 @@ export interface Snapshot {
   readonly runtime: Runtime;
   readonly optimizer: SavedComposition | null;
   readonly safetensors: Readonly<Record<string, readonly TensorToWrite[]>>;
-  readonly texts: Readonly<Record<string, string | Uint8Array>>;
+  readonly texts: Readonly<Record<string, Uint8Array>>;
 }
 
 const DTYPES: Readonly<Record<string, Dtype>> = { float32: 'F32', int32: 'I32', bool: 'BOOL' };
@@ -65,13 +73,26 @@ export async function takeSnapshot(state: TrainingState, copy: boolean): Promise
   }
   requireModel(model);
   requireExtraNames(files);
-  const texts: Record<string, string | Uint8Array> = { ...files };
-  if (config !== undefined) texts[FILES.config] = `${JSON.stringify(config as Json, null, 2)}\n`;
-  if (trainer !== undefined) texts[FILES.trainer] = toExactJson(trainer, 'save.trainer');
+  const texts: Record<string, Uint8Array> = {};
+  for (const [name, content] of Object.entries(files)) {
+    texts[name] = bytesOf(content);
+    requireReadable(texts[name], `save.files: ${name}`, false);
+  }
+  if (config !== undefined) {
+    texts[FILES.config] = bytesOf(configText(config));
+    requireReadable(texts[FILES.config]!, 'save.config', true);
+  }
+  if (trainer !== undefined) {
+    texts[FILES.trainer] = bytesOf(toExactJson(trainer, 'save.trainer'));
+    requireReadable(texts[FILES.trainer]!, 'save.trainer', true);
+  }
   const safetensors: Record<string, readonly TensorToWrite[]> = {};
   const composition = optimizer === undefined ? null : compositionOf(optimizer, model);
   safetensors[FILES.model] = await takeTensors(Object.entries(model), copy);
   const weights = (await optimizer?.getWeights()) ?? [];
+  const saved = composition === null ? null : { ...composition, order: weights.map(({ name }) => name) };
+  // With a margin for the lines of the files.
+  requireReadable(bytesOf(JSON.stringify([[saved]])), 'save.optimizer', true, LARGEST_MANIFEST / 2);
   if (optimizer !== undefined) {
     const named = weights.map(({ name, tensor }) => [name, tensor] as const);
     safetensors[FILES.optimizer] = await takeTensors(named, copy);
@@ -81,10 +102,22 @@ export async function takeSnapshot(state: TrainingState, copy: boolean): Promise
     // JSON has no form for a metric that overflowed, and such a checkpoint is not the best one anyway.
     metric: metric !== null && Number.isFinite(metric) ? metric : null,
     runtime: currentRuntime(composition?.composition),
-    optimizer: composition === null ? null : { ...composition, order: weights.map(({ name }) => name) },
+    optimizer: saved,
     safetensors,
     texts,
   };
+}
+
+function configText(config: object): string {
+  let text: string | undefined;
+  let found = 'something that has no form in JSON';
+  try {
+    text = JSON.stringify(config, null, 2);
+  } catch (error) {
+    found = (error as Error).message;
+  }
+  if (text !== undefined) return `${text}\n`;
+  throw new NotSerializableError({ parameter: 'save.config', found, expected: 'an object of JSON' });
 }
 
 async function takeTensors(tensors: readonly (readonly [string, Tensor])[], copy: boolean): Promise<TensorToWrite[]> {
@@ -148,7 +181,7 @@ const METADATA: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 const STEP_DIGITS = 6;
 
 /**
- * Writes a snapshot into a draft and commits it. If anything fails, the draft is removed and the store is as before.
+ * Writes a snapshot into a draft, reads it back and commits it. If anything fails, the draft is removed and the store is as before.
  *
  * @returns The name the checkpoint got, and its manifest.
  */
@@ -172,7 +205,7 @@ export async function writeCheckpoint(
     for (const [name, tensors] of Object.entries(snapshot.safetensors)) {
       await write(name, sink => writeSafetensors(sink, tensors, METADATA[name]));
     }
-    for (const [name, text] of Object.entries(snapshot.texts)) await write(name, sink => sink.write(bytesOf(text)));
+    for (const [name, text] of Object.entries(snapshot.texts)) await write(name, sink => sink.write(text));
     const { step, metric, runtime, optimizer } = snapshot;
     const manifest = { format: FORMAT, version: VERSION, step, sequence, metric, runtime, optimizer, files };
     const sink = await draft.create(FILES.manifest);
@@ -181,7 +214,7 @@ export async function writeCheckpoint(
     } finally {
       await sink.close();
     }
-    const name = await draft.commit(`step-${`${step}`.padStart(STEP_DIGITS, '0')}`);
+    const name = await commitReadBack(draft, `step-${`${step}`.padStart(STEP_DIGITS, '0')}`);
     return { name, manifest };
   } catch (error) {
     await draft.discard();

@@ -36,6 +36,8 @@ export interface CheckpointStore {
 /** A checkpoint being written. */
 export interface CheckpointDraft {
   create(file: string): Promise<ByteSink>;
+  /** Opens a file that was written, to read it back; null if there is none of that name. */
+  file(name: string): Promise<ByteSource | null>;
   /**
    * Makes the draft a checkpoint, durably.
    *
@@ -101,6 +103,10 @@ export class MemoryStore implements CheckpointStore {
         const sink = new MemorySink();
         sinks.set(file, sink);
         return sink;
+      },
+      file: async file => {
+        const sink = sinks.get(file);
+        return sink === undefined ? null : bytesSource(sink.bytes(), `draft/${file}`);
       },
       commit: async name => {
         let attempt = 1;
@@ -184,6 +190,7 @@ export class IndexedDbStore implements CheckpointStore {
         this.#sink(draft, file, size => {
           files[file] = size;
         }),
+      file: async file => (Object.hasOwn(files, file) ? this.#source(draft, file, files[file]!, 'draft') : null),
       commit: async wished =>
         this.#run('readwrite', async checkpoints => {
           for (let attempt = 1; ; attempt++) {

@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { crc32 } from 'node:zlib';
-import type { Crc32 } from '../bytes.js';
+import type { ByteSource, Crc32 } from '../bytes.js';
 import { FILES, isPlainName } from '../manifest.js';
 import {
   type CheckpointDraft,
@@ -69,6 +69,7 @@ export class FolderStore implements CheckpointStore {
         requirePlain(file);
         return fileSink(join(path, file));
       },
+      file: file => fileIn(path, file),
       commit: wished =>
         storing(this.location, WRITABLE, async () => {
           await syncFolder(path);
@@ -89,14 +90,7 @@ export class FolderStore implements CheckpointStore {
     if (name !== basename(path) || !existsSync(path)) {
       throw noSuchCheckpoint(name, await this.list(), this.location);
     }
-    return {
-      name,
-      file: async file => {
-        requirePlain(file);
-        const at = join(path, file);
-        return existsSync(at) ? fileSource(at) : null;
-      },
-    };
+    return { name, file: file => fileIn(path, file) };
   }
 
   async remove(name: string): Promise<void> {
@@ -154,6 +148,12 @@ export function locateCheckpoints(path: string): { store: FolderStore; name: str
   }
   if (!existsSync(join(at, FILES.manifest))) return { store: new FolderStore(at), name: null };
   return { store: new FolderStore(dirname(at)), name: basename(at) };
+}
+
+async function fileIn(folder: string, name: string): Promise<ByteSource | null> {
+  requirePlain(name);
+  const path = join(folder, name);
+  return existsSync(path) ? fileSource(path) : null;
 }
 
 function requirePlain(file: string): void {
