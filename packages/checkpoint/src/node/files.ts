@@ -1,28 +1,46 @@
-import { existsSync, statSync } from 'node:fs';
-import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { constants, existsSync, type Stats, statSync } from 'node:fs';
+import { type FileHandle, mkdir, open, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { type ByteSink, type ByteSource, ChunkedSink, requireInside } from '../bytes.js';
+import { type ByteSink, type ByteSource, ChunkedSink, InvalidCheckpointError, requireInside } from '../bytes.js';
 import { CheckpointStorageError, type StorageFault } from '../stores.js';
 
 /** Most bytes of one read: the system call takes less than 2 GiB. */
 const LONGEST_READ = 2 ** 30;
 
+// Opening a pipe waits for somebody who writes into it, without this for ever. Windows has neither.
+const READ: number = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+
 /**
  * Opens a file as a source.
  *
- * @throws CheckpointStorageError if it cannot be opened.
+ * @throws CheckpointStorageError if it cannot be opened; InvalidCheckpointError if it is a pipe, a folder, a device.
  */
 export async function fileSource(path: string): Promise<ByteSource> {
   return storing(path, 'a file that can be read', async () => {
-    const file = await open(path, 'r');
+    // Before opening, as some devices act on that; and after it, as something else may lie there by then.
+    requireRegular(path, await stat(path));
+    const file = await open(path, READ);
     try {
-      const { size } = await file.stat();
-      return new FileSource(path, file, size);
+      const found = await file.stat();
+      requireRegular(path, found);
+      return new FileSource(path, file, found.size);
     } catch (error) {
       await file.close();
       throw error;
     }
   });
+}
+
+function requireRegular(path: string, found: Stats): void {
+  if (found.isFile()) return;
+  const kind = found.isDirectory()
+    ? 'a folder'
+    : found.isFIFO()
+      ? 'a pipe'
+      : found.isSocket()
+        ? 'a socket'
+        : 'a device';
+  throw new InvalidCheckpointError({ parameter: path, found: kind, expected: 'a regular file' });
 }
 
 class FileSource implements ByteSource {

@@ -1,11 +1,10 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { InvalidCheckpointError } from '../bytes.js';
 import { isPlainName } from '../manifest.js';
 import { SafetensorsReader } from '../safetensors.js';
 import { CheckpointStorageError } from '../stores.js';
-import { fileSource, storing } from './files.js';
+import { fileSource } from './files.js';
 
 /** A weight on the host, row after row. */
 export interface Weight {
@@ -71,7 +70,9 @@ function missing(path: string, found: string): CheckpointStorageError {
 
 /** The files that an index lists, each with its tensors. */
 async function shards(path: string): Promise<readonly WeightFile[]> {
-  const text = await storing(path, 'a file that can be read', () => readFile(path, 'utf8'));
+  const source = await fileSource(path);
+  const bytes = await source.read(0, source.size).finally(() => source.close());
+  const text = new TextDecoder().decode(bytes);
   const files = new Map<string, string[]>();
   for (const [name, file] of Object.entries(weightMap(path, text))) {
     // A name with a folder in it would read what lies elsewhere.
