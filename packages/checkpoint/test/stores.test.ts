@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { IDBFactory } from 'fake-indexeddb';
 import { describe, expect, test } from 'vitest';
 import { temporaryFolder } from '../../../tools/test-support/folders.js';
@@ -120,26 +120,78 @@ describe.each(Object.keys(KINDS))('a store of kind %s', kind => {
 });
 
 describe('a folder', () => {
-  test('what crashed processes left is removed; what a live one writes stays', async () => {
+  const id = 'abcdefabcdef';
+  /** As if nothing had been written there for two hours. */
+  const age = (...paths: readonly string[]): void => {
+    const before = new Date(Date.now() - 2 * 3600 * 1000);
+    for (const path of paths) utimesSync(path, before, before);
+  };
+
+  test('what a crash left is removed once nothing was written into it for an hour', async () => {
     const folder = temporaryFolder();
-    const id = 'abcdefabcdef';
-    // 2^22 is beyond the largest process number of Linux.
-    for (const name of [
-      `.draft-4194304-${id}`,
-      `.removed-4194304-${id}`,
-      `.draft-1-${id}`,
-      `.draft-${process.pid}-${id}`,
-      '.git',
-    ]) {
+    const [old, removed] = [`.draft-4194304-${id}`, `.removed-12345678-${id}`];
+    for (const name of [old, removed, '.git', `.draft-1-${id}`]) {
       mkdirSync(`${folder}/${name}`);
+      writeFileSync(`${folder}/${name}/model.safetensors`, '');
+      age(`${folder}/${name}`);
     }
-    const store = new FolderStore(folder);
-    const draft = await store.begin();
+    age(`${folder}/${old}/model.safetensors`);
     await new FolderStore(folder).prepare();
-    const left = readdirSync(folder).sort();
-    expect(left).toHaveLength(3);
-    expect(left).toEqual(expect.arrayContaining(['.git', `.draft-1-${id}`]));
-    expect(await draft.commit('x')).toBe('x');
+    // In the last one a large file is still being written.
+    expect(readdirSync(folder).sort()).toEqual([`.draft-1-${id}`, '.git'].sort());
+  });
+
+  // As worker threads have one process number, and a process of another container cannot be seen.
+  test.each([
+    ['this process', process.pid],
+    // Beyond the largest process number of Linux.
+    ['one that cannot be seen', 4194304],
+    ['another store', '0123abcd'],
+  ])('a fresh draft of %s is not removed under its writer', async (_, owner) => {
+    const folder = temporaryFolder();
+    mkdirSync(`${folder}/.draft-${owner}-${id}`);
+    const store = new FolderStore(folder);
+    await store.prepare();
+    expect(await put(store, 'x', { [MANIFEST]: Uint8Array.of(1) })).toBe('x');
+    expect(readdirSync(folder).sort()).toEqual([`.draft-${owner}-${id}`, 'x']);
+  });
+
+  test('a draft that was taken for left behind becomes no checkpoint, also not by half', async () => {
+    const folder = temporaryFolder();
+    const slow = await new FolderStore(folder).begin();
+    const [name] = readdirSync(folder);
+    const sink = await slow.create(MANIFEST);
+    await sink.write(Uint8Array.of(1));
+    await sink.close();
+    age(`${folder}/${name}`, `${folder}/${name}/${MANIFEST}`);
+    expect(await put(new FolderStore(folder), 'x', { [MANIFEST]: Uint8Array.of(1) })).toBe('x');
+    await expect(slow.create('late')).rejects.toMatchObject({ fault: 'missing' });
+    await expect(slow.commit('x')).rejects.toMatchObject({ fault: 'missing' });
+    await slow.discard();
+    expect(readdirSync(folder)).toEqual(['x']);
+  });
+
+  test('several stores in one folder save at once, each whole', async () => {
+    const folder = temporaryFolder();
+    const stores = Array.from({ length: 4 }, () => new FolderStore(folder));
+    const bytes = Uint8Array.from({ length: 1000 }, (_, i) => i);
+    const names = await Promise.all(
+      stores.flatMap(store => [1, 2].map(() => put(store, 'x', { [MANIFEST]: bytes, long: bytes }))),
+    );
+    expect(new Set(names).size).toBe(8);
+    for (const name of names) expect(await get(stores[0]!, name, 'long')).toEqual(bytes);
+    // Both remove all of them, as two runs that thin out do.
+    await Promise.all(names.flatMap(name => stores.map(store => store.remove(name))));
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  test('what is hidden is neither opened nor removed as a checkpoint', async () => {
+    const folder = temporaryFolder();
+    mkdirSync(`${folder}/.git`);
+    const store = new FolderStore(folder);
+    await store.remove('.git');
+    await expect(store.open('.git')).rejects.toMatchObject({ fault: 'missing' });
+    expect(readdirSync(folder)).toEqual(['.git']);
   });
 
   test('names that lead elsewhere are refused', async () => {

@@ -24,6 +24,10 @@ const WRITABLE = 'a folder that can be written';
 export class FolderStore implements CheckpointStore {
   readonly location: string;
   readonly crc32: Crc32 = (bytes, before) => crc32(bytes, before);
+  /** Worker threads have one process number, and containers do not see each other's: only a number of its own tells. */
+  readonly #owner = randomBytes(4).toString('hex');
+  /** What this store is writing or removing. */
+  readonly #inUse = new Set<string>();
 
   constructor(path: string) {
     this.location = resolve(path);
@@ -32,14 +36,14 @@ export class FolderStore implements CheckpointStore {
   async prepare(): Promise<void> {
     await storing(this.location, WRITABLE, async () => {
       await makeFolder(this.location);
-      await removeLeftovers(this.location);
-      const name = temporaryName('draft');
+      await this.#removeLeftovers();
+      const name = this.#temporaryName('draft');
       const probe = join(this.location, name);
       try {
         await writeFile(probe, 'a');
       } finally {
         await rm(probe, { force: true });
-        forget(name);
+        this.#inUse.delete(name);
       }
     });
   }
@@ -57,11 +61,11 @@ export class FolderStore implements CheckpointStore {
   }
 
   async begin(): Promise<CheckpointDraft> {
-    const name = temporaryName('draft');
+    const name = this.#temporaryName('draft');
     const path = join(this.location, name);
     await storing(this.location, WRITABLE, async () => {
       await makeFolder(this.location);
-      await removeLeftovers(this.location);
+      await this.#removeLeftovers();
       await mkdir(path);
     });
     return {
@@ -75,19 +79,19 @@ export class FolderStore implements CheckpointStore {
           await syncFolder(path);
           const free = await this.#moveIn(path, wished);
           await syncFolder(this.location);
-          forget(name);
+          this.#inUse.delete(name);
           return free;
         }),
       discard: async () => {
         await rm(path, { recursive: true, force: true }).catch(() => {});
-        forget(name);
+        this.#inUse.delete(name);
       },
     };
   }
 
   async open(name: string): Promise<StoredCheckpoint> {
     const path = join(this.location, name);
-    if (name !== basename(path) || !existsSync(path)) {
+    if (!isVisible(name) || !existsSync(path)) {
       throw noSuchCheckpoint(name, await this.list(), this.location);
     }
     return { name, file: file => fileIn(path, file) };
@@ -95,14 +99,42 @@ export class FolderStore implements CheckpointStore {
 
   async remove(name: string): Promise<void> {
     const path = join(this.location, name);
-    if (name !== basename(path) || !existsSync(path)) return;
-    await storing(path, WRITABLE, async () => {
-      // Hidden first: a checkpoint that is half removed must not look like one.
-      const hidden = temporaryName('removed');
-      await rename(path, join(this.location, hidden));
-      await rm(join(this.location, hidden), { recursive: true, force: true });
-      forget(hidden);
-    });
+    if (!isVisible(name) || !existsSync(path)) return;
+    await storing(path, WRITABLE, () => this.#removeFolder(path));
+  }
+
+  /** Hides a folder first: one that is half removed must not look like a checkpoint, nor become one. */
+  async #removeFolder(path: string): Promise<void> {
+    const name = this.#temporaryName('removed');
+    const hidden = join(this.location, name);
+    try {
+      await rename(path, hidden);
+      await rm(hidden, { recursive: true, force: true });
+    } catch (error) {
+      // Somebody else was faster.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    } finally {
+      this.#inUse.delete(name);
+    }
+  }
+
+  /** A name for a folder that is not, or no longer, a checkpoint. */
+  #temporaryName(purpose: 'draft' | 'removed'): string {
+    const name = `.${purpose}-${this.#owner}-${randomBytes(6).toString('hex')}`;
+    this.#inUse.add(name);
+    return name;
+  }
+
+  /** Removes what crashed processes left behind, and nothing that another one may be writing. */
+  async #removeLeftovers(): Promise<void> {
+    for (const name of await readdir(this.location)) {
+      const [, purpose, owner] = TEMPORARY.exec(name) ?? [];
+      if (purpose === undefined || this.#inUse.has(name)) continue;
+      const path = join(this.location, name);
+      if (purpose === 'draft' && owner !== this.#owner && (await isFresh(path))) continue;
+      // One that cannot be removed, as it is another user's, is no reason not to save.
+      await this.#removeFolder(path).catch(() => {});
+    }
   }
 
   /** Renames onto the first free name. Where one is taken, renaming onto its folder fails, as it is not empty. */
@@ -161,50 +193,26 @@ function requirePlain(file: string): void {
   throw new CheckpointStorageError('in-the-way', { parameter: 'file', found: file, expected: 'a plain file name' });
 }
 
-const PATTERN = /^\.(?:draft|removed)-(\d+)-[0-9a-f]{12}$/;
-/** After this long nothing is still being written, whatever process now has the number. */
-const STALE = 24 * 3600 * 1000;
-/** Drafts of this process, by name: another process may have had the same number. */
-const own = new Set<string>();
+/** Names of this store and, with the number of a process for an owner, those of earlier versions. */
+const TEMPORARY = /^\.(draft|removed)-([0-9a-f]+)-[0-9a-f]{12}$/;
+/** A draft in which nothing was written for this long belongs to a process that is gone. */
+const STALE = 3600 * 1000;
 
-/** A name for a folder that is not, or no longer, a checkpoint. */
-function temporaryName(purpose: 'draft' | 'removed'): string {
-  const name = `.${purpose}-${process.pid}-${randomBytes(6).toString('hex')}`;
-  own.add(name);
-  return name;
+/** Names of checkpoints: no paths, and not what is hidden. */
+function isVisible(name: string): boolean {
+  return name !== '' && name === basename(name) && !name.startsWith('.');
 }
 
-/** Says that a temporary folder is gone. */
-function forget(name: string): void {
-  own.delete(name);
-}
-
-/** Removes what crashed processes left behind, and nothing that a live one is writing. */
-async function removeLeftovers(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    const pid = PATTERN.exec(name)?.[1];
-    if (pid === undefined || own.has(name)) continue;
-    const path = join(folder, name);
-    if (isAlive(Number(pid)) && !(await isStale(path))) continue;
-    await rm(path, { recursive: true, force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  // A draft with our number that is not ours is from before: in a container every run may have the same one.
-  if (pid === process.pid) return false;
+/** Whether somebody may be writing there: a large file is written into long after its folder was last changed. */
+async function isFresh(path: string): Promise<boolean> {
   try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
-async function isStale(path: string): Promise<boolean> {
-  try {
-    return Date.now() - (await stat(path)).mtimeMs > STALE;
-  } catch {
+    const files = (await stat(path)).isDirectory() ? await readdir(path) : [];
+    for (const each of [path, ...files.map(file => join(path, file))]) {
+      if (Date.now() - (await stat(each)).mtimeMs < STALE) return true;
+    }
     return false;
+  } catch {
+    // It is gone, or on its way.
+    return true;
   }
 }
