@@ -12,13 +12,13 @@ const at = (name: string): string => join(folder, name);
 const json = (name: string) => JSON.parse(readFileSync(at(name), 'utf8'));
 const run = (...args: string[]) => frugal(args, { cwd: folder });
 
-/** Presses Ctrl-C once, as soon as the command has shown that training goes on. */
-function interruptAt(pattern: RegExp) {
+/** Sends a signal (default: Ctrl-C) once, as soon as the command has shown that training goes on. */
+function interruptAt(pattern: RegExp, signal: NodeJS.Signals = 'SIGINT') {
   let pressed = false;
   return (child: ChildProcess, stderr: string): void => {
     if (pressed || !pattern.test(stderr)) return;
     pressed = true;
-    child.kill('SIGINT');
+    child.kill(signal);
   };
 }
 
@@ -54,20 +54,27 @@ test('compare prints progress and a table, and writes a report and all numbers',
   expect(report).not.toMatch(/https?:/);
 });
 
-test('Ctrl-C ends a comparison after the step under way, with a table and a report of what is done', async () => {
-  const { code, stdout, stderr } = await frugal(
-    ['compare', ...flags, '--steps', '100000', '--report', 'stopped.html', '--json', 'stopped.json'],
-    { cwd: folder, watch: interruptAt(/AdamW: 1\/100000/) },
-  );
-  expect(code).toBe(130);
-  expect(stderr).toContain('Stopping after this step. Press Ctrl-C again to leave at once.');
-  expect(stdout).toMatch(/^AdamW +stopped at step [1-9]/m);
-  expect(readFileSync(at('stopped.html'), 'utf8')).toContain('was interrupted');
-  const { runs, interrupted } = json('stopped.json');
-  expect(interrupted).toBe(true);
-  expect(runs).toHaveLength(1);
-  expect(runs[0].losses.length).toBe(runs[0].steps);
-});
+test.each([
+  ['SIGINT', 130],
+  ['SIGHUP', 129],
+  ['SIGTERM', 143],
+] as const)(
+  '%s ends a comparison after the step under way, with a table and a report of what is done',
+  async (signal, exitCode) => {
+    const { code, stdout, stderr } = await frugal(
+      ['compare', ...flags, '--steps', '100000', '--report', 'stopped.html', '--json', 'stopped.json'],
+      { cwd: folder, watch: interruptAt(/AdamW: 1\/100000/, signal) },
+    );
+    expect(code).toBe(exitCode);
+    expect(stderr).toContain('Stopping after this step. Press Ctrl-C again to leave at once.');
+    expect(stdout).toMatch(/^AdamW +stopped at step [1-9]/m);
+    expect(readFileSync(at('stopped.html'), 'utf8')).toContain('was interrupted');
+    const { runs, interrupted } = json('stopped.json');
+    expect(interrupted).toBe(true);
+    expect(runs).toHaveLength(1);
+    expect(runs[0].losses.length).toBe(runs[0].steps);
+  },
+);
 
 test('a second Ctrl-C leaves at once; two signals of one press count once', async () => {
   const program = fileURLToPath(new URL('support/hold-on.ts', import.meta.url));

@@ -1,9 +1,10 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { EventEmitter } from 'node:events';
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, test, vi } from 'vitest';
 import { LastingStream } from '../src/terminal/output.js';
+import { shellWord } from '../src/terminal/text.js';
 import { frugalProcess, smallRun } from './support/command.js';
 
 const { folder, flags, remove } = smallRun();
@@ -89,3 +90,26 @@ test('a result that cannot be written to standard output is told of in a line', 
   }
   expect(statSync(at('full.json')).size).toBeGreaterThan(100);
 });
+
+test('a terminal that is closed ends the run, saved, as the signal says', async context => {
+  if (spawnSync('script', ['--version']).status !== 0) {
+    console.log('Skipped: no `script` of util-linux here, which makes terminals');
+    return context.skip();
+  }
+  const { command, env } = frugalProcess(['train', ...flags, '--steps', '100000', '--save', at('hung-up')]);
+  // The first shell dies with its terminal, at which the others are told. The second one, which notes the exit code, takes
+  // no notice; Node does not inherit that.
+  const line = `(trap '' HUP; ${command.map(shellWord).join(' ')}; echo $? > code); true`;
+  const terminal = spawn('script', ['-qec', line, '/dev/null'], {
+    cwd: folder,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let shown = '';
+  terminal.stdout.setEncoding('utf8').on('data', (text: string) => {
+    shown += text;
+    if (/\b[1-9]\d*\/100000/.test(shown)) terminal.kill('SIGKILL');
+  });
+  await vi.waitFor(() => expect(readFileSync(at('code'), 'utf8')).toBe('129\n'), { timeout: 30_000, interval: 50 });
+  expect(readdirSync(at('hung-up'))).toEqual([expect.stringMatching(/^step-\d{6}$/)]);
+}, 60_000);

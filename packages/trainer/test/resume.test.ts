@@ -56,6 +56,7 @@ function interrupted(signal: NodeJS.Signals, step: number, log: string, args: st
 
 test.each([
   ['SIGINT', 130],
+  ['SIGHUP', 129],
   ['SIGTERM', 143],
 ] as const)('after %s the command that is printed goes on bit for bit', async (signal, exitCode) => {
   const whole = await train('--steps', '30', '--json', `${signal}-whole.json`);

@@ -3,7 +3,7 @@ import { LlamaError } from '@frugaljs/llama/errors';
 import { CommanderError } from 'commander';
 
 /** Exit codes of the command. */
-export const EXIT = { ok: 0, failure: 1, usage: 2, interrupted: 130, terminated: 143 } as const;
+export const EXIT = { ok: 0, failure: 1, usage: 2, interrupted: 130, hungUp: 129, terminated: 143 } as const;
 
 /** What the command can do about an error that a program would have to deal with otherwise. */
 const HINTS: Readonly<Record<string, string>> = {
@@ -31,21 +31,22 @@ export function reportFailure(error: unknown, debug: boolean, write: (text: stri
 /** One press of Ctrl-C can arrive twice: from the terminal, and passed on by npm. */
 const SAME_PRESS = 300;
 
-const EXIT_CODES = { SIGINT: EXIT.interrupted, SIGTERM: EXIT.terminated } as const;
+/** By signal. SIGHUP comes when the terminal is closed or the connection to it ends. */
+const EXIT_CODES = { SIGINT: EXIT.interrupted, SIGHUP: EXIT.hungUp, SIGTERM: EXIT.terminated } as const;
 
 /** What ends a run from outside. */
 export interface Interruption {
   /** Aborted by the first signal. */
   readonly signal: AbortSignal;
-  /** The exit code of a run that the signal ended: 130 for Ctrl-C, 143 for SIGTERM. */
+  /** The exit code of a run that the signal ended: 130 for Ctrl-C, 129 for SIGHUP, 143 for SIGTERM. */
   exitCode(): number;
   /** To be called when the work is over. */
   release(): void;
 }
 
 /**
- * Turns the first Ctrl-C, or SIGTERM, into an abort signal, so that work can end cleanly, and the second one into an
- * immediate exit.
+ * Turns the first Ctrl-C, SIGHUP or SIGTERM into an abort signal, so that work can end cleanly, and the second one into
+ * an immediate exit.
  *
  * @param ending What the first one does, for the announcement.
  */

@@ -27,8 +27,10 @@ export async function runComparison(
 ): Promise<number> {
   const report = request.report === false ? undefined : request.report;
   const { report: reportFile, json: jsonFile } = await requireAllWritable({ report, json: request.json });
-  const comparison = await comparisonOf(request, new Progress(stderr), began);
-  if (comparison === null || comparison.runs.length === 0) return EXIT.interrupted;
+  const progress = new Progress(stderr);
+  const interruption = watchInterrupts(line => progress.print(line));
+  const comparison = await comparisonOf(request, progress, interruption.signal, began).finally(interruption.release);
+  if (comparison === null || comparison.runs.length === 0) return interruption.exitCode();
 
   stdout.write(`\n${comparisonTable(comparison)}\n\n${wrap(caveat(comparison.settings))}\n`);
   if (jsonFile !== null) await writeJson(jsonFile, comparison);
@@ -37,7 +39,7 @@ export async function runComparison(
     stdout.write(`Loss curves: ${report}\n`);
   }
   stdout.write(`${formatDuration((performance.now() - began) / 1000)} in all.\n`);
-  return comparison.interrupted ? EXIT.interrupted : EXIT.ok;
+  return comparison.interrupted ? interruption.exitCode() : EXIT.ok;
 }
 
 /** What all runs of the comparison share, once it is opened. */
@@ -53,11 +55,15 @@ interface Setup {
 const RESERVE = 5_000;
 
 /** @returns null if it was interrupted before the first run. */
-async function comparisonOf(request: ComparisonRequest, progress: Progress, began: number): Promise<Comparison | null> {
+async function comparisonOf(
+  request: ComparisonRequest,
+  progress: Progress,
+  signal: AbortSignal,
+  began: number,
+): Promise<Comparison | null> {
   const specs = parseMethods(request.optimizers);
   // With any number of steps: a mistake in a name or an option should show before anything is loaded or measured.
   for (const spec of specs) tunedMethod(spec, { steps: COMPARISON_DEFAULTS.steps, layers: 4 });
-  const { signal, release } = watchInterrupts(line => progress.print(line));
   try {
     await selectBackend(request.backend);
     const opened = await openData({ ...request, log: line => progress.print(line) });
@@ -70,7 +76,6 @@ async function comparisonOf(request: ComparisonRequest, progress: Progress, bega
     return steps === null ? null : await runAll(setup, request, steps);
   } finally {
     progress.clear();
-    release();
   }
 }
 
