@@ -91,16 +91,19 @@ test('a result that cannot be written to standard output is told of in a line', 
   expect(statSync(at('full.json')).size).toBeGreaterThan(100);
 });
 
+/** Of util-linux: makes a terminal for a command, and closes it when it ends. */
+const TERMINAL = 'script';
+
 test('a terminal that is closed ends the run, saved, as the signal says', async context => {
-  if (spawnSync('script', ['--version']).status !== 0) {
-    console.log('Skipped: no `script` of util-linux here, which makes terminals');
+  if (spawnSync(TERMINAL, ['--version']).status !== 0) {
+    console.log('Skipped: no `script` of util-linux here');
     return context.skip();
   }
   const { command, env } = frugalProcess(['train', ...flags, '--steps', '100000', '--save', at('hung-up')]);
   // The first shell dies with its terminal, at which the others are told. The second one, which notes the exit code, takes
   // no notice; Node does not inherit that.
   const line = `(trap '' HUP; ${command.map(shellWord).join(' ')}; echo $? > code); true`;
-  const terminal = spawn('script', ['-qec', line, '/dev/null'], {
+  const terminal = spawn(TERMINAL, ['-qec', line, '/dev/null'], {
     cwd: folder,
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
