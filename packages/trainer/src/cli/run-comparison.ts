@@ -12,7 +12,7 @@ import type { Step } from '../training/steps.js';
 import type { ComparisonRequest } from './compare-command.js';
 import { EXIT, watchInterrupts } from './exit.js';
 import { describeModel, type OpenedData, openConfig, openData } from './open-inputs.js';
-import { requireAllWritable, writeJson, writeOutput } from './output-file.js';
+import { jsonText, requireAllWritable, tryOutput } from './output-file.js';
 
 /**
  * Compares as the command line asks for: progress goes to standard error, the table to standard output.
@@ -33,12 +33,13 @@ export async function runComparison(
   if (comparison === null || comparison.runs.length === 0) return interruption.exitCode();
 
   stdout.write(`\n${comparisonTable(comparison)}\n\n${wrap(caveat(comparison.settings))}\n`);
-  if (jsonFile !== null) await writeJson(jsonFile, comparison);
-  if (reportFile !== null) {
-    await writeOutput('report', reportFile, comparisonReport(comparison));
-    stdout.write(`Loss curves: ${report}\n`);
-  }
+  const notice = (line: string): void => progress.print(`frugal: ${line}`);
+  const hasJson = jsonFile === null || (await tryOutput('json', jsonFile, jsonText(comparison), notice));
+  const hasReport =
+    reportFile === null || (await tryOutput('report', reportFile, comparisonReport(comparison), notice));
+  if (reportFile !== null && hasReport) stdout.write(`Loss curves: ${report}\n`);
   stdout.write(`${formatDuration((performance.now() - began) / 1000)} in all.\n`);
+  if (!hasJson || !hasReport) return EXIT.failure;
   return comparison.interrupted ? interruption.exitCode() : EXIT.ok;
 }
 

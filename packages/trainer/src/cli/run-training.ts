@@ -52,7 +52,7 @@ export async function runTraining(
   const { json: jsonFile, log: logFile } = await requireAllWritable({ json: request.json, log: request.log });
   const store = new RunStore(request, folder, notice);
   await store.prepare();
-  const log = new EventLog(logFile, saved !== null);
+  const log = new EventLog(logFile, notice, saved !== null);
   const saving = store.saves === 'never' ? '' : ', then saving';
   const interruption = watchInterrupts(notice, `Stopping after this step${saving}`);
   const parts: RunParts = { request, name, options, optimizer, store, saved, log, progress, interruption, jsonFile };
