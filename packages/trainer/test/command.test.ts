@@ -354,3 +354,20 @@ test('help, version and the list of names', async () => {
   expect(list.stdout).toMatch(/^llama_tiny +2 +128 +467,840$/m);
   expect(JSON.parse(names.stdout)).toMatchObject({ backends: ['wasm', 'cpu', 'webgpu', 'tensorflow'] });
 });
+
+test('a prompt, a sample, the name of a file and a message cannot command the terminal', async () => {
+  const hostile = '\u001b]0;title\u0007';
+  const data = at(`lines${hostile}.txt`);
+  writeFileSync(data, readFileSync(at('lines.txt')));
+  const train = (...args: string[]) => frugalHere('train', ...flags, '--steps', '1', '--no-save', ...args);
+  const trained = await train('--data', data, '--prompt', hostile, '--sample-length', '80');
+  expect(trained.code).toBe(0);
+  expect(trained.stdout).toContain('── sample 1 of 1 ──\n␛]0;title␇');
+  expect(trained.stderr).toContain('Text       lines␛]0;title␇.txt (bytes)');
+  const refused = await train('--data', `nothing${hostile}`);
+  expect(refused.stderr).toContain('␛]0;title␇');
+  const unknown = await frugalHere('train', `--${hostile}`);
+  expect(unknown).toMatchObject({ code: 2, stderr: expect.stringContaining('␛]0;title␇') });
+  const control = /(?![\n\t])\p{Cc}/u;
+  for (const { stdout, stderr } of [trained, refused, unknown]) expect(stdout + stderr).not.toMatch(control);
+});

@@ -36,6 +36,20 @@ test('names cannot become markup', () => {
   expect(JSON.parse(curves)[0].label).toBe(name);
 });
 
+test('control characters are shown', () => {
+  const hostile = 'a\u001b]0;title\u0007\u009b2J\u007f';
+  const comparison = comparisonOf([runResult({ optimizer: hostile, options: { rule: hostile } }), frugal]);
+  const { settings } = comparison;
+  const page = comparisonReport({
+    ...comparison,
+    settings: { ...settings, data: { ...settings.data, name: hostile } },
+  });
+  expect(page).not.toMatch(/(?![\n\t])\p{Cc}/u);
+  expect(page).toContain('batches of a␛]0;title␇\\x9b2J␡.');
+  const [curve] = JSON.parse(/id="curves">(.*?)<\/script>/s.exec(page)![1]!);
+  expect(curve.label).toBe('a␛]0;title␇\\x9b2J␡');
+});
+
 test('the data behind the curves is the smoothed loss of every step', () => {
   const page = comparisonReport(comparisonOf([runResult()]));
   const curves = JSON.parse(/id="curves">(.*?)<\/script>/s.exec(page)![1]!);

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { ComparisonPace } from '../src/cli/run-comparison.js';
 import { caveat, comparisonTable } from '../src/comparison/result.js';
 import { Progress, type ProgressState } from '../src/terminal/output.js';
-import { formatBytes, formatDuration, formatMilliseconds, textTable, wrap } from '../src/terminal/text.js';
+import { formatBytes, formatDuration, formatMilliseconds, textTable, visible, wrap } from '../src/terminal/text.js';
 import { RunRecord, smoothed } from '../src/training/record.js';
 import { runResult } from './support/comparison.js';
 
@@ -132,6 +132,28 @@ test('the line never wraps, however narrow the terminal', () => {
       progress.update(state(done));
       const shown = written[0]!.replace('\r', '').replace(`${ESCAPE}[K`, '');
       expect([...shown].length).toBeLessThan(columns);
+    }),
+  );
+});
+
+test('of what is printed, the terminal obeys nothing but the drawing of a line', () => {
+  const hostile = `a${ESCAPE}]0;title\u0007\r\u0008\u009b2J\u007f`;
+  const shown = 'a␛]0;title␇␍␈\\x9b2J␡';
+  const { written, progress } = screen(true);
+  progress.update({ title: hostile, done: 1, total: 2, details: [hostile] });
+  progress.print(`${hostile}\n\tb`);
+  expect(written[0]).toMatch(/^\r[^\r]*$/);
+  expect(written[0]!.split(ESCAPE)).toEqual([expect.stringContaining(shown), '[K']);
+  expect(written.slice(1)).toEqual([`\r${ESCAPE}[K`, `${shown}\n\tb\n`]);
+});
+
+test('whatever the text, no control character gets through, and nothing else is changed', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), text => {
+      expect(visible(text)).not.toMatch(/(?![\n\t])\p{Cc}/u);
+      expect(visible(visible(text))).toBe(visible(text));
+      const harmless = text.replaceAll(/(?![\n\t])\p{Cc}/gu, '');
+      expect(visible(harmless)).toBe(harmless);
     }),
   );
 });

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import type { Streams } from '../terminal/output.js';
+import { type Streams, VisibleOutput } from '../terminal/output.js';
 import { checkCommand } from './check-command.js';
 import { compareCommand } from './compare-command.js';
 import { EXIT, reportFailure } from './exit.js';
@@ -19,7 +19,8 @@ const MAY_BE_EMPTY: readonly string[] = ['--prompt'];
  * @param streams Where to write.
  * @returns The exit code.
  */
-export async function runCommand(args: readonly string[], streams: Streams = process): Promise<number> {
+export async function runCommand(args: readonly string[], { stdout, stderr }: Streams = process): Promise<number> {
+  const streams = { stdout: VisibleOutput.to(stdout), stderr: VisibleOutput.to(stderr) };
   let code: number = EXIT.ok;
   const program = new Command('frugal')
     .description('Trains and compares memory-efficient optimizers on a LLaMA, with TensorFlow.js.')

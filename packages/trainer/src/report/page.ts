@@ -1,3 +1,5 @@
+import { visible } from '../terminal/text.js';
+
 /**
  * An HTML page that holds all it needs: style sheet, script, and the losses that the script shows under the pointer.
  *
@@ -32,9 +34,9 @@ export interface ShownCurve {
   readonly values: readonly number[];
 }
 
-/** Text as the content of an HTML element or a quoted attribute. */
+/** Text as the content of an HTML element or a quoted attribute, in which control characters are shown. */
 export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, character => ENTITIES[character]!);
+  return visible(text).replace(/[&<>"']/g, character => ENTITIES[character]!);
 }
 
 const ENTITIES: Readonly<Record<string, string>> = {

@@ -7,7 +7,7 @@ import {
   cells,
   type RunResult,
 } from '../comparison/result.js';
-import { formatBytes, formatCount } from '../terminal/text.js';
+import { formatBytes, formatCount, visible } from '../terminal/text.js';
 import { colorClass, lossChart, markerIcon, seriesOf, smoothingSpan } from './loss-chart.js';
 import { escapeHtml, htmlPage } from './page.js';
 
@@ -19,7 +19,7 @@ export function comparisonReport(comparison: Comparison): string {
   const span = smoothingSpan(settings.steps);
   const series = seriesOf(runs, span);
   const curves = series.map(({ label, index, values }) => ({
-    label,
+    label: visible(label),
     color: colorClass(index),
     values: values.map(value => Number(value.toFixed(4))),
   }));

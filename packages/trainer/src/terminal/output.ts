@@ -1,3 +1,5 @@
+import { visible } from './text.js';
+
 /** Where a command writes: results to one stream, progress and complaints to the other. `process` is one. */
 export interface Streams {
   readonly stdout: { write(text: string): unknown };
@@ -60,6 +62,39 @@ export class LastingStream implements ProgressOutput {
   }
 }
 
+/**
+ * A stream that a command prints to. All that it prints goes through here, and none of it, whoever made it, is obeyed by
+ * the terminal but the two sequences that draw a line anew.
+ */
+export class VisibleOutput implements ProgressOutput {
+  readonly #stream: ProgressOutput;
+
+  private constructor(stream: ProgressOutput) {
+    this.#stream = stream;
+  }
+
+  static to(stream: ProgressOutput): VisibleOutput {
+    return stream instanceof VisibleOutput ? stream : new VisibleOutput(stream);
+  }
+
+  get isTTY(): boolean {
+    return this.#stream.isTTY === true;
+  }
+
+  get columns(): number {
+    return this.#stream.columns ?? 0;
+  }
+
+  write(text: string): void {
+    this.#stream.write(visible(text));
+  }
+
+  /** Puts a line in the place of the one that the cursor is on. */
+  redraw(line: string): void {
+    this.#stream.write(`\r${visible(line)}\u001b[K`);
+  }
+}
+
 export interface ProgressState {
   /** What is going on, such as `[2/5] FRUGAL ρ=0.25`. */
   readonly title: string;
@@ -81,7 +116,7 @@ const NARROWEST_BAR = 8;
  * a plain line now and then.
  */
 export class Progress {
-  readonly #output: ProgressOutput;
+  readonly #output: VisibleOutput;
   readonly #live: boolean;
   readonly #now: () => number;
   #shownAt = Number.NEGATIVE_INFINITY;
@@ -90,7 +125,7 @@ export class Progress {
 
   /** @param now Milliseconds; only differences count. */
   constructor(output: ProgressOutput, now: () => number = () => performance.now()) {
-    this.#output = output;
+    this.#output = VisibleOutput.to(output);
     this.#live = output.isTTY === true;
     this.#now = now;
   }
@@ -103,7 +138,7 @@ export class Progress {
     this.#shownAt = now;
     this.#shownTitle = state.title;
     if (this.#live) {
-      this.#output.write(`\r${liveLine(state, (this.#output.columns || 80) - 1)}\u001b[K`);
+      this.#output.redraw(liveLine(state, (this.#output.columns || 80) - 1));
       this.#drawn = true;
     } else {
       this.#output.write(`${plainLine(state)}\n`);
@@ -118,7 +153,7 @@ export class Progress {
 
   /** Takes the live line away. */
   clear(): void {
-    if (this.#drawn) this.#output.write('\r\u001b[K');
+    if (this.#drawn) this.#output.redraw('');
     this.#drawn = false;
   }
 }
@@ -128,7 +163,8 @@ function plainLine({ title, done, total, details }: ProgressState): string {
 }
 
 /** The line, with the bar as wide as there is room for and as many details as fit. */
-function liveLine({ title: name, titleWidth = 0, done, total, details }: ProgressState, columns: number): string {
+function liveLine({ title: given, titleWidth = 0, done, total, details }: ProgressState, columns: number): string {
+  const name = visible(given).replaceAll(/\s/g, ' ');
   const title = name + ' '.repeat(Math.max(0, titleWidth - [...name].length));
   const count = `${String(done).padStart(String(total).length)}/${total}`;
   const shown = [...details];

@@ -131,3 +131,17 @@ export function formatBytesIn(unit: 'KiB' | 'MiB', bytes: number): string {
   const value = bytes / (unit === 'KiB' ? 2 ** 10 : 2 ** 20);
   return value.toLocaleString('en-US', { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 }
+
+/**
+ * Text as it is safe to show: control characters other than newline and tab become visible ones, `␛` for escape, `\x9b` for
+ * those beyond ASCII. A terminal would obey them, and texts, names of files and samples of a model may hold any.
+ */
+export function visible(text: string): string {
+  return text.replace(CONTROL, character => {
+    const code = character.charCodeAt(0);
+    if (code < 0x20) return String.fromCharCode(0x2400 + code);
+    return code === 0x7f ? '␡' : `\\x${code.toString(16)}`;
+  });
+}
+
+const CONTROL = /(?![\n\t])\p{Cc}/gu;
