@@ -169,6 +169,34 @@ describeOnDevice('gradients that are not finite', () => {
     run.dispose();
   });
 
+  const CLIPS = [{ value: 1 }, { globalNorm: 1 }, { value: 1, globalNorm: 1 }];
+  const CLIPPED_CASES = (['auto', 'reference'] as const).flatMap(kernels =>
+    CLIPS.flatMap(clip => [1, 2].map(accumulate => ({ kernels, clip, accumulate, clips: Object.keys(clip).join() }))),
+  );
+
+  test.each(CLIPPED_CASES)(
+    'clipped by $clips, $kernels, accumulated over $accumulate: the policy holds for gradients as they came',
+    async ({ kernels, clip, accumulate }) => {
+      for (const onNonFinite of ['skip', 'throw'] as const) {
+        const run = setUp('adamW', kernels, { onNonFinite, clip, accumulate });
+        const values = await run.values();
+        for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+          for (const name of NAMES) {
+            run.step(1, { name, value });
+            if (onNonFinite === 'skip') await run.optimizer.settled();
+            else await expect(run.optimizer.settled()).rejects.toThrow(`gradient of "${name}"`);
+          }
+        }
+        expect(await run.values()).toEqual(values);
+        expect(run.optimizer.updates).toBe(0);
+        for (let round = 0; round < accumulate; round++) run.step(2);
+        await run.optimizer.settled();
+        expect(await run.values()).not.toEqual(values);
+        run.dispose();
+      }
+    },
+  );
+
   // The first update, a refresh, the update after it, two in a row, and the last.
   const BAD = [0, 3, 5, 6, 9];
   const SCHEDULE = warmupCosine({ peak: 0.05, warmup: 3, total: 8, floor: 0.1 });

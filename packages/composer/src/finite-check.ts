@@ -96,7 +96,8 @@ export class GradientCheck {
 
   /**
    * Makes at most one pass over the gradients of an update, or of a round of an accumulation: for their norm when it is
-   * clipped, which tells of NaN and Inf too, else to look for those alone. The caller hands the result to {@link done}.
+   * clipped, which tells of NaN and Inf too, else to look for those alone. The policy holds for the gradients as they
+   * came: an infinite entry is none the better for a limit. The caller hands the result to {@link done}.
    *
    * @returns Null when the update is to be skipped.
    * @throws NonFiniteGradientError under the policy `throw`, where the host knows.
@@ -219,12 +220,16 @@ function sumSquares(
 ): number {
   const tensors = gradients.map(({ gradient }) => gradient);
   if (kernels?.sumSquares !== undefined) return kernels.sumSquares(tensors, clipValue);
-  return readScalar(() => sumSquaresOf(tensors, clipValue, 1));
+  // Limits hide what is not finite.
+  const plain = (): Tensor => sumSquaresOf(tensors, clipValue, 1);
+  return readScalar(clipValue === undefined ? plain : () => add(plain(), zerosOf(tensors)));
 }
 
-/** The norm when the sum of the squares, but no entry, has overflowed. */
+/** The norm when the sum of the squares has overflowed, or entries that are not finite are ignored. */
 function largeNorm(gradients: readonly NamedGradient[], clipValue: number | undefined): number {
   const tensors = gradients.map(({ gradient }) => gradient);
+  const squares = readScalar(() => sumSquaresOf(tensors, clipValue, 1));
+  if (Number.isFinite(squares)) return Math.sqrt(squares);
   return Math.sqrt(readScalar(() => sumSquaresOf(tensors, clipValue, SMALL))) / SMALL;
 }
 
@@ -239,10 +244,14 @@ function findNonFinite(gradients: readonly NamedGradient[], kernels: KernelSet |
     // From the last to the first: the update begins with the first, which then still lies in a cache.
     return [...gradients].reverse().some(isBad) ? gradients.find(isBad) : undefined;
   }
-  // One read for all: x · 0 is 0 for finite x and NaN for NaN and ±Inf.
-  const zeros = readScalar(() => gradients.map(({ gradient }) => sum(mul(gradient, 0))).reduce((a, b) => add(a, b)));
-  if (zeros === 0) return undefined;
-  return gradients.find(({ gradient }) => readScalar(() => sum(mul(gradient, 0))) !== 0);
+  // One read for all.
+  if (readScalar(() => zerosOf(gradients.map(({ gradient }) => gradient))) === 0) return undefined;
+  return gradients.find(({ gradient }) => readScalar(() => zerosOf([gradient])) !== 0);
+}
+
+/** The sum of x · 0 over all entries: 0 where they are finite, NaN where one is NaN or ±Inf. */
+function zerosOf(tensors: readonly Tensor[]): Tensor {
+  return tensors.map(tensor => sum(mul(tensor, 0))).reduce((a, b) => add(a, b));
 }
 
 function readScalar(compute: () => Tensor): number {
@@ -335,9 +344,9 @@ function factorOf(gradients: readonly NumberedGradient[], clipValue: number | un
   return where(greater(factor, 1), onesLike(factor), factor);
 }
 
-/** The smallest number of a gradient with NaN or Inf, for which x · 0 is NaN; {@link NONE} when there is none. */
+/** The smallest number of a gradient with NaN or Inf; {@link NONE} when there is none. */
 function firstBad(gradients: readonly NumberedGradient[]): Tensor {
   return gradients
-    .map(({ id, gradient }) => where(isNaNTensor(sum(mul(gradient, 0))), scalar(id), scalar(NONE)))
+    .map(({ id, gradient }) => where(isNaNTensor(zerosOf([gradient])), scalar(id), scalar(NONE)))
     .reduce((a, b) => minimum(a, b));
 }

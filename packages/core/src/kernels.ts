@@ -127,7 +127,7 @@ export interface KernelSet {
   isFinite?(gradient: Tensor): boolean;
   /**
    * Sum of the squares of all entries of all gradients, each entry limited to ±`clipValue` when that is given. Not
-   * finite if an entry is not.
+   * finite if an entry, before it is limited, is not.
    */
   sumSquares?(gradients: readonly Tensor[], clipValue: number | undefined): number;
   /** What takes the place of {@link isFinite} and {@link sumSquares}: a new check, which the caller disposes. */

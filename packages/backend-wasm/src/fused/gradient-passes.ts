@@ -14,7 +14,7 @@ export const INFINITE_MAGNITUDE = 0x7f800000;
  * - `magnitude(result, from, count)` writes the largest magnitude, as the bits of a float32, of `count` float32 entries.
  *   At or above {@link INFINITE_MAGNITUDE} one of them is NaN or infinite.
  * - `sumSquares(result, from, count, limit)` writes Σ min(max(x, -limit), limit)² as a float64. Pass Infinity for no
- *   limit. NaN and infinite entries make it so, too.
+ *   limit. One NaN or infinite entry, whatever the limit, makes it NaN or infinite.
  */
 export const gradientPasses: Program<'magnitude' | 'sumSquares'> = new Program('gradient passes', () => {
   const module = new ModuleBuilder();
@@ -54,7 +54,8 @@ function defineSumSquares(module: ModuleBuilder): void {
     'sumSquares',
     { ...integers('result', 'from', 'count'), limit: 'f32' },
     ({ result, from, count, limit }, scope) => {
-      const [x, low, high, near, lowSum, highSum] = scope.locals('v128', 6) as [
+      const [g, x, low, high, near, lowSum, highSum] = scope.locals('v128', 7) as [
+        Local,
         Local,
         Local,
         Local,
@@ -62,9 +63,13 @@ function defineSumSquares(module: ModuleBuilder): void {
         Local,
         Local,
       ];
-      // With x first, pmin and pmax keep its NaN, so clipping cannot hide it.
+      // Infinity would become the limit: 0 · g, which is NaN for it and else adds nothing, keeps it from passing for finite.
       const squareOf = (load: Code): Code =>
-        sequence(x.set(f32x4.pmin(f32x4.pmax(load, low), high)), LANE_BINARY.mul(x, x));
+        sequence(
+          g.set(load),
+          x.set(f32x4.pmin(f32x4.pmax(g, low), high)),
+          LANE_BINARY.add(LANE_BINARY.mul(x, x), LANE_BINARY.mul(g, v128.zero)),
+        );
       /** A few squares are added in float32, the rest of the sum is in float64. */
       const add = (loads: readonly Code[]): Code =>
         sequence(
