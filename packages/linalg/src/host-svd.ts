@@ -79,6 +79,9 @@ function shortSideGram(g: ShortSide): Float64Array {
 /** Below this fraction of the largest singular value, v = G^T u / sigma is no longer orthogonal to its peers by itself. */
 const ORTHOGONAL_BY_ITSELF = 1e-4;
 
+/** No float32 matrix has so small a singular value: what is below is rounding, and its reciprocal may have no square. */
+const NO_VALUE = 1e-100;
+
 /** Rows G^T u / sigma of length b, orthonormal. */
 function longSide(g: ShortSide, rank: number, short: Float64Array, values: Float64Array): Float64Array {
   const { a, b } = g;
@@ -90,7 +93,7 @@ function longSide(g: ShortSide, rank: number, short: Float64Array, values: Float
     const mem = kernels.reserve(out + width);
     loadPiece(mem, g, start, width);
     for (let i = 0; i < rank; i++) {
-      const scale = values[i]! > 0 ? -1 / values[i]! : 0;
+      const scale = values[i]! > NO_VALUE ? -1 / values[i]! : 0;
       const coefficient = (k: number): number => (k < a ? short[i * a + k]! * scale : 0);
       mem.fill(0, out, out + width);
       for (let k = 0; k < a; k += 4) {

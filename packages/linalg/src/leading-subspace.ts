@@ -124,20 +124,46 @@ function compute(g: Tensor2D, side: Side, options: SubspaceOptions, triplets: bo
 
   const request: SubspaceRequest = { rank, iterations, align, triplets };
   const exact = method === 'exact' || (method === 'auto' && isCheapToSolve(g, rank, host));
-  const native = exact ? nativeDecompositions() : null;
-  if (native !== null) {
-    if (host) requireFinite('g', g);
-    return exactNatively(native, g, side, request);
-  }
-  if (exact && !host) return exactOnDevice(g, side, request);
-  if (exact && short <= HOST_EXACT_SIDE_LIMIT) return exactOnHost(g, side, request);
-  if (host && (exact || 4 * columns >= 3 * short)) return fullGramOnHost(g, side, request);
+  const solve = (matrix: Tensor2D): SubspaceResult => {
+    const native = exact ? nativeDecompositions() : null;
+    if (native !== null) return exactNatively(native, matrix, side, request);
+    if (exact && !host) return exactOnDevice(matrix, side, request);
+    if (exact && short <= HOST_EXACT_SIDE_LIMIT) return exactOnHost(matrix, side, request);
+    if (host && (exact || 4 * columns >= 3 * short)) return fullGramOnHost(matrix, side, request);
 
-  const basis = startingBasis(start, near, columns);
+    const basis = startingBasis(start, near, columns);
+    try {
+      return host ? randomizedOnHost(matrix, side, basis, request) : randomizedOnDevice(matrix, side, basis, request);
+    } finally {
+      if (basis !== start) basis.dispose();
+    }
+  };
+  // The algorithms of the device divide by the largest entry, which they need not read.
+  return host ? inRange(g, solve) : solve(g);
+}
+
+/** Numbers between 1 / FAR and FAR have products, and products of products, that float32 and float64 hold. */
+const FAR = 2 ** 96;
+
+/**
+ * Solves for a matrix whose largest entry is far from 1 after multiplying it by a power of two, which changes no digit:
+ * its vectors are the same, and neither its squares nor the reciprocals of its singular values under- or overflow.
+ *
+ * @throws NonFiniteMatrixError if g has NaN or Infinity.
+ */
+function inRange(g: Tensor2D, solve: (matrix: Tensor2D) => SubspaceResult): SubspaceResult {
+  const largest = requireFinite('g', g);
+  if (largest === 0 || (largest >= 1 / FAR && largest <= FAR)) return solve(g);
+  const factor = largest < 1 ? FAR : 1 / FAR;
+  const scaled: Tensor2D = mul(g, factor);
   try {
-    return host ? randomizedOnHost(g, side, basis, request) : randomizedOnDevice(g, side, basis, request);
+    const { near, far, values } = solve(scaled);
+    if (values === null) return { near, far, values };
+    const unscaled: Tensor2D = mul(values, 1 / factor);
+    values.dispose();
+    return { near, far, values: unscaled };
   } finally {
-    if (basis !== start) basis.dispose();
+    scaled.dispose();
   }
 }
 

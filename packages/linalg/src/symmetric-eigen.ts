@@ -34,7 +34,8 @@ export function symmetricEigen(a: ArrayLike<number>, n: number, options: Symmetr
   const zStart = aStart + n * n;
   const pStart = zStart + zRows * n;
   const mem = kernels.reserve(pStart + 2 * n);
-  for (let i = 0; i < n; i++) for (let j = 0; j <= i; j++) mem[aStart + i * n + j] = a[i * n + j]!;
+  const unit = unitOf(a, n);
+  for (let i = 0; i < n; i++) for (let j = 0; j <= i; j++) mem[aStart + i * n + j] = a[i * n + j]! / unit;
 
   const diagonal = new Float64Array(n);
   const offDiagonal = new Float64Array(n);
@@ -46,11 +47,30 @@ export function symmetricEigen(a: ArrayLike<number>, n: number, options: Symmetr
   const values = new Float64Array(n);
   const vectors = new Float64Array(n * n);
   order.forEach((from, to) => {
-    values[to] = diagonal[from]!;
+    values[to] = diagonal[from]! * unit;
     vectors.set(mem.subarray(zStart + from * n, zStart + (from + 1) * n), to * n);
   });
   return { values, vectors };
 }
+
+/** Between this and its reciprocal, the squares of squares of the leading entries are in the range of float64. */
+const FAR = 2 ** 200;
+
+/** 1 for a matrix in that range, else a power of two close to its largest entry: dividing by one changes no digit. */
+function unitOf(a: ArrayLike<number>, n: number): number {
+  let largest = 0;
+  for (let i = 0; i < n; i++) for (let j = 0; j <= i; j++) largest = Math.max(largest, Math.abs(a[i * n + j]!));
+  if (largest === 0 || (largest >= 1 / FAR && largest <= FAR)) return 1;
+  return 2 ** Math.max(-1000, Math.min(1000, Math.floor(Math.log2(largest))));
+}
+
+/**
+ * Below this a sum of squares has lost digits to underflow, and a reflection made of it would not be orthogonal. The
+ * entries are next to nothing beside the largest; in a matrix of low rank rounding errors of rounding errors are.
+ */
+const NOTHING = 2 ** -960;
+/** The square of a smaller number has lost digits. */
+const SQUARE_UNDERFLOWS = 2 ** -500;
 
 /**
  * Q^T A Q = T. Row i of A keeps the Householder vector u_i in its first i elements; returned are the h_i = |u_i|^2 / 2
@@ -73,7 +93,7 @@ function tridiagonalize(
     let tail = 0;
     for (let k = 0; k < i - 1; k++) tail += mem[u + k]! * mem[u + k]!;
     const pivot = mem[u + i - 1]!;
-    if (tail === 0) {
+    if (tail < NOTHING) {
       offDiagonal[i] = pivot;
       continue;
     }
@@ -111,7 +131,7 @@ function tridiagonalize(
     // q = p/h - (u.p / 2h^2) u, then A <- A - u q^T - q u^T.
     let up = 0;
     for (let k = 0; k < i; k++) up += mem[u + k]! * mem[pStart + k]!;
-    const shift = up / (2 * h * h);
+    const shift = h < SQUARE_UNDERFLOWS ? up / h / (2 * h) : up / (2 * h * h);
     for (let k = 0; k < i; k++) mem[qStart + k] = mem[pStart + k]! / h - shift * mem[u + k]!;
     for (j = 0; j + 1 < i; j += 2) {
       const r0 = aStart + j * n;
