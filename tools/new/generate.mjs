@@ -39,6 +39,8 @@ export function generate(root, kind, name) {
     );
   }
 
+  requireFree(root, to, kind === 'recipe');
+
   /**
    * @param {string} file
    * @param {(text: string) => string | null} edit
@@ -59,6 +61,37 @@ export function generate(root, kind, name) {
     writeFileSync(join(root, file), text);
   }
   return [...files.keys()];
+}
+
+/**
+ * A part is exported under its name next to those of the other packages, and one of the composer's would hide another.
+ *
+ * @param {string} root
+ * @param {import('./names.mjs').Names} names
+ * @param {boolean} isRecipe
+ * @throws {Error} if the name is a word of the language, or something else is exported under it
+ */
+function requireFree(root, { camel, pascal }, isRecipe) {
+  try {
+    // Syntax alone: nothing runs.
+    new Function(`'use strict'; const ${camel} = 0;`);
+  } catch {
+    throw new Error(`name: ${camel} is a word of the language; choose another name`);
+  }
+  // A recipe may have the name of the rule that it runs.
+  const indexes = isRecipe
+    ? ['packages/composer/src/recipes/index.ts']
+    : [
+        'packages/composer/src/compose.ts',
+        ...['composer', 'projectors', 'state-full', 'state-free', 'core'].map(each => `packages/${each}/src/index.ts`),
+      ];
+  for (const index of indexes.filter(each => existsSync(join(root, each)))) {
+    const exported = [...readFileSync(join(root, index), 'utf8').matchAll(/^export (?:type )?\{([^}]*)\}/gm)].flatMap(
+      ([, list]) => (list ?? '').split(',').map(each => each.trim().split(/\s+/).at(-1)),
+    );
+    const taken = exported.find(each => each === camel || each === `${pascal}Options`);
+    if (taken) throw new Error(`name: ${index} exports ${taken}; choose another name`);
+  }
 }
 
 /**

@@ -18,6 +18,17 @@ async function output(args: string[], cwd: string): Promise<string> {
   return `${stdout}${stderr}`;
 }
 
+it.each<[Parameters<typeof generate>[1], string, RegExp]>([
+  ['recipe', 'sgd', /recipes\/index\.ts exports sgd; choose another name/],
+  ['combine', 'subspace', /exports subspace/],
+  ['rule', 'subspace', /exports subspace/],
+  ['rule', 'signSgd', /state-free\/src\/index\.ts exports signSgd/],
+  ['projector', 'default', /default is a word of the language/],
+  ['rule', 'class', /class is a word of the language/],
+])('refuses %s %s, which would not compile or would hide another part', (kind, name, message) => {
+  expect(() => generate(root, kind, name)).toThrow(message);
+});
+
 describe('generate', () => {
   let copy = '';
   let written: string[] = [];

@@ -48,6 +48,7 @@ export function readGradients(
     : Object.entries(gradients as Readonly<Record<string, Tensor | null | undefined>>);
   const variables: Variable[] = [];
   const entries: VariableGradient[] = [];
+  requireOnce(pairs);
   for (const [name, gradient] of pairs) {
     const variable = findVariable(name, trained);
     const isMissing = gradient === null || gradient === undefined;
@@ -66,6 +67,18 @@ export function readGradients(
     }
   }
   return { variables, entries };
+}
+
+/** Twice in a list, a variable would take two steps in one update. */
+function requireOnce(pairs: readonly (readonly [string, unknown])[]): void {
+  if (new Set(pairs.map(([name]) => name)).size === pairs.length) return;
+  const twice = pairs.find(([name], i) => pairs.findIndex(([other]) => other === name) < i)!;
+  throw new InvalidOptionError({
+    parameter: `gradient of "${twice[0]}"`,
+    found: 'several in one list',
+    expected: 'one gradient for each variable',
+    advice: 'Add them up, or list the variable once.',
+  });
 }
 
 /** A Map has no entries that `Object.entries` finds: it would train nothing, in silence. */

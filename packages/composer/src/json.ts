@@ -60,6 +60,13 @@ export function register<Kind extends keyof Parts>(
   factory: Factory<Parts[Kind]>,
   isBuiltIn = false,
 ): void {
+  if (typeof kind !== 'string' || typeof factory !== 'function') {
+    throw new InvalidOptionError({
+      parameter: `register ${what}`,
+      found: typeof kind === 'string' ? factory : kind,
+      expected: 'a kind, and a function that makes the part from its options',
+    });
+  }
   if (!isBuiltIn && registered[what].get(kind)?.isBuiltIn) {
     throw new UnknownNameError({
       parameter: `register ${what}`,
@@ -86,7 +93,11 @@ export function combineFromJson(json: Described): Combine {
   return fromJson('combine', json);
 }
 
-function fromJson<Kind extends keyof Parts>(what: Kind, { kind, options }: Described): Parts[Kind] {
+function fromJson<Kind extends keyof Parts>(what: Kind, json: Described): Parts[Kind] {
+  if (typeof json?.kind !== 'string' || typeof (json.options ?? {}) !== 'object') {
+    throw new InvalidOptionError({ parameter: what, found: json, expected: 'its JSON, { kind, options }' });
+  }
+  const { kind, options } = json;
   const entry = registered[what].get(kind);
   if (entry !== undefined) return entry.factory(options);
   const known = [...registered[what].keys()];

@@ -202,6 +202,6 @@ export const SUBSPACE_OPTIONS: OptionTable<keyof SubspaceOptions> = {
 };
 
 export const REFRESH_OPTIONS: OptionTable<keyof Refresh> = {
-  every: { type: 'structure', meaning: 'updates, at least 1, or Infinity' },
+  every: { type: 'integer', minimum: 1, orInfinity: true, meaning: 'updates between two choices' },
   stagger: { type: 'boolean', default: false, meaning: 'the parameters of a group take turns' },
 };

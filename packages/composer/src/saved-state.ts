@@ -127,6 +127,13 @@ export function toNamedTensors(states: ReadonlyMap<string, SavedState>, made: Te
 
 /** The inverse of {@link toNamedTensors}; float32 tensors are copied and belong to the caller. */
 export async function fromNamedTensors(weights: readonly NamedTensor[]): Promise<SavedStates> {
+  if (!Array.isArray(weights)) {
+    throw new InvalidStateError({
+      parameter: 'setWeights',
+      found: String(weights),
+      expected: 'a list of { name, tensor }, as getWeights returns it',
+    });
+  }
   const states: SavedStates = new Map();
   for (const { name, tensor } of weights) {
     const at = name.lastIndexOf(SEPARATOR);

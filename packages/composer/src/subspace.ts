@@ -16,13 +16,6 @@ export function subspace(options: SubspaceOptions): SubspaceRule {
   requirePart('subspace.combine', combine, 'apply', 'drop() or residual(signSgd())');
   requireOptions('subspace.refresh', refresh, REFRESH_OPTIONS);
   const { every, stagger = false } = refresh;
-  if (every !== Number.POSITIVE_INFINITY && (!Number.isSafeInteger(every) || every < 1)) {
-    throw new InvalidOptionError({
-      parameter: 'subspace.refresh.every',
-      found: every,
-      expected: 'an integer of at least 1, or Infinity',
-    });
-  }
   if (stagger && projector.kind === 'blockwise') {
     throw new InvalidOptionError({
       parameter: 'subspace.refresh.stagger',

@@ -95,7 +95,7 @@ export type OptionSpec = {
   readonly shown?: string;
 } & (
   | { readonly type: 'number'; readonly interval: Interval }
-  | { readonly type: 'integer'; readonly minimum: number }
+  | { readonly type: 'integer'; readonly minimum: number; readonly orInfinity?: true }
   | { readonly type: 'boolean' }
   | { readonly type: 'choice'; readonly choices: readonly string[] }
   /** Something with a structure of its own, which whoever takes it checks. */
@@ -120,9 +120,18 @@ export function requireOptions<Options extends object>(
     const parameter = `${owner}.${name}`;
     if (value === undefined) continue;
     if (spec.type === 'number') requireNumber(parameter, value, spec.interval);
-    else if (spec.type === 'integer') requireInteger(parameter, value, spec.minimum);
+    else if (spec.type === 'integer') requireCount(parameter, value, spec);
     else if (spec.type === 'boolean') requireBoolean(parameter, value);
     else if (spec.type === 'choice') requireOneOf(parameter, value, spec.choices);
+  }
+}
+
+function requireCount(parameter: string, value: number, spec: OptionSpec & { type: 'integer' }): void {
+  if (!spec.orInfinity) requireInteger(parameter, value, spec.minimum);
+  else if (value === Number.POSITIVE_INFINITY || (Number.isSafeInteger(value) && value >= spec.minimum)) return;
+  else {
+    const expected = `an integer of at least ${spec.minimum}, or Infinity`;
+    throw new InvalidOptionError({ parameter, found: numberFound(value), expected });
   }
 }
 

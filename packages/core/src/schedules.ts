@@ -137,8 +137,9 @@ export interface JoinedPart {
 
 /** Schedules one after the other, each counting from 0 where it begins. The last one goes on forever. */
 export function joined(parts: readonly JoinedPart[]): Schedule {
-  if (parts.length === 0) {
-    throw new InvalidOptionError({ parameter: 'joined.parts', found: '[]', expected: 'at least one schedule' });
+  if (!Array.isArray(parts) || parts.length === 0) {
+    const found = Array.isArray(parts) ? '[]' : parts;
+    throw new InvalidOptionError({ parameter: 'joined.parts', found, expected: 'at least one schedule' });
   }
   const last = parts[parts.length - 1]!.schedule;
   const earlier = parts.slice(0, -1).map(({ schedule, steps }, i) => ({

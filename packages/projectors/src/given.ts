@@ -75,6 +75,7 @@ export type GivenOptions =
  * @throws NotSerializableError for saved options of a function.
  */
 export function given(options: GivenOptions): Projector {
+  requireKnownKeys('given', options, ['kind', 'indices', 'basis']);
   const kind = requireOneOf('given.kind', options.kind, ['rows', 'columns', 'randK', 'right', 'left', 'full']);
   if (kind === 'rows' || kind === 'columns' || kind === 'randK') {
     requireKnownKeys('given', options, ['kind', 'indices']);

@@ -1,5 +1,7 @@
 import {
   type Basis,
+  type FitContext,
+  InvalidOptionError,
   InvalidStateError,
   type Projector,
   type Refresh,
@@ -13,6 +15,17 @@ import { type Gate, gated } from '../finite-check.js';
 import { joinPath, REFRESH_INDEX, type SavedState, type StateReader } from '../saved-state.js';
 import type { Occupied } from './rules.js';
 import type { PlannedTensor } from './slots.js';
+
+/** A projector in JavaScript would read undefined where 0.1.0 had the index, and choose one subspace for ever. */
+const RENAMED: object = {
+  get epoch(): never {
+    throw new InvalidOptionError({
+      parameter: 'fit: context.epoch',
+      found: 'the name that it had in version 0.1.0',
+      expected: 'context.refreshIndex',
+    });
+  },
+};
 
 /** The bases that a projector chooses for one parameter, refresh by refresh. Those handed out belong to the caller. */
 export class SubspaceBases {
@@ -64,7 +77,8 @@ export class SubspaceBases {
   ): Basis {
     const { projector, site, revision } = this;
     const taken = occupied?.kind === projector.kind ? occupied.at(this.cadence.startOf(refreshIndex)) : undefined;
-    const context = { site, refreshIndex, revision, ...(taken === undefined ? {} : { occupied: taken }) };
+    const given = { site, refreshIndex, revision, ...(taken === undefined ? {} : { occupied: taken }) };
+    const context: FitContext = Object.assign(Object.create(RENAMED), given);
     if (!this.areFitted) return keepBasis(tidy(() => ({ ...projector.fit(null, previous, context) })));
     const g = gradient!();
     if (gate === null) return keepBasis(tidy(() => ({ ...projector.fit(g, previous, context) })));

@@ -49,7 +49,7 @@ export class SplitPlan {
       return step.finish(directionAt(step, chain, 0, member, step.g), form);
     };
     if (axis === null && chain.last === null && chain.levels.every(level => level.choice.membership === 'inactive')) {
-      return 'at rest in this refresh';
+      return 'at rest until the next refresh';
     }
     const tiers = [...splitting, null].map(level => {
       return { indices: level?.choice.split?.indices ?? null, program: program(level) };

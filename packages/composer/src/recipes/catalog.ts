@@ -1,4 +1,4 @@
-import { type Json, scheduleFromJson } from '@frugaljs/core';
+import { InvalidOptionError, type Json, scheduleFromJson } from '@frugaljs/core';
 import type { ComposedOptimizer } from '../optimizer.js';
 import { adaLayer } from './ada-layer.js';
 import { badam } from './badam.js';
@@ -43,6 +43,9 @@ const CATALOG: Readonly<Record<string, Recipe>> = {
  */
 export function recipe(name: string, options: { readonly [key: string]: Json | undefined } = {}): ComposedOptimizer {
   requireRecipe(name);
+  if (typeof options !== 'object' || options === null) {
+    throw new InvalidOptionError({ parameter: `recipe ${name}`, found: options, expected: 'an object of options' });
+  }
   const { learningRate } = options;
   const isSchedule = typeof learningRate === 'object' && learningRate !== null && 'kind' in learningRate;
   const filled = isSchedule ? { ...options, learningRate: scheduleFromJson(learningRate as never) } : options;

@@ -1,4 +1,4 @@
-import { UnknownNameError } from '@frugaljs/core/errors';
+import { InvalidOptionError, UnknownNameError } from '@frugaljs/core/errors';
 import { didYouMean, type OptionSpec, type OptionTable } from '@frugaljs/core/options';
 import { COMPOSE_OPTIONS, type ComposeOptions, GROUP_OPTIONS, SUBSPACE_OPTIONS } from '../options.js';
 
@@ -23,6 +23,7 @@ const DENSITY: OptionSpec = {
 const UPDATE_GAP: OptionSpec = {
   type: 'integer',
   minimum: 1,
+  orInfinity: true,
   default: 200,
   meaning: 'updates between two choices of the subspace',
 };
@@ -155,6 +156,9 @@ function frugalWith(projector: string): OptionTable {
  * @param pattern Only those that match; `*` stands for any characters, as in `frugal*`.
  */
 export function listRecipes(pattern = '*'): readonly string[] {
+  if (typeof pattern !== 'string') {
+    throw new InvalidOptionError({ parameter: 'listRecipes', found: pattern, expected: "a pattern such as 'frugal*'" });
+  }
   const source = pattern.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*');
   const expression = new RegExp(`^${source}$`);
   return Object.keys(RECIPE_OPTIONS).filter(name => expression.test(name));
