@@ -182,12 +182,17 @@ const ELSEWHERE: ReadonlyMap<string, readonly string[]> = new Map([
   ['wd', ['weightDecay']],
 ]);
 
+/** Beyond this a text is no name that somebody has misspelled. */
+const LONGEST_NAME = 200;
+
 /**
  * The known name that somebody may have meant by an unknown one: what it is called elsewhere, the same but for case and
  * hyphens, the beginning of one another, or a slip of the pen (Damerau–Levenshtein distance of at most a third of the
- * letters). `null` where none is near.
+ * letters). `null` where none is near, or where the name is too long for one.
  */
 function nearestName(name: string, known: readonly string[]): string | null {
+  // The distance takes time by the product of the lengths.
+  if (name.length > LONGEST_NAME) return null;
   const sought = plain(name);
   const alias = ELSEWHERE.get(sought)?.find(candidate => known.includes(candidate));
   if (alias !== undefined) return alias;

@@ -141,3 +141,11 @@ describe('an unknown name', () => {
     );
   });
 });
+
+test('a name of millions of letters is refused and not compared', () => {
+  // Comparing letter by letter would keep a table of a row for every letter, and not end in the time of a test.
+  expect(() => requireKnownKeys('adamW', { ['x'.repeat(5e6)]: 1 }, ['beta1', 'weightDecay'])).toThrow(
+    InvalidOptionError,
+  );
+  expect(() => requireOneOf('mode', 'x'.repeat(5e6), ['beta1', 'weightDecay'])).toThrow(InvalidOptionError);
+});

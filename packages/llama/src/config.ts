@@ -79,6 +79,20 @@ const USED_KEYS = [
 ];
 
 /**
+ * The largest sizes of a model: well above those of any that was ever trained, and small enough to be counted, planned
+ * and refused for want of memory in no time.
+ */
+const LARGEST: Readonly<Record<string, number>> = {
+  vocab_size: 2 ** 24,
+  hidden_size: 2 ** 20,
+  intermediate_size: 2 ** 22,
+  num_hidden_layers: 2 ** 10,
+  num_attention_heads: 2 ** 14,
+  num_key_value_heads: 2 ** 14,
+  head_dim: 2 ** 16,
+};
+
+/**
  * Completes and checks a configuration.
  *
  * Required: `vocab_size`, `hidden_size`, `intermediate_size`, `num_hidden_layers`, `num_attention_heads`.
@@ -87,8 +101,8 @@ const USED_KEYS = [
  * `initializer_range` 0.02. The rotary embedding is read from `rope_scaling` or from `rope_parameters`, unscaled or of
  * type `linear` or `llama3`.
  *
- * @throws ConfigError naming the key, what was found and what was expected; also for a key that looks like a
- *   misspelling, and for features this model does not have (biases, other rotary scalings, other activations).
+ * @throws ConfigError naming the key, what was found and what was expected; also for sizes beyond any model's, for a key
+ *   that looks like a misspelling, and for features this model does not have (biases, other rotary scalings, other activations).
  */
 export function llamaConfig(input: LlamaConfigInput): LlamaConfig {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
@@ -181,7 +195,10 @@ function rejectMisspellings(input: LlamaConfigInput): void {
   for (const key of Object.keys(input)) {
     // Token ids differ by three letters (bos, cls, sep …): there a near miss is another key.
     if (USED_KEYS.includes(key) || key.endsWith('_token_id')) continue;
-    const meant = USED_KEYS.find(known => known.length > 6 && editDistance(known, key) <= 2);
+    const meant = USED_KEYS.find(
+      // Each edit changes the length by one letter at most: a key of any length takes no time.
+      known => known.length > 6 && Math.abs(known.length - key.length) <= 2 && editDistance(known, key) <= 2,
+    );
     if (meant !== undefined) {
       throw new ConfigError({ parameter: key, found: input[key], expected: `the key ${meant}`, advice: 'Rename it.' });
     }
@@ -318,8 +335,10 @@ function requireWholeHeads(fields: LlamaConfigInput, parameter = 'partial_rotary
 /** The value of a key, or `otherwise` for a missing or null one. `parameter` is what a message calls the key. */
 function positiveInteger(fields: LlamaConfigInput, key: string, otherwise?: number, parameter: string = key): number {
   const found = fields[key] ?? otherwise;
-  if (typeof found !== 'number' || !Number.isSafeInteger(found) || found < 1) {
-    throw new ConfigError({ parameter, found, expected: 'a positive integer' });
+  const largest = LARGEST[key] ?? Number.MAX_SAFE_INTEGER;
+  if (typeof found !== 'number' || !Number.isSafeInteger(found) || found < 1 || found > largest) {
+    const bound = LARGEST[key] === undefined ? '' : ` of at most ${largest}`;
+    throw new ConfigError({ parameter, found, expected: `a positive integer${bound}` });
   }
   return found;
 }

@@ -58,6 +58,8 @@ const SEPARATORS = ['<|endoftext|>', '<|end_of_text|>', '</s>', '<|eos|>', '<eos
  * @throws FormatError if it is not a tokenizer that library can run.
  */
 export function jsonTokenizer(json: object, config: Readonly<Record<string, unknown>> = {}): Tokenizer {
+  requireObject('tokenizer.json', json);
+  requireObject('tokenizer_config.json', config);
   const model = (json as { model?: unknown }).model;
   if (typeof model !== 'object' || model === null) {
     throw new FormatError({
@@ -95,6 +97,11 @@ export function jsonTokenizer(json: object, config: Readonly<Record<string, unkn
       return tokenizer.decode(text, { skip_special_tokens: true, clean_up_tokenization_spaces: false });
     },
   };
+}
+
+function requireObject(parameter: string, json: unknown): void {
+  if (typeof json === 'object' && json !== null && !Array.isArray(json)) return;
+  throw new FormatError({ parameter, found: json, expected: 'a JSON object' });
 }
 
 const BEGIN = 1;

@@ -221,3 +221,37 @@ describe('presets', () => {
     expect(() => preset('tiny', { num_attention_heads: 5 })).toThrow(ConfigError);
   });
 });
+
+describe('sizes that no model has', () => {
+  const bounds = {
+    vocab_size: 2 ** 24,
+    hidden_size: 2 ** 20,
+    intermediate_size: 2 ** 22,
+    num_hidden_layers: 1024,
+    num_attention_heads: 2 ** 14,
+    num_key_value_heads: 2 ** 14,
+    head_dim: 2 ** 16,
+  };
+
+  it.each(Object.entries(bounds))('%s is refused above its bound, which the message names', (key, bound) => {
+    for (const found of [bound + 1, 1e9, 2 ** 53 - 1]) {
+      expect(problem({ [key]: found })).toMatchObject({
+        parameter: key,
+        message: `${key}: expected a positive integer of at most ${bound}, found ${found}.`,
+      });
+    }
+  });
+
+  it('are far from those of the largest LLaMA', () => {
+    const large = llamaConfig({
+      ...{ vocab_size: 128256, hidden_size: 16384, intermediate_size: 53248, num_hidden_layers: 126 },
+      ...{ num_attention_heads: 128, num_key_value_heads: 8, max_position_embeddings: 131072 },
+    });
+    expect(Math.round(parameterCount(large).total / 1e9)).toBe(406);
+  });
+
+  it('a key of five megabytes is passed over like any other', () => {
+    // Compared letter by letter it would not end in the time of a test.
+    expect(llamaConfig({ ...sizes, [`hidden_size${'e'.repeat(5e6)}`]: 1 }).hidden_size).toBe(32);
+  });
+});

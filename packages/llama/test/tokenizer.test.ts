@@ -189,3 +189,9 @@ describe('jsonTokenizer', () => {
     expect(tokenizer.decode(tokenizer.encode('Beginners BBQ class'))).toBe('Beginners BBQ class');
   });
 });
+
+it.each([null, undefined, [], 7, 'text', true])('%j is no tokenizer.json', json => {
+  expect(() => jsonTokenizer(json as never)).toThrow(/^tokenizer\.json: expected a JSON object, found /);
+  if (json === undefined) return;
+  expect(() => jsonTokenizer({ model: {} }, json as never)).toThrow(/^tokenizer_config\.json: expected a JSON object/);
+});

@@ -371,3 +371,33 @@ test('a prompt, a sample, the name of a file and a message cannot command the te
   const control = /(?![\n\t])\p{Cc}/u;
   for (const { stdout, stderr } of [trained, refused, unknown]) expect(stdout + stderr).not.toMatch(control);
 });
+
+test('a model that is too large is refused before it is built, and the message says what is too large', async () => {
+  const config = (name: string, change: object): string => {
+    writeFileSync(at(name), JSON.stringify({ ...json('model.json'), ...change }));
+    return at(name);
+  };
+  const run = (command: string, file: string, ...more: string[]) =>
+    frugalHere(command, ...flags, '--config', file, '--steps', '1', ...more);
+  const deep = config('deep.json', { num_hidden_layers: 1e9 });
+  const wide = config('wide.json', { hidden_size: 2 ** 20, intermediate_size: 2 ** 22 });
+  for (const command of ['train', 'compare']) {
+    const tooDeep = await run(command, deep);
+    expect(tooDeep).toMatchObject({ code: 1, stdout: '' });
+    expect(tooDeep.stderr).toMatch(
+      /^frugal: num_hidden_layers: expected a positive integer of at most 1024, found 1000000000\.$/m,
+    );
+    for (const [backend, room] of [
+      ['wasm', "3.50 GiB (wasm's heap of 4 GiB, less an eighth for gaps)"],
+      ['cpu', 'the memory of this machine'],
+    ]) {
+      const { code, stdout, stderr } = await run(command, wide, '--backend', backend!);
+      expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+      expect(stderr).toContain(`frugal: memory of the ${backend} backend: expected a model whose weights fit into `);
+      expect(stderr).toContain(room);
+      expect(stderr).toMatch(/found weights of [\d.]+ TiB \(.*hidden_size 1048576, intermediate_size 4194304/);
+    }
+  }
+  const memory = await frugalHere('memory', '--config', deep);
+  expect(memory.stderr).toMatch(/^frugal: num_hidden_layers: expected a positive integer of at most 1024/);
+});

@@ -1,10 +1,12 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
+import { totalmem } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import type { SavedCheckpoint } from '@frugaljs/checkpoint';
-import { InvalidOptionError, UnknownNameError } from '@frugaljs/core';
+import { InvalidOptionError, OutOfMemoryError, UnknownNameError } from '@frugaljs/core';
 import {
   type LlamaConfig,
   llamaConfig,
+  parameterCount,
   preset,
   presetNames,
   TokenDataset,
@@ -12,7 +14,9 @@ import {
   tokenStream,
 } from '@frugaljs/llama';
 import { openCorpus, openTokenizer, readText } from '@frugaljs/llama/node';
+import { backendLimits } from '../backend.js';
 import { comparisonModel } from '../comparison/compare.js';
+import { formatBinaryBytes } from '../terminal/text.js';
 import type { TrainingRequest } from './train-command.js';
 
 export interface OpenedData {
@@ -139,6 +143,29 @@ export async function modelOf(
   if (json !== undefined && json !== null) return llamaConfig(json as never);
   if (weights !== undefined) return openConfig(configBeside(weights), vocabulary, length);
   return comparisonModel(vocabulary);
+}
+
+/**
+ * Refuses a model whose weights alone are more than there is, before any of them is made: it would take minutes to find
+ * out, or the machine would end the process.
+ *
+ * @throws OutOfMemoryError
+ */
+export function requireRoomForWeights(config: LlamaConfig, backend: string): void {
+  const bytes = 4 * parameterCount(config).total;
+  const { totalBytes, total } = backendLimits(backend);
+  // A GPU has a memory of its own, of unknown size.
+  const machine = backend === 'webgpu' ? null : Math.min(totalmem(), process.constrainedMemory() || totalmem());
+  const limit = totalBytes ?? machine;
+  if (limit === null || bytes <= limit) return;
+  const { vocab_size, hidden_size, intermediate_size, num_hidden_layers } = config;
+  const sizes = Object.entries({ vocab_size, hidden_size, intermediate_size, num_hidden_layers });
+  throw new OutOfMemoryError(totalBytes === null ? 'host' : 'wasm-heap', {
+    parameter: `memory of the ${backend} backend`,
+    found: `weights of ${formatBinaryBytes(bytes)} (${sizes.map(([key, size]) => `${key} ${size}`).join(', ')})`,
+    expected: `a model whose weights fit into ${formatBinaryBytes(limit)} (${totalBytes === null ? 'the memory of this machine' : total})`,
+    advice: 'Take a smaller model; `frugal memory` says what else training takes.',
+  });
 }
 
 /** The `config.json` of the weights that `--weights` names. */

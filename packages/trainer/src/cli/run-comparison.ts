@@ -11,7 +11,7 @@ import { SmoothedLoss } from '../training/record.js';
 import type { Step } from '../training/steps.js';
 import type { ComparisonRequest } from './compare-command.js';
 import { EXIT, watchInterrupts } from './exit.js';
-import { describeModel, type OpenedData, openConfig, openData } from './open-inputs.js';
+import { describeModel, type OpenedData, openConfig, openData, requireRoomForWeights } from './open-inputs.js';
 import { jsonText, requireAllWritable, tryOutput } from './output-file.js';
 
 /**
@@ -71,6 +71,7 @@ async function comparisonOf(
     const { vocabSize } = opened.tokenizer;
     const { config: name, length } = request;
     const config = name === undefined ? comparisonModel(vocabSize) : await openConfig(name, vocabSize, length);
+    requireRoomForWeights(config, request.backend);
     const setup: Setup = { specs, config, opened, signal, progress };
     await sayHowFast(setup, request.backend);
     const steps = await affordable(setup, request, began);

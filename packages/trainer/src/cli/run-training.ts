@@ -25,7 +25,7 @@ import { Progress, type Streams } from '../terminal/output.js';
 import { trainingSchedule } from '../training/schedule.js';
 import { explainedMismatch, openCheckpoints, RunStore } from './checkpoints.js';
 import { EXIT, type Interruption, watchInterrupts } from './exit.js';
-import { modelOf, type OpenedData, openData, withOwnTokenizer } from './open-inputs.js';
+import { modelOf, type OpenedData, openData, requireRoomForWeights, withOwnTokenizer } from './open-inputs.js';
 import { EventLog, requireAllWritable, writeJson } from './output-file.js';
 import { rememberedOptions, resumedRequest, type TrainingRequest } from './train-command.js';
 import { announceRun, conclusion, summary, TrainingDisplay } from './training-display.js';
@@ -125,6 +125,7 @@ async function trainAndReport(parts: RunParts, stdout: Streams['stdout']): Promi
   await selectBackend(backend);
   const opened = await openData({ ...request, log: line => progress.print(line) });
   const config = await modelOf(request, parts.saved, opened.tokenizer.vocabSize, length);
+  requireRoomForWeights(config, backend);
   const planned = { config, batch, length, recompute };
   const warning = memoryWarning(planned, optimizer, backend);
   if (warning !== null) progress.print(warning);
