@@ -20,8 +20,8 @@ async function output(args: string[], cwd: string): Promise<string> {
 
 it.each<[Parameters<typeof generate>[1], string, RegExp]>([
   ['recipe', 'sgd', /recipes\/index\.ts exports sgd; choose another name/],
-  ['combine', 'subspace', /exports subspace/],
-  ['rule', 'subspace', /exports subspace/],
+  ['combine', 'subspace', /exports subspace/i],
+  ['rule', 'subspace', /exports subspace/i],
   ['rule', 'signSgd', /state-free\/src\/index\.ts exports signSgd/],
   ['projector', 'default', /default is a word of the language/],
   ['rule', 'class', /class is a word of the language/],

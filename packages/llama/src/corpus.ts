@@ -152,12 +152,26 @@ function count(text: string, character: string): number {
   return found;
 }
 
-/** Decompresses gzip data, recognized by its first two bytes; other data is returned as it is. Node and browsers. */
-export async function gunzip(bytes: Uint8Array, parameter = 'gzip data'): Promise<Uint8Array> {
+/** Bytes of the largest file that is read, compressed or not: as much text as a string can hold (V8: 2²⁹ - 24 characters). */
+export const LARGEST_FILE: number = 2 ** 29 - 24;
+
+/**
+ * Decompresses gzip data, recognized by its first two bytes; other data is returned as it is. Node and browsers.
+ *
+ * @param parameter What the data is called in messages.
+ * @param largest Bytes of content: beyond it nothing more is decompressed. A megabyte of gzip can hold a gigabyte.
+ * @throws FormatError for gzip data that is broken or holds more.
+ */
+export async function gunzip(
+  bytes: Uint8Array,
+  parameter = 'gzip data',
+  largest: number = LARGEST_FILE,
+): Promise<Uint8Array> {
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
   const stream = new Blob([bytes as Uint8Array<ArrayBuffer>]).stream().pipeThrough(new DecompressionStream('gzip'));
+  let content: Uint8Array | null;
   try {
-    return new Uint8Array(await new Response(stream).arrayBuffer());
+    content = await collect(stream, largest);
   } catch (error) {
     throw new FormatError({
       parameter,
@@ -166,4 +180,33 @@ export async function gunzip(bytes: Uint8Array, parameter = 'gzip data'): Promis
       advice: 'It may be cut off: fetch it again.',
     });
   }
+  if (content !== null) return content;
+  throw new FormatError({
+    parameter,
+    found: `${bytes.length} bytes of gzip that hold more`,
+    expected: `at most ${largest} bytes when decompressed`,
+  });
+}
+
+/** All bytes of a stream, or null as soon as there are more than `largest`, which ends it. */
+export async function collect(stream: ReadableStream<Uint8Array>, largest: number): Promise<Uint8Array | null> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  // Not every browser iterates over streams.
+  const reader = stream.getReader();
+  for (let next = await reader.read(); !next.done; next = await reader.read()) {
+    length += next.value.length;
+    if (length > largest) {
+      await reader.cancel();
+      return null;
+    }
+    chunks.push(next.value);
+  }
+  const all = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    all.set(chunk, at);
+    at += chunk.length;
+  }
+  return all;
 }

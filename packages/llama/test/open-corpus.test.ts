@@ -1,13 +1,14 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { ArgumentError, DataError, FormatError, IntegrityError } from '../src/index.js';
+import { ArgumentError, DataError, FormatError, gunzip, IntegrityError } from '../src/index.js';
 import { checkIntegrity } from '../src/node/corpus-sources.js';
 import {
   type CorpusOptions,
@@ -22,6 +23,8 @@ import {
 import { dataFile } from './data-folder.js';
 
 const STORY = Array.from({ length: 50 }, (_, i) => `This is line ${i} of a story.\n`).join('');
+/** Bytes of the largest file: V8's longest string. */
+const LARGEST = 2 ** 29 - 24;
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 let root: string;
@@ -144,6 +147,46 @@ describe('a file', () => {
     await expect(openCorpus('cut.txt.gz', options())).rejects.toThrow(FormatError);
     await put('text.txt', STORY);
     await expect(openCorpus('text.txt', options({ validationFraction: 1 }))).rejects.toThrow(ArgumentError);
+  });
+
+  it('that is no regular file is refused: a device may have no end', async context => {
+    if (process.platform === 'win32') {
+      console.log('Skipped: no mkfifo on Windows');
+      return context.skip();
+    }
+    const pipe = join(root, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    for (const [path, kind] of [
+      ['/dev/zero', 'a device'],
+      [pipe, 'a pipe'],
+      [root, 'a folder'],
+    ] as const) {
+      const read = readContent(path);
+      await expect(read).rejects.toThrow(DataError);
+      await expect(read).rejects.toThrow(`${path}: expected a file that can be read, found "${kind}".`);
+    }
+  });
+
+  it('that is larger than a string can be is refused before it is read', async () => {
+    const file = await put('large.txt', '');
+    await truncate(file, LARGEST + 1);
+    const opened = openCorpus(file, options());
+    await expect(opened).rejects.toThrow(DataError);
+    await expect(opened).rejects.toThrow(`${file}: expected a file of at most ${LARGEST} bytes`);
+  });
+
+  it('is decompressed up to the bound that is given', async () => {
+    const packed = gzipSync(STORY);
+    expect(new TextDecoder().decode(await gunzip(packed, 'story', STORY.length))).toBe(STORY);
+    const zeros = gzipSync(Buffer.alloc(2 ** 24));
+    for (const [bytes, largest] of [
+      [packed, STORY.length - 1],
+      [zeros, 2 ** 20],
+    ] as const) {
+      const refused = gunzip(bytes, 'a.txt.gz', largest);
+      await expect(refused).rejects.toThrow(FormatError);
+      await expect(refused).rejects.toThrow(`a.txt.gz: expected at most ${largest} bytes when decompressed, found `);
+    }
   });
 });
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { gunzip } from '../corpus.js';
+import { collect, gunzip, LARGEST_FILE } from '../corpus.js';
 import { DataError, IntegrityError } from '../errors.js';
 
 /** A file of a corpus: its place in a data folder and, if it can be fetched, where and what it must be. */
@@ -161,7 +161,9 @@ async function fetchBytes(url: string, timeout: number): Promise<Uint8Array> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(timeout) });
     if (!response.ok) throw new Error(`HTTP status ${response.status}`);
-    return new Uint8Array(await response.arrayBuffer());
+    const body = response.body === null ? new Uint8Array() : await collect(response.body, LARGEST_FILE);
+    if (body === null) throw new Error(`more than ${LARGEST_FILE} bytes`);
+    return body;
   } catch (error) {
     const { message, cause } = error as Error & { cause?: { code?: string; message?: string } };
     const reason = cause?.code ?? cause?.message;

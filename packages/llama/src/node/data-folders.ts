@@ -1,8 +1,9 @@
-import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { createReadStream, existsSync, type Stats } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { gunzip } from '../corpus.js';
+import { Readable } from 'node:stream';
+import { collect, gunzip, LARGEST_FILE } from '../corpus.js';
 import { DataError } from '../errors.js';
 
 /** Where data is looked for. */
@@ -56,18 +57,38 @@ export function ancestors(from: string): string[] {
 /**
  * The content of a file, decompressed if it is gzip.
  *
- * @throws DataError if it cannot be read, FormatError if it is a broken gzip file.
+ * @throws DataError if it cannot be read, is no regular file (a device or a pipe may have no end) or has more than
+ *   {@link LARGEST_FILE} bytes, FormatError if it is a broken gzip file or one that holds more than that.
  */
 export async function readContent(path: string): Promise<Uint8Array> {
-  let bytes: Uint8Array;
+  let bytes: Uint8Array | null;
   try {
-    bytes = await readFile(path);
+    const found = await stat(path);
+    if (!found.isFile()) throw new DataError({ parameter: path, ...notAFile(found) });
+    // What is being written to may have grown since.
+    bytes = found.size > LARGEST_FILE ? null : await collect(streamOf(path), LARGEST_FILE);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const found = code === 'EISDIR' ? 'a folder' : message;
-    throw new DataError({ parameter: path, found, expected: 'a file that can be read' });
+    if (error instanceof DataError) throw error;
+    throw new DataError({ parameter: path, found: (error as Error).message, expected: 'a file that can be read' });
   }
-  return gunzip(bytes, path);
+  if (bytes !== null) return gunzip(bytes, path);
+  throw new DataError({
+    parameter: path,
+    found: 'more',
+    expected: `a file of at most ${LARGEST_FILE} bytes, which is as much text as a string can hold`,
+    advice: 'Take a part of it.',
+  });
+}
+
+function streamOf(path: string): ReadableStream<Uint8Array> {
+  return Readable.toWeb(createReadStream(path, { highWaterMark: 2 ** 20 })) as ReadableStream<Uint8Array>;
+}
+
+function notAFile(found: Stats): { readonly found: string; readonly expected: string; readonly advice?: string } {
+  const expected = 'a file that can be read';
+  if (found.isDirectory()) return { found: 'a folder', expected };
+  const kind = found.isFIFO() ? 'a pipe' : found.isSocket() ? 'a socket' : 'a device';
+  return { found: kind, expected, advice: 'Write what comes from it into a file.' };
 }
 
 /** The UTF-8 text of a file, decompressed if it is gzip. */

@@ -1,7 +1,7 @@
-import { type Dirent, existsSync, readdirSync, readFileSync } from 'node:fs';
+import { type Dirent, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Corpus, decodeText, documentFormat, parseDocuments, splitTail } from '../corpus.js';
+import { type Corpus, decodeText, documentFormat, LARGEST_FILE, parseDocuments, splitTail } from '../corpus.js';
 import { ArgumentError, DataError } from '../errors.js';
 import { type CorpusFile, type CorpusSource, checkIntegrity, corpusSources, download } from './corpus-sources.js';
 import { ancestors, cacheFolder, dataFolders, type FolderOptions, findData, readContent } from './data-folders.js';
@@ -151,6 +151,7 @@ export function installedText(cwd: string): Corpus {
   for (const kind of folder === undefined ? [] : KINDS) {
     if (size >= ENOUGH) break;
     for (const path of files(folder!, kind)) {
+      if (statSync(path).size > LARGEST_FILE) continue;
       const text = readFileSync(path, 'utf8');
       if (text.length < SHORTEST || seen.has(text)) continue;
       seen.add(text);
