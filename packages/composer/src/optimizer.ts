@@ -195,6 +195,9 @@ export class ComposedOptimizer extends Optimizer {
   /**
    * Takes over state from {@link getWeights}; for variables not seen yet, when they first appear. After an update of which
    * only a part was made it is the way to go on, once the weights are those that were saved with the state.
+   *
+   * @throws InvalidStateError for what no run leaves behind, such as NaN, counters or second moments below 0: before
+   *   anything is replaced.
    */
   override async setWeights(weights: NamedTensor[]): Promise<void> {
     this.requireLive();
@@ -212,6 +215,12 @@ export class ComposedOptimizer extends Optimizer {
       });
     }
     states.delete(OWN);
+    try {
+      this.parameters.require(states);
+    } catch (error) {
+      disposeStates(states);
+      throw error;
+    }
     this.parameters.load(states);
     this.accumulator.reset(accumulated);
     this.iterations_ = updates;

@@ -17,7 +17,15 @@ import { type Clipping, type DecayForm, type ParameterStep, UPDATE_GRAPHS } from
 import type { GradientAccumulator, VariableGradient } from './gradients.js';
 import { type Assigned, assign } from './groups.js';
 import type { ComposeOptions, Group } from './options.js';
-import { disposeStates, matchSavedNames, type SavedState, type SavedStates, StateReader } from './saved-state.js';
+import {
+  disposeStates,
+  matchSavedNames,
+  requireSquares,
+  type SavedEntry,
+  type SavedState,
+  type SavedStates,
+  StateReader,
+} from './saved-state.js';
 
 /** What is the same for all parameters in one update. */
 export interface Update extends Checked {
@@ -132,6 +140,24 @@ export class Parameters {
     return states;
   }
 
+  /**
+   * Looks at the values of state that is to be loaded, as far as its variables are here.
+   *
+   * @throws InvalidStateError before anything is changed.
+   */
+  require(states: SavedStates): void {
+    const variables = this.variables().filter(({ name }) => this.trained.has(name));
+    for (const [name, source] of savedNamesOf(variables, states)) {
+      this.requireValues(this.claimed.get(name)!, states.get(source)!);
+    }
+  }
+
+  private requireValues({ name, shape }: Variable, state: ReadonlyMap<string, SavedEntry>): void {
+    const assigned = this.assigned.get(name);
+    const rule = assigned === undefined ? undefined : this.options.groups[assigned.group]!.use;
+    if (rule !== undefined) requireSquares(name, state, rule, shape);
+  }
+
   /** Takes over state in the place of all there was. It waits for {@link restore}. */
   load(states: SavedStates): void {
     if (this.pending !== null) disposeStates(this.pending);
@@ -158,6 +184,7 @@ export class Parameters {
         const sum = entries.get(ACCUMULATOR);
         if (sum instanceof Tensor) this.accumulator.restore(variable, sum);
         entries.delete(ACCUMULATOR);
+        this.requireValues(variable, entries);
         const reader = new StateReader(variable.name, entries);
         this.trained.get(variable.name)!.bound.restore('', reader, {});
         reader.finish();
@@ -213,6 +240,15 @@ export class Parameters {
       const { site } = this.assigned.get(name)!;
       parameter.bound.move({ ...site, name: this.savedNames.get(name) ?? name });
     }
+  }
+}
+
+/** Which state belongs to which variable; none where they do not fit, which {@link Parameters.restore} complains about. */
+function savedNamesOf(variables: readonly Variable[], states: SavedStates): ReadonlyMap<string, string> {
+  try {
+    return matchSavedNames(variables, states);
+  } catch {
+    return new Map();
   }
 }
 

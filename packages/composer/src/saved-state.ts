@@ -1,5 +1,5 @@
-import { InvalidStateError, type Shape, sameShape, sizeOf } from '@frugaljs/core';
-import { keep, scalar, type Tensor, tensor, tensor1d } from '@tensorflow/tfjs-core';
+import { InvalidStateError, type Rule, type Shape, type SlotSpec, sameShape, sizeOf } from '@frugaljs/core';
+import { keep, scalar, Tensor, tensor, tensor1d } from '@tensorflow/tfjs-core';
 import type { NamedTensor } from './gradients.js';
 import type { NamedShape } from './options.js';
 
@@ -25,7 +25,7 @@ export function isRefreshIndex(name: string): boolean {
 }
 
 /** What one entry of a parameter's state holds: a tensor, an integer counter or a list of integers. */
-type SavedEntry = Tensor | number | Int32Array;
+export type SavedEntry = Tensor | number | Int32Array;
 
 /** State of one parameter by path. */
 export type SavedState = Map<string, SavedEntry>;
@@ -125,7 +125,12 @@ export function toNamedTensors(states: ReadonlyMap<string, SavedState>, made: Te
   );
 }
 
-/** The inverse of {@link toNamedTensors}; float32 tensors are copied and belong to the caller. */
+/**
+ * The inverse of {@link toNamedTensors}; float32 tensors are copied and belong to the caller.
+ *
+ * @throws InvalidStateError for another optimizer's names and for values that no run leaves behind: NaN, and counters
+ *   below 0.
+ */
 export async function fromNamedTensors(weights: readonly NamedTensor[]): Promise<SavedStates> {
   if (!Array.isArray(weights)) {
     throw new InvalidStateError({
@@ -135,19 +140,24 @@ export async function fromNamedTensors(weights: readonly NamedTensor[]): Promise
     });
   }
   const states: SavedStates = new Map();
-  for (const { name, tensor } of weights) {
-    const at = name.lastIndexOf(SEPARATOR);
-    if (at < 0) {
-      throw new InvalidStateError({
-        parameter: 'setWeights',
-        found: name,
-        expected: `names of the form variable${SEPARATOR}slot`,
-        advice: 'These weights were saved by another kind of optimizer.',
-      });
+  try {
+    for (const { name, tensor } of weights) {
+      const at = name.lastIndexOf(SEPARATOR);
+      if (at < 0) {
+        throw new InvalidStateError({
+          parameter: 'setWeights',
+          found: name,
+          expected: `names of the form variable${SEPARATOR}slot`,
+          advice: 'These weights were saved by another kind of optimizer.',
+        });
+      }
+      const [variable, path] = [name.slice(0, at), name.slice(at + SEPARATOR.length)];
+      if (!states.has(variable)) states.set(variable, new Map());
+      states.get(variable)!.set(path, await entryOf(name, tensor));
     }
-    const [variable, path] = [name.slice(0, at), name.slice(at + SEPARATOR.length)];
-    if (!states.has(variable)) states.set(variable, new Map());
-    states.get(variable)!.set(path, await entryOf(tensor));
+  } catch (error) {
+    disposeStates(states);
+    throw error;
   }
   return states;
 }
@@ -161,10 +171,63 @@ export function disposeStates(states: SavedStates): void {
   }
 }
 
-async function entryOf(tensor: Tensor): Promise<SavedEntry> {
-  if (tensor.dtype !== 'int32') return keep(tensor.clone());
+/** The smallest entry of each tensor that {@link fromNamedTensors} has made. */
+const smallestOf = new WeakMap<Tensor, number>();
+
+async function entryOf(name: string, tensor: Tensor): Promise<SavedEntry> {
+  if (tensor.dtype !== 'int32') {
+    let smallest = Number.POSITIVE_INFINITY;
+    for (const value of await tensor.data<'float32'>()) smallest = Math.min(smallest, value);
+    if (Number.isNaN(smallest)) throw damaged(name, 'NaN', 'numbers');
+    const copy = keep(tensor.clone());
+    smallestOf.set(copy, smallest);
+    return copy;
+  }
   const integers = Int32Array.from(await tensor.data());
+  const isCounter = tensor.rank === 0 || /(^|[:/])ages$/.test(name);
+  const negative = isCounter ? integers.find(value => value < 0) : undefined;
+  if (negative !== undefined) throw damaged(name, `${negative}`, 'a count of at least 0');
   return tensor.rank === 0 ? integers[0]! : integers;
+}
+
+/**
+ * Checks the slots of a rule that hold squares of gradients (`degree: 2`), as loaded for one parameter.
+ *
+ * @throws InvalidStateError for one that has an entry below 0.
+ */
+export function requireSquares(
+  variable: string,
+  state: ReadonlyMap<string, SavedEntry>,
+  rule: Rule,
+  shape: Shape,
+  path = '',
+): void {
+  const requireSlots = (slots: Readonly<Record<string, SlotSpec>>, at: string): void => {
+    for (const [slot, { degree }] of Object.entries(slots)) {
+      const entry = state.get(joinPath(at, slot));
+      if (degree !== 2 || !(entry instanceof Tensor)) continue;
+      const smallest = smallestOf.get(entry) ?? 0;
+      if (smallest < 0) {
+        throw damaged(`${variable}${SEPARATOR}${joinPath(at, slot)}`, `${smallest}`, 'squares, which are at least 0');
+      }
+    }
+  };
+  if (rule.type !== 'subspace') {
+    requireSlots(rule.state(shape), path);
+    return;
+  }
+  requireSquares(variable, state, rule.rule, shape, joinPath(path, 'rule'));
+  if (rule.combine.rule) requireSquares(variable, state, rule.combine.rule, shape, joinPath(path, 'residual'));
+  requireSlots(rule.combine.state(shape), joinPath(path, 'combine'));
+}
+
+function damaged(name: string, found: string, expected: string): InvalidStateError {
+  return new InvalidStateError({
+    parameter: name,
+    found,
+    expected,
+    advice: 'The saved state is damaged, or is that of a run that had gone wrong: load an earlier one.',
+  });
 }
 
 /**
