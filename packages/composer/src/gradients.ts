@@ -6,7 +6,20 @@ import {
   sameShape,
   UnknownNameError,
 } from '@frugaljs/core';
-import { add, div, engine, greater, keep, scalar, Tensor, tidy, type Variable, where } from '@tensorflow/tfjs-core';
+import {
+  add,
+  dispose,
+  div,
+  engine,
+  greater,
+  keep,
+  scalar,
+  Tensor,
+  type TensorContainer,
+  tidy,
+  type Variable,
+  where,
+} from '@tensorflow/tfjs-core';
 import { type Gate, gated } from './finite-check.js';
 
 /** A tensor under the name of its variable, as tfjs passes them around. */
@@ -154,14 +167,15 @@ const NOT_FOUND = /gradient function not found for (\w+)/;
 
 /**
  * Runs what computes gradients. tfjs registers no gradient by itself: where that was forgotten, its error names an
- * operation, and this one what to import.
+ * operation, and this one what to import. Frees all that was made when something throws.
  *
  * @throws MissingGradientError if tfjs has no gradient of an operation, and whatever `compute` throws.
  */
-export function explainingGradients<Result>(compute: () => Result): Result {
+export function explainingGradients<Result extends TensorContainer>(compute: () => Result): Result {
   try {
-    return compute();
+    return tidy(compute);
   } catch (error) {
+    freeTape();
     const operation = NOT_FOUND.exec(String(error))?.[1];
     if (operation === undefined) throw error;
     throw new MissingGradientError(
@@ -174,6 +188,15 @@ export function explainingGradients<Result>(compute: () => Result): Result {
       error,
     );
   }
+}
+
+/** Frees what tfjs has kept for a backward pass that is not made, since the loss or a gradient function threw. */
+function freeTape(): void {
+  const { state } = engine();
+  // Within gradients of gradients the outer tape goes on.
+  if (state.gradientDepth > 0) return;
+  for (const { saved } of state.activeTape ?? []) dispose(saved ?? []);
+  (state as { activeTape: unknown }).activeTape = null;
 }
 
 /** One cycle of an accumulation, from one update to the next. */
