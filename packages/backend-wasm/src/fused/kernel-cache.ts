@@ -20,7 +20,33 @@ export interface SplitKernel {
   readonly program: Program<'run'>;
 }
 
-const denseByText = new Map<string, DenseKernel>();
+/**
+ * Kernels that are kept for graphs still to come. Constants such as a decay are part of a kernel, so a search over them
+ * compiles one for each. Who has a graph finds its kernel by that, also when it is not among these any more.
+ */
+const KEPT_KERNELS = 256;
+
+/** Finds by text; forgets what was least recently asked for. */
+export class RecentKernels<Kernel> {
+  private readonly byText = new Map<string, Kernel>();
+
+  constructor(private readonly most: number = KEPT_KERNELS) {}
+
+  get size(): number {
+    return this.byText.size;
+  }
+
+  of(text: string, compile: () => Kernel): Kernel {
+    const kernel = this.byText.get(text) ?? compile();
+    // A Map lists its keys in the order in which they were set.
+    this.byText.delete(text);
+    this.byText.set(text, kernel);
+    if (this.byText.size > this.most) this.byText.delete(this.byText.keys().next().value!);
+    return kernel;
+  }
+}
+
+const denseByText = new RecentKernels<DenseKernel>();
 const denseByGraph = new WeakMap<Graph, Map<string, DenseKernel>>();
 
 /**
@@ -41,14 +67,13 @@ export function denseKernelOf(graph: Graph, inputs: KernelInputs): DenseKernel {
   let kernel = variants.get(variant);
   if (kernel === undefined) {
     const text = `${variant} ${textOf(graph)}`;
-    kernel = denseByText.get(text) ?? compileDense(graph, filled);
-    denseByText.set(text, kernel);
+    kernel = denseByText.of(text, () => compileDense(graph, filled));
     variants.set(variant, kernel);
   }
   return kernel;
 }
 
-const splitByText = new Map<string, SplitKernel>();
+const splitByText = new RecentKernels<SplitKernel>();
 const splitByGraph = new WeakMap<Graph, SplitKernel>();
 
 /** The kernel of a split, compiled once for all splits of the same text and found by the graph of the last tier. */
@@ -57,8 +82,7 @@ export function splitKernelOf(axis: SplitAxis, tiers: readonly SplitTier[]): Spl
   let kernel = splitByGraph.get(last.graph);
   if (kernel === undefined) {
     const text = `${axis} ${tiers.map(({ graph, compact }) => `${Object.keys(compact)} ${textOf(graph)}`).join(' ')}`;
-    kernel = splitByText.get(text) ?? compileSplit(axis, tiers);
-    splitByText.set(text, kernel);
+    kernel = splitByText.of(text, () => compileSplit(axis, tiers));
     splitByGraph.set(last.graph, kernel);
   }
   return kernel;
