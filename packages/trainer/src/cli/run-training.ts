@@ -125,6 +125,10 @@ async function trainAndReport(parts: RunParts, stdout: Streams['stdout']): Promi
   await selectBackend(backend);
   const opened = await openData({ ...request, log: line => progress.print(line) });
   const config = await modelOf(request, parts.saved, opened.tokenizer.vocabSize, length);
+  // Weights are read before the model is built, which takes time: what is wrong with them should show at once. A run that
+  // goes on has those of its checkpoint.
+  const { weights: path } = request;
+  const weights = path === undefined || parts.saved !== null ? null : await readWeights(path);
   requireRoomForWeights(config, backend);
   const planned = { config, batch, length, recompute };
   const warning = memoryWarning(planned, optimizer, backend);
@@ -132,7 +136,7 @@ async function trainAndReport(parts: RunParts, stdout: Streams['stdout']): Promi
 
   let model: LlamaForCausalLM | null = null;
   try {
-    model = await initialModel(request, config, parts.saved !== null);
+    model = initialModel(request, config, weights);
     const settings = settingsOf(parts, opened, config, model);
     const result = await trainModel(parts, opened, config, model, settings);
     progress.clear();
@@ -150,14 +154,11 @@ async function trainAndReport(parts: RunParts, stdout: Streams['stdout']): Promi
   }
 }
 
-/** Weights are read before the model is built, which takes time: what is wrong with them should show at once. */
-async function initialModel(
-  { seed, recompute = false, weights: path }: TrainingRequest,
+function initialModel(
+  { seed, recompute = false }: TrainingRequest,
   config: LlamaConfig,
-  goesOn: boolean,
-): Promise<LlamaForCausalLM> {
-  // A run that goes on has the weights of its checkpoint.
-  const weights = path === undefined || goesOn ? null : await readWeights(path);
+  weights: Awaited<ReturnType<typeof readWeights>> | null,
+): LlamaForCausalLM {
   const model = new LlamaForCausalLM(config, { seed, recompute });
   try {
     if (weights !== null) model.loadWeights(weights);
