@@ -61,7 +61,7 @@ export function readGradients(
     : Object.entries(gradients as Readonly<Record<string, Tensor | null | undefined>>);
   const variables: Variable[] = [];
   const entries: VariableGradient[] = [];
-  requireOnce(pairs);
+  if (Array.isArray(gradients)) requireOnce(pairs);
   for (const [name, gradient] of pairs) {
     const variable = findVariable(name, trained);
     const isMissing = gradient === null || gradient === undefined;
