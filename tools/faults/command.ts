@@ -1,0 +1,19 @@
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
+import path from 'node:path';
+
+const ROOT = path.resolve(import.meta.dirname, '../..');
+
+/** How Node starts the command `frugal` from source; conditions of this commit and of earlier ones. */
+export const FRUGAL: readonly string[] = [
+  '--conditions=@frugaljs/source',
+  '--conditions=source',
+  '--import',
+  // By its address, as commands run in other folders.
+  import.meta.resolve('tsx'),
+  path.join(ROOT, 'packages/trainer/src/cli.ts'),
+];
+
+/** Runs `frugal` to its end, or for at most a minute. */
+export function frugal(args: readonly string[], cwd: string): SpawnSyncReturns<string> {
+  return spawnSync(process.execPath, [...FRUGAL, ...args], { cwd, encoding: 'utf8', timeout: 60_000 });
+}
