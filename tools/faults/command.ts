@@ -13,7 +13,12 @@ export const FRUGAL: readonly string[] = [
   path.join(ROOT, 'packages/trainer/src/cli.ts'),
 ];
 
-/** Runs `frugal` to its end, or for at most a minute. */
-export function frugal(args: readonly string[], cwd: string): SpawnSyncReturns<string> {
-  return spawnSync(process.execPath, [...FRUGAL, ...args], { cwd, encoding: 'utf8', timeout: 60_000 });
+/** Runs `frugal` to its end, or for at most so many seconds. */
+export function frugal(args: readonly string[], cwd: string, seconds = 60): SpawnSyncReturns<string> {
+  return spawnSync(process.execPath, [...FRUGAL, ...args], {
+    cwd,
+    encoding: 'utf8',
+    timeout: 1000 * seconds,
+    killSignal: 'SIGKILL',
+  });
 }

@@ -14,6 +14,15 @@ export interface CorpusFile {
   readonly bytes?: number;
   /** SHA-256 of the content, decompressed, in hexadecimal. */
   readonly sha256?: string;
+  /** What its publication tells of it, for a file whose SHA-256 could not be established. */
+  readonly counts?: WordCounts;
+}
+
+/** Words between blanks (not those of Unicode, some of which are words of their own); the end of every line counts as one. */
+interface WordCounts {
+  readonly tokens: number;
+  /** Different ones. */
+  readonly vocabulary: number;
 }
 
 /** One set of files that makes up a corpus. Without `validation` the tail of `train` is held out. */
@@ -55,11 +64,13 @@ export const corpusSources: Readonly<Record<string, CorpusSource>> = {
   ],
   wikitext2: [
     {
-      // No checksum of this file could be established, so its length and the commit in the address stand for it.
+      // No checksum of this file could be established: its length, the commit in the address and the numbers that its
+      // paper gives (Merity et al. 2016, table 1) stand for it.
       train: {
         path: 'wikitext-2/train.txt',
         url: raw('pytorch/examples', WIKITEXT_COMMIT, `${WIKITEXT_FOLDER}/train.txt`),
         bytes: 10797148,
+        counts: { tokens: 2088628, vocabulary: 33278 },
       },
       validation: {
         path: 'wikitext-2/valid.txt',
@@ -96,7 +107,7 @@ export const corpusSources: Readonly<Record<string, CorpusSource>> = {
   ],
 };
 
-/** @throws IntegrityError if the content has not the length or SHA-256 that the table gives. */
+/** @throws IntegrityError if the content has not the length, SHA-256 or words that the table gives. */
 export function checkIntegrity(content: Uint8Array, file: CorpusFile, where: string): void {
   if (file.bytes !== undefined && content.length !== file.bytes) {
     throw new IntegrityError({
@@ -106,16 +117,35 @@ export function checkIntegrity(content: Uint8Array, file: CorpusFile, where: str
       advice: 'It is cut off or not the published file: delete it if it is a file of yours, and try again.',
     });
   }
-  if (file.sha256 === undefined) return;
-  const found = createHash('sha256').update(content).digest('hex');
-  if (found !== file.sha256) {
+  const [expected, found] =
+    file.sha256 !== undefined
+      ? [`SHA-256 ${file.sha256}`, `SHA-256 ${createHash('sha256').update(content).digest('hex')}`]
+      : file.counts !== undefined
+        ? [countsText(file.counts), countsText(wordCounts(content))]
+        : ['', ''];
+  if (found !== expected) {
     throw new IntegrityError({
       parameter: where,
-      found: `SHA-256 ${found}`,
-      expected: `SHA-256 ${file.sha256}`,
+      found,
+      expected,
       advice: 'It is not the published file: delete it if it is a file of yours, and try again.',
     });
   }
+}
+
+function wordCounts(content: Uint8Array): WordCounts {
+  let tokens = 0;
+  const vocabulary = new Set<string>(['\n']);
+  for (const line of new TextDecoder().decode(content).split('\n').slice(0, -1)) {
+    const words = line.match(/[^ \t\r]+/g) ?? [];
+    for (const word of words) vocabulary.add(word);
+    tokens += words.length + 1;
+  }
+  return { tokens, vocabulary: vocabulary.size };
+}
+
+function countsText({ tokens, vocabulary }: WordCounts): string {
+  return `${tokens} tokens of ${vocabulary} words`;
 }
 
 /**
@@ -159,7 +189,11 @@ async function makeFolder(path: string): Promise<void> {
 
 async function fetchBytes(url: string, timeout: number): Promise<Uint8Array> {
   try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(timeout) });
+    // A file at a commit has one address; wherever else a server leads is not it.
+    const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(timeout) });
+    if (response.status >= 300 && response.status < 400) {
+      throw new Error(`a redirect to ${response.headers.get('location')}, which is not followed`);
+    }
     if (!response.ok) throw new Error(`HTTP status ${response.status}`);
     const body = response.body === null ? new Uint8Array() : await collect(response.body, LARGEST_FILE);
     if (body === null) throw new Error(`more than ${LARGEST_FILE} bytes`);
