@@ -3,7 +3,7 @@ import { InvalidCheckpointError } from './bytes.js';
 import { CheckpointVersionError, type Manifest, nextSequence } from './manifest.js';
 import { SavedCheckpoint } from './saved-checkpoint.js';
 import { type Snapshot, type TrainingState, takeSnapshot, writeCheckpoint } from './snapshot.js';
-import { CheckpointStorageError, type CheckpointStore } from './stores.js';
+import { CheckpointHeldError, CheckpointStorageError, type CheckpointStore, type Lease } from './stores.js';
 
 export interface CheckpointsOptions {
   readonly store: CheckpointStore;
@@ -41,6 +41,8 @@ export class Checkpoints {
   readonly #keepLast: number;
   readonly #keepBest: number;
   readonly #warn: (message: string) => void;
+  /** The lease of the store, from when it is asked for. */
+  #lease: Promise<Lease | null> | null = null;
   readonly #manifests = new Map<string, Manifest>();
   /** Those that were read back after writing, or verified. */
   readonly #intact = new Set<string>();
@@ -61,12 +63,29 @@ export class Checkpoints {
   }
 
   /**
-   * Makes sure that the store can be written; worth doing before hours of training.
+   * Takes the store for this run, as otherwise the first save does, and makes sure that it can be written; worth doing
+   * before hours of training.
    *
-   * @throws CheckpointStorageError if it cannot.
+   * @throws CheckpointHeldError if another run saves there; CheckpointStorageError if it cannot be written.
    */
   async prepare(): Promise<void> {
+    await this.#acquire();
     await this.store.prepare();
+  }
+
+  /**
+   * Waits until nothing is being written, then lets another run have the store. A later save takes it again. The end of
+   * the process does the same.
+   */
+  async release(): Promise<void> {
+    const end = await this.#enter();
+    try {
+      const lease = this.#lease;
+      this.#lease = null;
+      await (await lease?.catch(() => null))?.release();
+    } finally {
+      end();
+    }
   }
 
   /**
@@ -162,6 +181,7 @@ export class Checkpoints {
    * @param spare Names to keep in any case, such as that of the checkpoint that was just restored.
    */
   async thinOut(spare: readonly string[] = []): Promise<void> {
+    await this.#acquire();
     await this.#readManifests();
     await this.#thinOut(spare);
   }
@@ -198,7 +218,19 @@ export class Checkpoints {
     return failure;
   }
 
+  /** Whoever saves or removes holds the store; whoever reads does not. */
+  async #acquire(): Promise<void> {
+    this.#lease ??= Promise.resolve(this.store.acquire?.(this.#warn) ?? null);
+    try {
+      await this.#lease;
+    } catch (error) {
+      this.#lease = null;
+      throw error;
+    }
+  }
+
   async #write(snapshot: Snapshot): Promise<string> {
+    await this.#acquire();
     await this.#readManifests();
     const sequence = nextSequence(this.#manifests.values());
     const { name, manifest } = await writeCheckpoint(this.store, snapshot, sequence);
@@ -237,6 +269,8 @@ export class Checkpoints {
         this.#intact.delete(name);
       } catch (error) {
         this.#warn(`${name} could not be removed: ${(error as Error).message}`);
+        // Nothing here is this run's to remove any more.
+        if (error instanceof CheckpointHeldError) return;
       }
     }
   }

@@ -11,6 +11,7 @@ export {
   MemorySink,
 } from './bytes.js';
 export { Checkpoints, type CheckpointsOptions, type SaveOptions, type Saving } from './checkpoints.js';
+export { IndexedDbStore } from './indexed-db-store.js';
 export {
   CheckpointVersionError,
   FILES,
@@ -42,9 +43,11 @@ export {
 export type { TrainingState } from './snapshot.js';
 export {
   type CheckpointDraft,
+  CheckpointHeldError,
   CheckpointStorageError,
   type CheckpointStore,
-  IndexedDbStore,
+  type Lease,
+  type LeaseHolder,
   MemoryStore,
   type StorageFault,
   type StoredCheckpoint,

@@ -1,13 +1,5 @@
 import { type Complaint, FrugalError } from '@frugaljs/core';
-import {
-  type ByteSink,
-  type ByteSource,
-  bytesSource,
-  ChunkedSink,
-  type Crc32,
-  MemorySink,
-  requireInside,
-} from './bytes.js';
+import { type ByteSink, type ByteSource, bytesSource, type Crc32, MemorySink } from './bytes.js';
 
 /**
  * A place that holds checkpoints, each a handful of named files. A checkpoint appears in it whole or not at all: its
@@ -24,6 +16,14 @@ export interface CheckpointStore {
    * @throws CheckpointStorageError if it cannot be written.
    */
   prepare(): Promise<void>;
+  /**
+   * Claims the store for one run: until the lease is released or runs out, nobody else gets one. Only who saves or removes
+   * needs it. A store that nobody else can reach has none to give.
+   *
+   * @param onWait Receives a line where it takes a while to find out whether the run that held it is still there.
+   * @throws CheckpointHeldError if another run holds it; CheckpointStorageError if it cannot be written.
+   */
+  acquire?(onWait: (line: string) => void): Promise<Lease>;
   /** Names of the committed checkpoints, in any order. An absent store has none. */
   list(): Promise<readonly string[]>;
   begin(): Promise<CheckpointDraft>;
@@ -31,6 +31,53 @@ export interface CheckpointStore {
   open(name: string): Promise<StoredCheckpoint>;
   /** Removes a checkpoint whole; an absent one is no error. */
   remove(name: string): Promise<void>;
+}
+
+/**
+ * The right to save into a store and to remove from it. Its holder renews it; once it was not renewed for a while, another
+ * run may take it. From then on what the former holder writes becomes no checkpoint, and it removes none: its next call
+ * throws CheckpointHeldError.
+ */
+export interface Lease {
+  /** Lets others have the store. Never throws, and does nothing the second time. */
+  release(): Promise<void>;
+}
+
+/** The lease of one store: those who share the store share it, and the last of them releases it. */
+export class SharedLease<Held extends Lease> {
+  #taken: Promise<Held> | null = null;
+  #held: Held | null = null;
+  #holders = 0;
+
+  /** Null while nobody holds it. */
+  get held(): Held | null {
+    return this.#held;
+  }
+
+  async acquire(take: () => Promise<Held>): Promise<Lease> {
+    this.#taken ??= take();
+    const taken = this.#taken;
+    this.#holders++;
+    try {
+      this.#held = await taken;
+    } catch (error) {
+      this.#holders--;
+      if (this.#taken === taken) this.#taken = null;
+      throw error;
+    }
+    const lease = this.#held;
+    let isReleased = false;
+    return {
+      release: async () => {
+        if (isReleased) return;
+        isReleased = true;
+        if (--this.#holders > 0) return;
+        this.#taken = null;
+        this.#held = null;
+        await lease.release();
+      },
+    };
+  }
 }
 
 /** A checkpoint being written. */
@@ -56,8 +103,8 @@ export interface StoredCheckpoint {
   file(name: string): Promise<ByteSource | null>;
 }
 
-/** Why a store could not be written or read. */
-export type StorageFault = 'full' | 'not-writable' | 'in-the-way' | 'missing' | 'device';
+/** Why a store could not be written or read. `held`: another run saves there. */
+export type StorageFault = 'full' | 'not-writable' | 'in-the-way' | 'missing' | 'device' | 'held';
 
 /** The store failed: disk full, folder not writable, device gone. Checkpoints saved before are untouched. */
 export class CheckpointStorageError extends FrugalError {
@@ -69,6 +116,53 @@ export class CheckpointStorageError extends FrugalError {
     this.fault = fault;
     this.cause = cause;
   }
+}
+
+/** What is known of a run that holds a store. */
+export interface LeaseHolder {
+  /** A process or a page, as a person would find it. */
+  readonly name: string;
+  /** When it took the lease, and when it last renewed it: ISO 8601, by the clock of its machine. */
+  readonly since: string;
+  readonly renewed: string;
+}
+
+/** Another run saves into this store, or has taken it over. Nothing was written, and nothing removed. */
+export class CheckpointHeldError extends CheckpointStorageError {
+  /** Null where nothing is known of it. */
+  readonly holder: LeaseHolder | null;
+
+  constructor(complaint: Complaint, holder: LeaseHolder | null) {
+    super('held', complaint);
+    this.name = 'CheckpointHeldError';
+    this.holder = holder;
+  }
+}
+
+/** What a store throws that another run holds. */
+export function heldBy(holder: LeaseHolder | null, location: string, advice: string): CheckpointHeldError {
+  const found = `one that is held by ${described(holder)}`;
+  return new CheckpointHeldError(
+    { parameter: location, found, expected: 'a place that no other run saves into', advice },
+    holder,
+  );
+}
+
+/** What a store throws whose lease another run has taken. */
+export function takenOver(holder: LeaseHolder | null, location: string): CheckpointHeldError {
+  const found = holder === null ? 'it gone' : `it taken over by ${described(holder)}`;
+  const advice =
+    'This run saves and removes nothing more there: go on in another place, or from what the other run has saved.';
+  return new CheckpointHeldError(
+    { parameter: location, found, expected: 'the lease that this run took', advice },
+    holder,
+  );
+}
+
+/** A holder in words. */
+export function described(holder: LeaseHolder | null): string {
+  if (holder === null) return 'a run that left no name';
+  return `${holder.name} since ${holder.since}, last renewed ${holder.renewed} by its clock`;
 }
 
 /** What a store throws that has these checkpoints and not the one asked for. */
@@ -135,208 +229,5 @@ export class MemoryStore implements CheckpointStore {
 
   async remove(name: string): Promise<void> {
     this.#checkpoints.delete(name);
-  }
-}
-
-const CHECKPOINTS = 'checkpoints';
-const CHUNKS = 'chunks';
-const CHUNK = 2 ** 22;
-/** A draft this old belongs to a page that is gone. */
-const STALE = 24 * 3600 * 1000;
-
-/** A committed checkpoint: where its chunks are, and the length of each file. */
-interface Entry {
-  readonly draft: string;
-  readonly files: Readonly<Record<string, number>>;
-}
-
-/**
- * Checkpoints in the browser, in a database of IndexedDB. Files are stored in chunks of 4 MiB under the number of a
- * draft; one entry, written in one transaction, makes the draft a checkpoint.
- */
-export class IndexedDbStore implements CheckpointStore {
-  readonly location: string;
-  readonly #name: string;
-  readonly #factory: IDBFactory;
-  #database: Promise<IDBDatabase> | null = null;
-
-  /** @param factory Default: the page's own. */
-  constructor(name = 'frugaljs-checkpoints', factory: IDBFactory = indexedDB) {
-    this.location = `IndexedDB ${name}`;
-    this.#factory = factory;
-    this.#name = name;
-  }
-
-  async prepare(): Promise<void> {
-    await this.#run('readwrite', async (checkpoints, chunks) => {
-      const used = new Set((await resultOf<Entry[]>(checkpoints.getAll())).map(({ draft }) => draft));
-      for (const key of (await resultOf(chunks.getAllKeys())) as [string, string, number][]) {
-        const [draft] = key;
-        if (!used.has(draft) && Date.now() - Number.parseInt(draft, 36) > STALE) chunks.delete(key);
-      }
-    });
-  }
-
-  async list(): Promise<readonly string[]> {
-    return this.#run('readonly', async checkpoints => (await resultOf(checkpoints.getAllKeys())) as string[]);
-  }
-
-  async begin(): Promise<CheckpointDraft> {
-    // Starts with the time in base 36, which is what prepare() goes by.
-    const draft = `${Date.now().toString(36)}-${crypto.randomUUID()}`;
-    const files: Record<string, number> = {};
-    return {
-      create: async file =>
-        this.#sink(draft, file, size => {
-          files[file] = size;
-        }),
-      file: async file => (Object.hasOwn(files, file) ? this.#source(draft, file, files[file]!, 'draft') : null),
-      commit: async wished =>
-        this.#run('readwrite', async checkpoints => {
-          for (let attempt = 1; ; attempt++) {
-            const name = numberedName(wished, attempt);
-            if ((await resultOf(checkpoints.getKey(name))) !== undefined) continue;
-            checkpoints.add({ draft, files } satisfies Entry, name);
-            return name;
-          }
-        }),
-      discard: async () => {
-        await this.#run('readwrite', async (_, chunks) => chunks.delete(chunksOf(draft))).catch(() => {});
-      },
-    };
-  }
-
-  async open(name: string): Promise<StoredCheckpoint> {
-    const entry = await this.#run('readonly', async checkpoints => resultOf<Entry | undefined>(checkpoints.get(name)));
-    if (entry === undefined) {
-      throw noSuchCheckpoint(name, await this.list(), this.location);
-    }
-    return {
-      name,
-      file: async file =>
-        Object.hasOwn(entry.files, file) ? this.#source(entry.draft, file, entry.files[file]!, name) : null,
-    };
-  }
-
-  async remove(name: string): Promise<void> {
-    await this.#run('readwrite', async (checkpoints, chunks) => {
-      const entry = await resultOf<Entry | undefined>(checkpoints.get(name));
-      if (entry === undefined) return;
-      checkpoints.delete(name);
-      chunks.delete(chunksOf(entry.draft));
-    });
-  }
-
-  #sink(draft: string, file: string, ended: (size: number) => void): ByteSink {
-    let index = 0;
-    let size = 0;
-    const put = async (chunk: Uint8Array): Promise<void> => {
-      size += chunk.byteLength;
-      const bytes = chunk.slice().buffer;
-      await this.#run('readwrite', async (_, chunks) => chunks.add(bytes, [draft, file, index++]));
-    };
-    return new ChunkedSink(put, async () => ended(size), CHUNK, true);
-  }
-
-  #source(draft: string, file: string, size: number, name: string): ByteSource {
-    const label = `${name}/${file}`;
-    return {
-      label,
-      size,
-      read: async (offset, length) => {
-        requireInside(label, offset, length, size);
-        const bytes = new Uint8Array(length);
-        for (let at = offset; at < offset + length; ) {
-          const index = Math.floor(at / CHUNK);
-          const chunk = await this.#run('readonly', async (_, chunks) =>
-            resultOf<ArrayBuffer | undefined>(chunks.get([draft, file, index])),
-          );
-          const begin = at - index * CHUNK;
-          const wanted = Math.min(offset + length - at, CHUNK - begin);
-          // Removed by another page, or by the browser to make room.
-          requireInside(label, begin, wanted, chunk?.byteLength ?? 0);
-          bytes.set(new Uint8Array(chunk!, begin, wanted), at - offset);
-          at += wanted;
-        }
-        return bytes;
-      },
-      close: async () => {},
-    };
-  }
-
-  /** Runs operations in one transaction and waits until it is durable. */
-  async #run<T>(
-    mode: 'readonly' | 'readwrite',
-    operate: (checkpoints: IDBObjectStore, chunks: IDBObjectStore) => Promise<T>,
-  ): Promise<T> {
-    return inDatabase(this.location, async () => {
-      const database = await this.#open();
-      const transaction = database.transaction([CHECKPOINTS, CHUNKS], mode, { durability: 'strict' });
-      const completed = completion(transaction);
-      const [result] = await Promise.all([
-        operate(transaction.objectStore(CHECKPOINTS), transaction.objectStore(CHUNKS)),
-        completed,
-      ]);
-      return result;
-    });
-  }
-
-  #open(): Promise<IDBDatabase> {
-    this.#database ??= new Promise<IDBDatabase>((resolve, reject) => {
-      const request = this.#factory.open(this.#name, 1);
-      request.onupgradeneeded = () => {
-        request.result.createObjectStore(CHECKPOINTS);
-        request.result.createObjectStore(CHUNKS);
-      };
-      request.onsuccess = () => resolve(request.result);
-      request.onerror = () => reject(request.error);
-    }).catch(error => {
-      this.#database = null;
-      throw error;
-    });
-    return this.#database;
-  }
-}
-
-/** All chunks of a draft: arrays sort after every text and number. */
-function chunksOf(draft: string): IDBKeyRange {
-  return IDBKeyRange.bound([draft], [draft, []]);
-}
-
-/** Waits for a request of IndexedDB. */
-function resultOf<T>(request: IDBRequest<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
-}
-
-/** Waits until a transaction is through; rejects when it is undone. */
-function completion(transaction: IDBTransaction): Promise<void> {
-  return new Promise((resolve, reject) => {
-    transaction.oncomplete = () => resolve();
-    transaction.onabort = () => reject(transaction.error);
-  });
-}
-
-/** Runs operations of a database; their failures become typed errors. */
-async function inDatabase<T>(location: string, operate: () => Promise<T>): Promise<T> {
-  try {
-    return await operate();
-  } catch (error) {
-    if (!(error instanceof DOMException)) throw error;
-    const isFull = error.name === 'QuotaExceededError';
-    throw new CheckpointStorageError(
-      isFull ? 'full' : 'device',
-      {
-        parameter: location,
-        found: isFull ? 'an exhausted quota' : `${error.name}: ${error.message}`,
-        expected: 'room for a checkpoint',
-        advice: isFull
-          ? 'Keep fewer checkpoints, or download and remove some.'
-          : 'Reload the page; private windows may store nothing.',
-      },
-      error,
-    );
   }
 }

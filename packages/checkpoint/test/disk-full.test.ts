@@ -1,9 +1,10 @@
-import { readdirSync, rmSync, statfsSync } from 'node:fs';
+import { rmSync, statfsSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, describe, expect, test } from 'vitest';
 import { makeReadOnly, smallDisk } from '../../../tools/test-support/folders.js';
 import { type CheckpointStorageError, Checkpoints } from '../src/index.js';
 import { FolderStore } from '../src/node/index.js';
+import { contentsOf } from './contents.js';
 import { bitsOf } from './fixtures.js';
 import '@tensorflow/tfjs-backend-cpu';
 
@@ -36,7 +37,7 @@ describe('a file system of 1 MB', () => {
     expect(failure.message).toMatch(
       /: expected room for a checkpoint, found a full disk \(ENOSPC\)\. Free some space, keep fewer/,
     );
-    expect(readdirSync(store.location).sort()).toEqual(['step-000001', 'step-000002']);
+    expect(contentsOf(store.location)).toEqual(['step-000001', 'step-000002']);
     expect(statfsSync(place.folder).bavail).toBe(bavail);
     await expect(checkpoints.settled()).rejects.toBe(failure);
 

@@ -5,6 +5,7 @@ import { temporaryFolder } from '../../../tools/test-support/folders.js';
 import { type CheckpointDraft, Checkpoints, InvalidCheckpointError, MemoryStore } from '../src/index.js';
 import { type Manifest, manifestText } from '../src/manifest.js';
 import { FolderStore } from '../src/node/index.js';
+import { contentsOf } from './contents.js';
 import '@tensorflow/tfjs-backend-cpu';
 
 beforeAll(async () => {
@@ -64,8 +65,9 @@ test.each(['config.json', 'model.safetensors'])(
       override async begin(): Promise<CheckpointDraft> {
         const draft = await super.begin();
         const create = async (name: string) => {
-          const hidden = readdirSync(this.location).find(each => each.startsWith('.'));
-          if (name === 'checkpoint.json' && this.loses) rmSync(`${this.location}/${hidden}/${file}`);
+          const lease = `${this.location}/.lease/${readdirSync(`${this.location}/.lease`)[0]}`;
+          const hidden = readdirSync(lease).find(each => each.startsWith('.'));
+          if (name === 'checkpoint.json' && this.loses) rmSync(`${lease}/${hidden}/${file}`);
           return draft.create(name);
         };
         return { ...draft, create };
@@ -78,7 +80,7 @@ test.each(['config.json', 'model.safetensors'])(
     const saving = (await checkpoints.save({ step: 2, model, config: {} }))!;
     await expect(saving.done).rejects.toThrow(InvalidCheckpointError);
     await expect(checkpoints.settled()).rejects.toThrow(`the draft of step-000002/${file}: expected what was just`);
-    expect(readdirSync(store.location)).toEqual(['step-000001']);
+    expect(contentsOf(store.location)).toEqual(['step-000001']);
   },
 );
 
@@ -100,7 +102,7 @@ test('a sequence that cannot be counted on is passed over, and later saves are r
   for (const step of [2, 3]) await (await checkpoints.save({ step, model }))!.done;
   expect((await checkpoints.latest())!.step).toBe(3);
   expect(warnings).toEqual([expect.stringMatching(/^forged is passed over: .*sequence: expected at most/)]);
-  expect(readdirSync(folder).sort()).toEqual(['forged', 'step-000003']);
+  expect(contentsOf(folder)).toEqual(['forged', 'step-000003']);
 });
 
 test('where no save can be counted any more, none is written and none is removed', async () => {
@@ -110,7 +112,7 @@ test('where no save can be counted any more, none is written and none is removed
   forge(folder, 'step-000001', 'last', { sequence: 2 ** 48 });
   const checkpoints = new Checkpoints(options);
   await expect((await checkpoints.save({ step: 2, model }))!.done).rejects.toThrow(/sequence of the next save/);
-  expect(readdirSync(folder).sort()).toEqual(['last', 'step-000001']);
+  expect(contentsOf(folder)).toEqual(['last', 'step-000001']);
 });
 
 test('the only checkpoint that can be read is never removed', async () => {
@@ -123,8 +125,8 @@ test('the only checkpoint that can be read is never removed', async () => {
   const warnings: string[] = [];
   const few = new Checkpoints({ store, keepLast: 2, keepBest: 0, onWarning: line => warnings.push(line) });
   await few.thinOut();
-  expect(readdirSync(folder).sort()).toEqual(['step-000002', 'step-000003', 'step-000004']);
+  expect(contentsOf(folder)).toEqual(['step-000002', 'step-000003', 'step-000004']);
   expect(warnings).toEqual(['step-000002 is kept: none of those that were to be kept can be read.']);
   for (const step of [5, 6]) await (await few.save({ step, model }))!.done;
-  expect(readdirSync(folder).sort()).toEqual(['step-000005', 'step-000006']);
+  expect(contentsOf(folder)).toEqual(['step-000005', 'step-000006']);
 });

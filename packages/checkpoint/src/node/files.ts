@@ -132,6 +132,23 @@ class FileSink implements ByteSink {
 }
 
 /**
+ * Whether there is something at a path.
+ *
+ * @throws What `stat` throws where that cannot be told: a disk that fails holds more than nothing.
+ */
+export async function isThere(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (ABSENT.includes((error as NodeJS.ErrnoException).code ?? '')) return false;
+    throw error;
+  }
+}
+
+const ABSENT: readonly string[] = ['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG'];
+
+/**
  * Waits until the entries of a folder (what was created in it, renamed or removed) are on the disk. Windows does not let
  * a folder be opened and writes its entries through.
  */

@@ -9,17 +9,21 @@ import {
   type CheckpointDraft,
   CheckpointStorageError,
   type CheckpointStore,
+  type Lease,
   noSuchCheckpoint,
   numberedName,
+  SharedLease,
   type StoredCheckpoint,
 } from '../stores.js';
-import { fileSink, fileSource, makeFolder, storing, syncFolder } from './files.js';
+import { fileSink, fileSource, isThere, makeFolder, storing, syncFolder } from './files.js';
+import { FolderLease, temporaryName } from './lease.js';
 
 const WRITABLE = 'a folder that can be written';
 
 /**
  * Checkpoints as folders in a folder. A checkpoint is written into a hidden folder, file by file down to the disk, then
- * renamed: whatever moment the process or the machine dies at, a folder with a visible name is complete.
+ * renamed: whatever moment the process or the machine dies at, a folder with a visible name is complete. While the store
+ * holds the lease of the folder, what it writes and removes lies in the lease, and is lost with it.
  */
 export class FolderStore implements CheckpointStore {
   readonly location: string;
@@ -28,6 +32,7 @@ export class FolderStore implements CheckpointStore {
   readonly #owner = randomBytes(4).toString('hex');
   /** What this store is writing or removing. */
   readonly #inUse = new Set<string>();
+  readonly #lease = new SharedLease<FolderLease>();
 
   constructor(path: string) {
     this.location = resolve(path);
@@ -48,34 +53,52 @@ export class FolderStore implements CheckpointStore {
     });
   }
 
+  /** Takes the lease, which ends with the process if it is not released before. */
+  async acquire(onWait: (line: string) => void): Promise<Lease> {
+    return this.#lease.acquire(() =>
+      storing(this.location, WRITABLE, async () => {
+        await makeFolder(this.location);
+        return FolderLease.take(this.location, onWait);
+      }),
+    );
+  }
+
   async list(): Promise<readonly string[]> {
     return storing(this.location, 'a folder that can be read', async () => {
       // What was never written to holds no checkpoints.
-      if (!existsSync(this.location)) return [];
+      if (!(await isThere(this.location))) return [];
       const entries = await readdir(this.location, { withFileTypes: true });
-      return entries
-        .filter(entry => entry.isDirectory() && !entry.name.startsWith('.'))
-        .map(({ name }) => name)
-        .filter(name => existsSync(join(this.location, name, FILES.manifest)));
+      const names: string[] = [];
+      for (const entry of entries) {
+        if (!entry.isDirectory() || entry.name.startsWith('.')) continue;
+        if (await isThere(join(this.location, entry.name, FILES.manifest))) names.push(entry.name);
+      }
+      return names;
     });
   }
 
   async begin(): Promise<CheckpointDraft> {
+    const lease = this.#lease.held;
     const name = this.#temporaryName('draft');
-    const path = join(this.location, name);
-    await storing(this.location, WRITABLE, async () => {
-      await makeFolder(this.location);
+    const path = join(lease?.path ?? this.location, name);
+    await this.#changing(lease, this.location, async () => {
+      if (lease === null) await makeFolder(this.location);
       await this.#removeLeftovers();
       await mkdir(path);
     });
     return {
       create: file => {
         requirePlain(file);
-        return fileSink(join(path, file));
+        return this.#changing(lease, path, () => fileSink(join(path, file)));
       },
-      file: file => fileIn(path, file),
+      file: file =>
+        this.#changing(lease, path, async () => {
+          const source = await fileIn(path, file);
+          if (source === null && lease?.isLost) throw await lease.loss();
+          return source;
+        }),
       commit: wished =>
-        storing(this.location, WRITABLE, async () => {
+        this.#changing(lease, this.location, async () => {
           await syncFolder(path);
           const free = await this.#moveIn(path, wished);
           await syncFolder(this.location);
@@ -91,28 +114,43 @@ export class FolderStore implements CheckpointStore {
 
   async open(name: string): Promise<StoredCheckpoint> {
     const path = join(this.location, name);
-    if (!isVisible(name) || !existsSync(path)) {
-      throw noSuchCheckpoint(name, await this.list(), this.location);
-    }
+    const found = isVisible(name) && (await storing(path, 'a folder that can be read', () => isThere(path)));
+    if (!found) throw noSuchCheckpoint(name, await this.list(), this.location);
     return { name, file: file => fileIn(path, file) };
   }
 
   async remove(name: string): Promise<void> {
     const path = join(this.location, name);
-    if (!isVisible(name) || !existsSync(path)) return;
-    await storing(path, WRITABLE, () => this.#removeFolder(path));
+    if (!isVisible(name)) return;
+    const lease = this.#lease.held;
+    await this.#changing(lease, path, () => this.#removeFolder(path, lease?.path));
   }
 
-  /** Hides a folder first: one that is half removed must not look like a checkpoint, nor become one. */
-  async #removeFolder(path: string): Promise<void> {
+  /** Runs what changes the folder; what fails as the lease is lost says that. */
+  async #changing<T>(lease: FolderLease | null, path: string, operate: () => Promise<T>): Promise<T> {
+    try {
+      return await storing(path, WRITABLE, operate);
+    } catch (error) {
+      throw lease?.isLost ? await lease.loss() : error;
+    }
+  }
+
+  /**
+   * Hides a folder first: one that is half removed must not look like a checkpoint, nor become one.
+   *
+   * @param aside Where it goes: into the lease, so that whoever has lost that removes nothing.
+   */
+  async #removeFolder(path: string, aside = this.location): Promise<void> {
     const name = this.#temporaryName('removed');
-    const hidden = join(this.location, name);
+    const hidden = join(aside, name);
     try {
       await rename(path, hidden);
+      // Before its files go: after a power cut it must not have its name again without them.
+      await syncFolder(this.location);
       await rm(hidden, { recursive: true, force: true });
     } catch (error) {
-      // Somebody else was faster.
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      // Somebody else was faster, unless it is still there and has nowhere to go.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || (await isThere(path))) throw error;
     } finally {
       this.#inUse.delete(name);
     }
@@ -120,7 +158,7 @@ export class FolderStore implements CheckpointStore {
 
   /** A name for a folder that is not, or no longer, a checkpoint. */
   #temporaryName(purpose: 'draft' | 'removed'): string {
-    const name = `.${purpose}-${this.#owner}-${randomBytes(6).toString('hex')}`;
+    const name = temporaryName(purpose, this.#owner);
     this.#inUse.add(name);
     return name;
   }
@@ -185,7 +223,7 @@ export function locateCheckpoints(path: string): { store: FolderStore; name: str
 async function fileIn(folder: string, name: string): Promise<ByteSource | null> {
   requirePlain(name);
   const path = join(folder, name);
-  return existsSync(path) ? fileSource(path) : null;
+  return (await storing(path, 'a file that can be read', () => isThere(path))) ? fileSource(path) : null;
 }
 
 function requirePlain(file: string): void {

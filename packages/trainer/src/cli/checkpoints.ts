@@ -5,6 +5,7 @@ import {
   type CheckpointStore,
   Checkpoints,
   InvalidCheckpointError,
+  type Lease,
   MemoryStore,
   type SavedCheckpoint,
 } from '@frugaljs/checkpoint';
@@ -20,6 +21,10 @@ export interface RunCheckpoints {
   /** The folder, as the user would write it; null if checkpoints are not saved on the way. */
   readonly folder: string | null;
   readonly saved: SavedCheckpoint | null;
+  /** That of the folder. */
+  readonly store: FolderStore | null;
+  /** Of a folder that was there: what is read of it must be the latest when the run goes on from it. */
+  readonly lease: Lease | null;
 }
 
 /**
@@ -27,7 +32,7 @@ export interface RunCheckpoints {
  *
  * @param onWarning Receives a line about each checkpoint that is passed over.
  * @throws InvalidOptionError if there is nothing to go on from, or if a new run would mix with the checkpoints of
- *   another; InvalidCheckpointError if everything there was altered.
+ *   another; InvalidCheckpointError if everything there was altered; CheckpointHeldError if another run saves there now.
  */
 export async function openCheckpoints(
   { save, resume }: Pick<TrainingRequest, 'save' | 'resume'>,
@@ -35,8 +40,9 @@ export async function openCheckpoints(
 ): Promise<RunCheckpoints> {
   const folder = typeof save === 'string' ? save : null;
   if (resume === undefined) {
-    if (folder !== null) await requireEmpty(new FolderStore(folder), folder);
-    return { folder, saved: null };
+    const store = folder === null ? null : new FolderStore(folder);
+    if (store !== null) await requireEmpty(store, folder!);
+    return { folder, saved: null, store, lease: null };
   }
   if (resume === 'auto') {
     if (folder === null) {
@@ -47,15 +53,15 @@ export async function openCheckpoints(
         advice: 'Give --save FOLDER, or --resume FOLDER.',
       });
     }
-    return { folder, saved: await latestIn(new FolderStore(folder), onWarning) };
+    const store = new FolderStore(folder);
+    return claiming(store, onWarning, async () => ({ folder, saved: await latestIn(store, onWarning), store }));
   }
-  const { store, name } = locateCheckpoints(resume);
+  const { store: from, name } = locateCheckpoints(resume);
   const own = folder ?? (name === null ? resume : join(resume, '..'));
-  // Into another folder only if that is empty: it would otherwise hold two runs.
-  if (resolve(own) !== store.location) await requireEmpty(new FolderStore(own), own);
-  const saved =
-    name === null ? await latestIn(store, onWarning) : await new Checkpoints({ store, onWarning }).open(name);
-  if (saved === null) {
+  const open = async (): Promise<SavedCheckpoint> => {
+    const saved =
+      name === null ? await latestIn(from, onWarning) : await new Checkpoints({ store: from, onWarning }).open(name);
+    if (saved !== null) return saved;
     throw new InvalidOptionError({
       parameter: 'resume',
       found: `no checkpoint in ${resume}`,
@@ -64,8 +70,31 @@ export async function openCheckpoints(
         advice: 'To start from the weights of a model, use --weights.',
       }),
     });
+  };
+  // Who only reads takes nothing from anybody.
+  if (save === false) return { folder: null, saved: await open(), store: null, lease: null };
+  if (resolve(own) === from.location) {
+    return claiming(from, onWarning, async () => ({ folder: own, saved: await open(), store: from }));
   }
-  return { folder: save === false ? null : own, saved };
+  // Into another folder only if that is empty: it would otherwise hold two runs.
+  const store = new FolderStore(own);
+  await requireEmpty(store, own);
+  return { folder: own, saved: await open(), store, lease: null };
+}
+
+/** Takes a folder, if it is there, before it is read, and lets it go if that fails. */
+async function claiming(
+  store: FolderStore,
+  onWarning: (line: string) => void,
+  read: () => Promise<Omit<RunCheckpoints, 'lease'>>,
+): Promise<RunCheckpoints> {
+  const lease = existsSync(store.location) ? await store.acquire(onWarning) : null;
+  try {
+    return { ...(await read()), lease };
+  } catch (error) {
+    await lease?.release();
+    throw error;
+  }
 }
 
 /** A folder that is not there yet, for a run that is interrupted and has none. */
@@ -111,12 +140,14 @@ export class RunStore {
   readonly saves: NonNullable<DurableOptions<never>['saves']>;
   readonly #folder: string | null;
   readonly #flags: Readonly<Record<string, string | undefined>>;
+  readonly #opened: RunCheckpoints;
 
   /**
-   * @param folder Where to save on the way; null: only if the run is interrupted, into a folder that is not there yet.
+   * @param opened Without a folder to save in on the way: only if the run is interrupted, into one that is not there yet.
    * @throws InvalidOptionError for a rollback without a folder.
    */
-  constructor(request: TrainingRequest, folder: string | null, onWarning: (line: string) => void) {
+  constructor(request: TrainingRequest, opened: RunCheckpoints, onWarning: (line: string) => void) {
+    const { folder } = opened;
     const { save, keepLast, keepBest, rollback, log, json } = request;
     if (rollback !== undefined && folder === null) {
       throw new InvalidOptionError({
@@ -128,14 +159,27 @@ export class RunStore {
     }
     this.saves = folder !== null ? 'on-the-way' : save === false ? 'never' : 'when-interrupted';
     this.#folder = folder ?? (save === false ? null : freshFolder());
-    const store = this.#folder === null ? new MemoryStore() : new FolderStore(this.#folder);
+    this.#opened = opened;
+    const store = opened.store ?? (this.#folder === null ? new MemoryStore() : new FolderStore(this.#folder));
     this.checkpoints = new Checkpoints({ store, keepLast, keepBest, onWarning });
     this.#flags = { '--log': log, '--json': json };
   }
 
-  /** @throws CheckpointStorageError if checkpoints cannot be written where they are going to be. */
+  /** @throws CheckpointStorageError if checkpoints cannot be written where they are going to be, or another run is. */
   async prepare(): Promise<void> {
-    if (this.saves === 'on-the-way') await this.checkpoints.prepare();
+    if (this.saves !== 'on-the-way') return;
+    try {
+      await this.checkpoints.prepare();
+    } catch (error) {
+      await this.release();
+      throw error;
+    }
+  }
+
+  /** Lets the next run have the folder. */
+  async release(): Promise<void> {
+    await this.checkpoints.release();
+    await this.#opened.lease?.release();
   }
 
   /** Where the run ended up, and how to go on with one that was interrupted. */

@@ -1,6 +1,6 @@
 import { freemem } from 'node:os';
 import { crc32 } from 'node:zlib';
-import type { SavedCheckpoint } from '@frugaljs/checkpoint';
+import { CheckpointHeldError, type SavedCheckpoint } from '@frugaljs/checkpoint';
 import { readWeights } from '@frugaljs/checkpoint/node';
 import { type ComposedOptimizer, recipe } from '@frugaljs/composer';
 import { FrugalError, type Json, OutOfMemoryError } from '@frugaljs/core';
@@ -23,7 +23,7 @@ import { type LlamaModel, memoryOf, obstacles } from '../memory/memory-of.js';
 import { limitsOf, outOfMemoryAdvice, type Room } from '../memory/plan.js';
 import { Progress, type Streams } from '../terminal/output.js';
 import { trainingSchedule } from '../training/schedule.js';
-import { explainedMismatch, openCheckpoints, RunStore } from './checkpoints.js';
+import { explainedMismatch, openCheckpoints, type RunCheckpoints, RunStore } from './checkpoints.js';
 import { EXIT, type Interruption, watchInterrupts } from './exit.js';
 import { modelOf, type OpenedData, openData, requireRoomForWeights, withOwnTokenizer } from './open-inputs.js';
 import { EventLog, requireAllWritable, writeJson } from './output-file.js';
@@ -43,21 +43,37 @@ export async function runTraining(
 ): Promise<number> {
   const progress = new Progress(streams.stderr);
   const notice = (line: string): void => progress.print(line);
-  const { folder, saved } = await openCheckpoints(asked, notice);
+  const opened = await openCheckpoints(asked, notice);
+  try {
+    return await runFrom(opened, asked, given, progress, streams.stdout);
+  } finally {
+    await opened.lease?.release();
+  }
+}
+
+async function runFrom(
+  opened: RunCheckpoints,
+  asked: TrainingRequest,
+  given: ReadonlySet<string>,
+  progress: Progress,
+  stdout: Streams['stdout'],
+): Promise<number> {
+  const notice = (line: string): void => progress.print(line);
+  const { saved } = opened;
   const remembered = saved === null ? null : await savedRunState(saved);
   const request = resumedRequest(withOwnTokenizer(asked, given), given, remembered?.settings ?? null);
   const name = recipeName(request.optimizer);
   const options = recipeOptions(name, request);
   const optimizer = optimizerFor(name, options, request);
   const { json: jsonFile, log: logFile } = await requireAllWritable({ json: request.json, log: request.log });
-  const store = new RunStore(request, folder, notice);
+  const store = new RunStore(request, opened, notice);
   await store.prepare();
   const log = new EventLog(logFile, notice, saved !== null);
   const saving = store.saves === 'never' ? '' : ', then saving';
   const interruption = watchInterrupts(notice, `Stopping after this step${saving}`);
   const parts: RunParts = { request, name, options, optimizer, store, saved, log, progress, interruption, jsonFile };
   try {
-    return await trainAndReport(parts, streams.stdout);
+    return await trainAndReport(parts, stdout);
   } catch (error) {
     if (saved === null) throw error;
     const namesRate = ['schedule', 'lr', 'warmup'].some(option => given.has(option));
@@ -67,6 +83,7 @@ export async function runTraining(
     interruption.release();
     log.close();
     optimizer.dispose();
+    await store.release();
   }
 }
 
@@ -230,7 +247,8 @@ async function trainModel(
     log.write('end', { steps: result.steps, interrupted, validationLoss, checkpoint });
     return result;
   } catch (error) {
-    const rescue = hasBegun ? await store.rescue() : null;
+    // What is in a folder that another run has by now is that run's to go on from.
+    const rescue = hasBegun && !(error instanceof CheckpointHeldError) ? await store.rescue() : null;
     if (rescue !== null) progress.print(rescue);
     throw error;
   }

@@ -52,7 +52,8 @@ export interface SavedState {
 
 /**
  * Saves the states of a run. A save that fails while training goes on is a notice: the disk may have room again at the
- * next one, and the run in memory is worth more than a complaint. The last save of a run throws.
+ * next one, and the run in memory is worth more than a complaint. The last save of a run throws, and so does each where
+ * another run has taken the folder over.
  */
 export class RunSaver {
   readonly #options: SaverOptions;
@@ -85,7 +86,8 @@ export class RunSaver {
         if (saving !== null) this.#remember(saving.step, saving.done);
         return;
       } catch (error) {
-        if (!(error instanceof CheckpointStorageError)) throw error;
+        // A run whose folder another run has taken over trains for nobody.
+        if (!(error instanceof CheckpointStorageError) || error.fault === 'held') throw error;
         // The first failure may be that of the checkpoint before, which nobody has heard of yet.
         if (isRetry) onNotice(`${left}: ${error.message}`);
         else onNotice(`A checkpoint could not be written: ${error.message}`);
@@ -112,7 +114,7 @@ export class RunSaver {
     try {
       await this.#options.checkpoints.settled();
     } catch (error) {
-      if (!(error instanceof CheckpointStorageError)) throw error;
+      if (!(error instanceof CheckpointStorageError) || error.fault === 'held') throw error;
       this.#options.onNotice(`A checkpoint could not be written: ${error.message}`);
     }
   }

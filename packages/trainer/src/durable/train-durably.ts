@@ -53,11 +53,19 @@ export interface DurableResult extends TrainingResult {
  * Trains, saves on the way and at the end, goes on where a checkpoint left off, and goes back when the run goes wrong.
  *
  * A run that is continued with the same data, composition, backend and kernels equals the uninterrupted one bit for bit:
- * weights, state, losses and evaluations.
+ * weights, state, losses and evaluations. From its first save to its end it holds the store: another run is refused there.
  *
  * @throws CheckpointMismatchError, InvalidCheckpointError, CheckpointStorageError, DivergedError, and as {@link train}.
  */
 export async function trainDurably<Batch>(options: DurableOptions<Batch>): Promise<DurableResult> {
+  try {
+    return await trainAndSave(options);
+  } finally {
+    await options.checkpoints.release();
+  }
+}
+
+async function trainAndSave<Batch>(options: DurableOptions<Batch>): Promise<DurableResult> {
   const { model, optimizer, checkpoints, accumulate = 1, steps, rollback = null, config, files } = options;
   const { identity = null, settings = null, resume = null, partial = false, onNotice = console.warn } = options;
   const { saves = 'on-the-way' } = options;
