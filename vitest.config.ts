@@ -9,8 +9,9 @@ const slow = [
   '**/laws.test.ts',
   'packages/core/test/interpreter-differential.test.ts',
   'packages/core/test/random/subset.test.ts',
-  'packages/composer/test/{dense-bands,edges,fused,fused-large,recipes,reductions}.test.ts',
+  'packages/composer/test/{dense-bands,edges,fused,fused-large,large-gradients,recipes,reductions}.test.ts',
   'packages/linalg/test/{leading-subspace,orthonormalize}.test.ts',
+  'packages/state-full/test/magnitudes.test.ts',
   'packages/testing/test/**',
   // Processes that are killed, run out of memory or disk, or are compared with another run of the same.
   'packages/checkpoint/test/{kill,exact-resume,disk-full,hostile-header,mutations}.test.ts',

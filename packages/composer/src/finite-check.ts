@@ -51,6 +51,8 @@ export interface Gate {
 export interface Checked {
   /** What gradients are multiplied by to clip their global norm: a number, or one on the device. */
   readonly factor: number | Tensor;
+  /** Sums of the gradients' entries may overflow before the factor has made them small; true where only the device knows. */
+  readonly isHuge: boolean;
   /** Null where the host knows that the update happens. */
   readonly gate: Gate | null;
 }
@@ -60,7 +62,10 @@ interface NamedGradient {
   readonly gradient: Tensor;
 }
 
-const FINE: Checked = { factor: 1, gate: null };
+const FINE: Checked = { factor: 1, isHuge: false, gate: null };
+
+/** The product of a gradient with an orthonormal matrix has no entry above the norm of the gradient. */
+const HUGE_NORM: number = 2 ** 120;
 
 /** A sum of squares beyond this has overflowed; that of entries times {@link SMALL} is then taken. */
 const LARGEST = 3.4e38;
@@ -115,7 +120,7 @@ export class GradientCheck {
     }
     if (squares === null) return FINE;
     const norm = Number.isFinite(squares) ? Math.sqrt(squares) : largeNorm(gradients, value);
-    return { factor: Math.min(1, globalNorm! / (norm + 1e-6)), gate: null };
+    return { factor: Math.min(1, globalNorm! / (norm + 1e-6)), isHuge: norm > HUGE_NORM, gate: null };
   }
 
   /** Frees what was found, after the update, and looks, without waiting, what became of the updates so far. */
@@ -149,17 +154,22 @@ export class GradientCheck {
     this.pending = [];
   }
 
-  private checkOnDevice(gradients: readonly NamedGradient[], { value, globalNorm }: Clip, kernels: KernelSet | null) {
+  private checkOnDevice(
+    gradients: readonly NamedGradient[],
+    { value, globalNorm }: Clip,
+    kernels: KernelSet | null,
+  ): Checked {
     const numbered = gradients.map(({ name, gradient }) => ({ id: this.idOf(name), gradient }));
     const { factor, proceed } = this.checkFor(kernels).check(numbered, {
       ...(value === undefined ? {} : { clipValue: value }),
       ...(globalNorm === undefined ? {} : { globalNorm }),
       onNonFinite: this.policy === 'throw' ? 'halt' : this.policy,
     });
-    if (proceed === null) return { factor: factor ?? 1, gate: null };
+    const found = { factor: factor ?? 1, isHuge: factor !== null };
+    if (proceed === null) return { ...found, gate: null };
     const ifSkipped: (() => void)[] = [];
     this.pending.push(ifSkipped);
-    return { factor: factor ?? 1, gate: { proceed, ifSkipped: (takeBack: () => void) => ifSkipped.push(takeBack) } };
+    return { ...found, gate: { proceed, ifSkipped: (takeBack: () => void) => ifSkipped.push(takeBack) } };
   }
 
   /** One read at a time, so that a loop that never waits keeps only one report under way. */

@@ -288,10 +288,10 @@ class Parameter {
   }
 
   /** Takes one update that was prepared. */
-  step(variable: Variable, gradient: Tensor, { rate, update, factor, gate, kernels }: Update): void {
+  step(variable: Variable, gradient: Tensor, { rate, update, factor, isHuge, gate, kernels }: Update): void {
     const { lrScale = 1, weightDecay = 0 } = this.group;
     const numbers = { rate: rate * lrScale, keep: 1 - rate * weightDecay };
-    const step: ParameterStep = { update, parameter: variable, ...numbers, factor, gate };
+    const step: ParameterStep = { update, parameter: variable, ...numbers, factor, isHuge, gate };
     const { plan } = this;
     tidy(() => {
       if (kernels === null || typeof plan === 'string') this.stepByReference(variable, gradient, step);

@@ -102,8 +102,10 @@ function perHead(options: FilledOptions, heads: number): TensorRule<'m' | 'v'> {
     scalars: t => ({ ...biasCorrections(t, beta1, beta2) }),
     step: ({ g, m, v }, scalars, shape) => {
       const { correction1, correction2 } = scalars as unknown as BiasCorrections;
-      const nextM = add(mul(m, beta1), mul(g, 1 - beta1));
-      const nextV = add(mul(v, beta2), mul(headMeans(square(g), shape, axis, heads), 1 - beta2));
+      const average = (previous: Tensor, next: Tensor, beta: number): Tensor =>
+        beta === 0 ? next.clone() : add(mul(previous, beta), mul(next, 1 - beta));
+      const nextM = average(m, g, beta1);
+      const nextV = average(v, headMeans(square(g), shape, axis, heads), beta2);
       const root = mul(sqrt(nextV), correction2);
       const step = epsilon === 0 ? divNoNan(correction1, root) : div(correction1, add(root, epsilon));
       return { direction: reshape(mul(reshape(nextM, [...matrixView(shape)]), step), [...shape]), m: nextM, v: nextV };

@@ -5,8 +5,9 @@ import {
   requireKnownKeys,
   requireNumber,
   requireOneOf,
+  select,
 } from '@frugaljs/core';
-import { adaptiveDirection, biasCorrections, factoredRoot, movingAverage } from './moments.js';
+import { adaptiveDirection, biasCorrections, factoredRoot, movingAverage, SMALLEST_NORMAL } from './moments.js';
 
 export interface FactoredAdamWOptions {
   /** Decay of the first moment, in [0, 1). Default 0.9. */
@@ -65,7 +66,10 @@ export function factoredAdamW(options: FactoredAdamWOptions = {}): ExpressionRul
       const r = movingAverage(x['r']!, squares.mean('row'), beta2);
       const c = movingAverage(x['c']!, squares.mean('column'), beta2);
       const { row, column } = factoredRoot(r, c);
-      const direction = adaptiveDirection(m, correction1, row.mul(correction2).mul(column), epsilon);
+      const product = row.mul(correction2).mul(column);
+      // Without ε the reciprocal of a subnormal root would be infinite, and 0 · ∞ is not a step.
+      const root = epsilon === 0 ? select(product.less(SMALLEST_NORMAL), 0, product) : product;
+      const direction = adaptiveDirection(m, correction1, root, epsilon);
       return { direction, m, r, c };
     },
   });

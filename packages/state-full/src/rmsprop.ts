@@ -8,7 +8,7 @@ import {
   select,
   type Value,
 } from '@frugaljs/core';
-import { movingAverage } from './moments.js';
+import { movingAverage, unlessOverflowed } from './moments.js';
 
 export interface RmspropOptions {
   /** Decay of the second moment, in [0, 1). Default 0.99. */
@@ -58,7 +58,7 @@ export function rmsprop(options: RmspropOptions = {}): ExpressionRule {
         next['a'] = movingAverage(x['a']!, x.g, alpha);
         const difference = v.sub(next['a'].square());
         // Rounding may leave it below 0. A comparison, not a maximum, so that NaN stays NaN on every backend.
-        variance = select(difference.less(0), 0, difference);
+        variance = unlessOverflowed(v, select(difference.less(0), 0, difference));
       }
       const root = variance.sqrt();
       const scaled = epsilon === 0 ? x.g.divNoNan(root) : x.g.div(root.add(epsilon));

@@ -52,6 +52,9 @@ const KEYS = ['momentum', 'convention', 'dampening', 'initial', 'nesterov', 'bia
  * `sgdm({ convention: 'ema', biasCorrection: true })` is the rule of the non-adaptive layers in Zhao et al.,
  * arXiv 2407.07972, section 3.2.
  *
+ * With the convention `pytorch` m is a sum, up to 1 / (1 - μ) times as large as the largest gradient: gradients above
+ * 3.4e38 (1 - μ) can make it infinite, which `clip` prevents.
+ *
  * @throws InvalidOptionError for an unknown option, a value outside its interval or a combination that the options
  *   above exclude.
  * @see Polyak 1964; Sutskever et al., On the importance of initialization and momentum, ICML 2013, section 2; FRUGAL,

@@ -65,8 +65,10 @@ export class DensePlan {
     const residual = bound.splitsResidual() ? bound.residual : null;
     if (residual !== null && !(residual instanceof BoundExpression))
       return 'a split of the residual of a dense projector';
-    const inside = insideOf(inner, clipping);
-    const epilogue = denseEpilogue(bound, residual, clipping, form);
+    // On the device any gradient may be huge, and is multiplied before.
+    const after: Clipping = clipping.scale === 'device' ? { ...clipping, scale: 'none' } : clipping;
+    const inside = insideOf(inner, after);
+    const epilogue = denseEpilogue(bound, residual, after, form);
     const graphs = [inside, epilogue, ...(readsLargest(bound) ? [LARGEST_ENTRY] : [])];
     const refusal = graphs.map(graph => kernels.refusal(graph)).find(reason => reason !== null);
     return refusal ?? new DensePlan(bound, inner, residual, inside, epilogue, clipping.clipValue, kernels);
@@ -81,15 +83,17 @@ export class DensePlan {
   run(kernels: KernelSet, w: Tensor, gradient: Tensor, step: ParameterStep): void {
     const { projector, combine } = this.subspace.rule;
     const [basis, site] = [this.subspace.choice.basis, this.subspace.where];
-    const g = clipped(gradient, this.clipValue, 1);
+    // After the product the factor takes no pass and no tensor of its own; but a huge gradient would have overflowed by then.
+    const g = clipped(gradient, this.clipValue, step.isHuge ? step.factor : 1);
     const low = projector.down(g, basis, site);
     const splits = this.subspace.splitsResidual();
 
     const inside = prefixed(RULE, this.inner.slots.writable(kernels));
     const overwrite = sameNames(inside);
     if (!splits && kernels.isSole(low)) overwrite['direction'] = 'g';
-    const { rate, keep, factor } = step;
-    const shared = sharedTensors(step);
+    const { rate, keep } = step;
+    const factor = step.isHuge ? 1 : step.factor;
+    const shared = sharedTensors({ ...step, factor });
     const numbers: Record<string, number> = { rate, keep, tolerance: combine.tolerance };
     if (typeof factor === 'number') numbers[FACTOR] = factor;
     Object.assign(numbers, prefixed(RULE, this.inner.slots.scalars(this.inner.rule) ?? {}));

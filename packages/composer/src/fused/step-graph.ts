@@ -141,6 +141,8 @@ export interface ParameterStep extends StepContext {
   readonly keep: number;
   /** What the gradient is multiplied by to clip the global norm: a number, or one on the device. */
   readonly factor: number | Tensor;
+  /** Products with the gradient may overflow unless it is multiplied by the factor first. */
+  readonly isHuge: boolean;
 }
 
 /** The numbers of an update that are on the device, by the name of the input that takes them. */
