@@ -1,6 +1,7 @@
 import '@tensorflow/tfjs-backend-wasm';
 import { getKernel, type KernelConfig, registerKernel, unregisterKernel } from '@tensorflow/tfjs-core';
 import { guardWasmHeap } from './heap-guard.js';
+import { conv2D, conv2DBackpropFilter, conv2DBackpropInput, fusedConv2D } from './kernels/convolution.js';
 import { cast, concat, identity, pad, slice, split, transpose } from './kernels/copies.js';
 import { exp } from './kernels/exp.js';
 import { gather, scatter, unsortedSegmentSum } from './kernels/gather.js';
@@ -12,7 +13,11 @@ const replacements: readonly Replacement[] = [
   batchMatMul,
   cast,
   concat,
+  conv2D,
+  conv2DBackpropFilter,
+  conv2DBackpropInput,
   exp,
+  fusedConv2D,
   fusedMatMul,
   gather,
   identity,

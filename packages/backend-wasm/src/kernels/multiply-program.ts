@@ -15,7 +15,7 @@ import {
   when,
 } from '@frugaljs/wasm-assembly';
 import { Program } from '../program.js';
-import { defineCopyRow, transpose4x4 } from './rows.js';
+import { defineAddRow, defineCopyRow, transpose4x4 } from './rows.js';
 
 /** Width of a packed panel of the right operand, and of a tile of the product. */
 const PANEL_COLUMNS = 8;
@@ -39,17 +39,22 @@ export const spareBytes = (depth: number): number => TILE_BYTES + TILE_ROWS * 4 
  * - `multiply(a, aRow, aDepth, depth, panels, c, cRow, rows, columns, accumulate, spare)` computes `c = a·b`, or
  *   `c += a·b`. `spare` are {@link spareBytes} bytes to use.
  * - `addRowProduct(c, a, aDepth, b, bDepth, depth, columns)` is `c += a·b` for one row, without packing.
+ * - `addRow(c, a, columns)` is `c += a` for one row.
  *
  * `aRow`, `aDepth`, `bDepth`, `bColumn`, `cRow` are strides in bytes, so a transposed operand is only another pair of
  * strides; the rows of `c` are contiguous.
  */
-export const multiplyProgram: Program<'pack' | 'multiply' | 'addRowProduct'> = new Program('multiply', () => {
-  const module = new ModuleBuilder();
-  definePack(module);
-  defineMultiply(module, defineTile(module));
-  defineRowProduct(module);
-  return module;
-});
+export const multiplyProgram: Program<'pack' | 'multiply' | 'addRowProduct' | 'addRow'> = new Program(
+  'multiply',
+  () => {
+    const module = new ModuleBuilder();
+    definePack(module);
+    defineMultiply(module, defineTile(module));
+    defineRowProduct(module);
+    defineAddRow(module, 'addRow', 'float32');
+    return module;
+  },
+);
 
 /**
  * One tile of the product of up to four rows of `a` and one panel. Rows beyond `rows` repeat the last row, in `a` and
@@ -79,11 +84,7 @@ function defineTile(module: ModuleBuilder): Call {
       return sequence(
         ...pointers(aRows, a, aRow),
         ...pointers(cRows, c, cRow),
-        when(
-          accumulate,
-          eachSum((sum, row, offset) => sum.set(v128.load(row, offset))),
-          eachSum(sum => sum.set(v128.zero)),
-        ),
+        eachSum(sum => sum.set(v128.zero)),
         end.set(i32.add(panel, i32.mul(depth, PANEL_ROW_BYTES))),
         // Not unrolled: measured, unrolling by two or four loses a quarter of the speed in V8.
         repeatWhile(
@@ -95,6 +96,11 @@ function defineTile(module: ModuleBuilder): Call {
           ]),
           ...aRows.map(row => row.advance(aDepth)),
           panel.advance(PANEL_ROW_BYTES),
+        ),
+        // Only now, so that the rounding errors of a long sum are those of its blocks and not of all that came before.
+        when(
+          accumulate,
+          eachSum((sum, row, offset) => sum.set(f32x4.add(sum, v128.load(row, offset)))),
         ),
         eachSum((sum, row, offset) => v128.store(row, sum, offset)),
       );

@@ -1,3 +1,4 @@
+import { UnsupportedBackendError } from '@frugaljs/core/errors';
 import type { KernelConfig, KernelFunc, KernelSetupFunc, TensorInfo } from '@tensorflow/tfjs-core';
 import { type TensorHeap, tensorHeap } from '../heap.js';
 import { guardWasmHeap } from '../heap-guard.js';
@@ -42,4 +43,32 @@ export function replacement<Inputs, Attributes>(
     return { ...original, kernelName, backendName: 'wasm', kernelFunc, setupFunc };
   };
   return { kernelName, configure };
+}
+
+/**
+ * Kernels of float32 alone refuse other types.
+ * @throws UnsupportedBackendError
+ */
+export function requireFloat32(op: string, tensors: Record<string, TensorInfo | null | undefined>): void {
+  for (const [name, tensor] of Object.entries(tensors)) {
+    if (tensor == null || tensor.dtype === 'float32') continue;
+    throw new UnsupportedBackendError({
+      parameter: `${op} ${name}`,
+      found: tensor.dtype,
+      expected: 'float32 on the WASM backend',
+      advice: "Cast it first: tf.cast(x, 'float32').",
+    });
+  }
+}
+
+/** A tensor that `fill` writes, given its offset; if that fails, there is none. */
+export function filledOutput(heap: TensorHeap, shape: readonly number[], fill: (offset: number) => void): TensorInfo {
+  const out = heap.backend.makeOutput([...shape], 'float32');
+  try {
+    fill(heap.offset(out));
+    return out;
+  } catch (error) {
+    heap.backend.disposeData(out.dataId);
+    throw error;
+  }
 }
