@@ -3,6 +3,12 @@ import { getKernel, type KernelConfig, registerKernel, unregisterKernel } from '
 import { guardWasmHeap } from './heap-guard.js';
 import { conv2D, conv2DBackpropFilter, conv2DBackpropInput, fusedConv2D } from './kernels/convolution.js';
 import { cast, concat, identity, pad, slice, split, transpose } from './kernels/copies.js';
+import {
+  depthwiseConv2D,
+  depthwiseConv2DBackpropFilter,
+  depthwiseConv2DBackpropInput,
+  fusedDepthwiseConv2D,
+} from './kernels/depthwise.js';
 import { exp } from './kernels/exp.js';
 import { gather, scatter, unsortedSegmentSum } from './kernels/gather.js';
 import { batchMatMul, fusedMatMul } from './kernels/mat-mul.js';
@@ -16,8 +22,12 @@ const replacements: readonly Replacement[] = [
   conv2D,
   conv2DBackpropFilter,
   conv2DBackpropInput,
+  depthwiseConv2D,
+  depthwiseConv2DBackpropFilter,
+  depthwiseConv2DBackpropInput,
   exp,
   fusedConv2D,
+  fusedDepthwiseConv2D,
   fusedMatMul,
   gather,
   identity,
