@@ -1,8 +1,8 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { InvalidExpressionError } from './errors.js';
+import { InvalidExpressionError, InvalidOptionError } from './errors.js';
 import type { Graph, NodeExtent } from './graph/graph.js';
-import { type Operand, Tracer, type Value } from './graph/tracer.js';
-import type { Described } from './options.js';
+import { type Operand, Tracer, Value } from './graph/tracer.js';
+import { type Described, didYouMean, requirePart } from './options.js';
 import type { Projector } from './projector.js';
 import type { Extent, Shape, SlotSpec } from './slots.js';
 
@@ -132,6 +132,114 @@ export function tensorRule<S extends string = never>(rule: Omit<TensorRule<S>, '
   return { ...rule, type: 'tensor' };
 }
 
+/** What objects of each type of rule hold; nothing else of them is read. */
+const MEMBERS: Readonly<
+  Record<Rule['type'], { readonly functions: readonly string[]; readonly data: readonly string[] }>
+> = {
+  expression: { functions: ['state', 'step'], data: ['scalars', 'readsParameter'] },
+  tensor: { functions: ['state', 'step'], data: ['scalars'] },
+  subspace: { functions: [], data: ['projector', 'rule', 'combine', 'refresh', 'onRefresh'] },
+};
+
+/**
+ * Checks that an object is a rule, whole and with nothing in it that no one would read: `{ ...subspace(…), step }` would
+ * train as if there were no `step`.
+ *
+ * @param parameter What the rule is called in the message, for example `groups[0].use`.
+ * @throws InvalidOptionError naming the parameter and what is missing or too much.
+ */
+export function requireRule(parameter: string, rule: unknown, example = 'adamW()'): asserts rule is Rule {
+  requirePart(parameter, rule, 'type', `a rule such as ${example}`);
+  const { type, kind } = rule as Rule;
+  const members = Object.hasOwn(MEMBERS, type) ? MEMBERS[type] : undefined;
+  if (members === undefined) {
+    const types = Object.keys(MEMBERS);
+    throw new InvalidOptionError({
+      parameter: `${parameter}.type`,
+      found: type,
+      expected: `one of ${types.join(', ')}`,
+      ...didYouMean(type, types),
+    });
+  }
+  requireMembers(parameter, rule as Rule, members.functions);
+  const known = ['type', 'kind', 'options', ...members.functions, ...members.data];
+  const extra = isPlain(rule as Rule) ? Object.keys(rule as Rule).find(key => !known.includes(key)) : undefined;
+  if (extra !== undefined) {
+    throw new InvalidOptionError({
+      parameter: `${parameter}: ${kind}`,
+      found: `the key ${extra}`,
+      expected: `a rule of type ${type} with the keys ${known.join(', ')} alone, as nothing reads another`,
+      advice:
+        type === 'subspace'
+          ? 'A subspace cannot be wrapped: change the rule inside it, or write a combine of your own.'
+          : (didYouMean(extra, known)?.advice ?? `Remove ${extra}, or let \`step\` use it.`),
+    });
+  }
+  if (type === 'subspace') requireAsDescribed(parameter, rule as SubspaceRule);
+}
+
+/**
+ * Checks that an object is a combine, whole: one without `state` would fail at the first update, in words of JavaScript.
+ *
+ * @throws InvalidOptionError naming the parameter and what is missing.
+ */
+export function requireCombine(parameter: string, combine: unknown): asserts combine is Combine {
+  requirePart(parameter, combine, 'apply', 'drop() or residual(signSgd())');
+  requireMembers(parameter, combine as Combine, ['state', 'apply']);
+  const { rule, tolerance } = combine as Combine;
+  if (rule !== null) requireRule(`${parameter}.rule`, rule ?? undefined, 'signSgd(), or null');
+  if (typeof tolerance === 'number' && tolerance >= 0) return;
+  throw new InvalidOptionError({
+    parameter: `${parameter}.tolerance`,
+    found: tolerance,
+    expected: 'a number of at least 0',
+  });
+}
+
+/** Checks what every part has, and the functions of this one. */
+function requireMembers(parameter: string, part: Described, functions: readonly string[]): void {
+  const wrong = (member: string, expected: string): InvalidOptionError =>
+    new InvalidOptionError({
+      parameter: `${parameter}.${member}`,
+      found: (part as unknown as Record<string, unknown>)[member],
+      expected,
+    });
+  if (typeof part.kind !== 'string') throw wrong('kind', 'the name of the part');
+  if (typeof part.options !== 'object' || part.options === null)
+    throw wrong('options', 'its options as JSON, such as {}');
+  for (const name of functions) {
+    if (typeof (part as unknown as Record<string, unknown>)[name] === 'function') continue;
+    throw wrong(name, name === 'state' ? 'a function from a shape to slots; state: () => ({}) for none' : 'a function');
+  }
+}
+
+/** A subspace is saved by its options: a part that was exchanged in a copy would train, and another one be saved. */
+function requireAsDescribed(parameter: string, rule: SubspaceRule): void {
+  const { options } = rule;
+  const exchanged = (['projector', 'rule', 'combine'] as const).find(name => {
+    const described = options[name] as Partial<Described> | undefined;
+    return described?.kind !== rule[name]?.kind || described?.options !== rule[name]?.options;
+  });
+  const every = Number.isFinite(rule.refresh?.every) ? rule.refresh.every : null;
+  const refresh = options['refresh'] as { every?: number | null } | undefined;
+  const changed =
+    exchanged ??
+    (refresh?.every !== every ? 'refresh' : options['onRefresh'] !== rule.onRefresh ? 'onRefresh' : undefined);
+  if (changed === undefined) return;
+  throw new InvalidOptionError({
+    parameter: `${parameter}: subspace.${changed}`,
+    found: 'another one than its options describe',
+    expected: 'a rule as subspace() returns it',
+    advice: `Make it anew: subspace({ …, ${changed} }).`,
+  });
+}
+
+/** True for what `{ … }` makes. Instances of classes may hold what is their own. */
+function isPlain(part: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(part);
+  return prototype === Object.prototype || prototype === null;
+}
+
 /**
  * Runs a rule's `step` on symbolic values. The graph's inputs are `g`, `parameter` and the slots; its outputs are
  * `direction` and the next value of every slot.
@@ -141,15 +249,28 @@ export function tensorRule<S extends string = never>(rule: Omit<TensorRule<S>, '
  */
 export function traceRule(rule: ExpressionRule, shape: Shape, scalarsPer: NodeExtent = 'host'): Graph {
   const slots = rule.state(shape);
+  requireSlots(rule.kind, slots);
   const scalars = Object.keys(rule.scalars?.(1, shape) ?? {});
   checkNames(rule.kind, [...Object.keys(slots), ...scalars], RESERVED_NAMES);
   const tracer = new Tracer();
   const inputs: Record<string, Value> = { g: tracer.input('g', 'element'), ...slotInputs(tracer, slots) };
+  let missesParameter = false;
+  const miss = (): undefined => {
+    missesParameter = true;
+    return undefined;
+  };
   if (rule.readsParameter) inputs['parameter'] = tracer.input('parameter', 'element');
+  else Object.defineProperty(inputs, 'parameter', { get: miss });
   for (const name of scalars)
     inputs[name] = scalarsPer === 'host' ? tracer.scalar(name) : tracer.input(name, scalarsPer);
-  const outputs = rule.step(inputs as Parameters<typeof rule.step>[0], shape);
-  return finish(tracer, `${rule.kind}.step`, slots, outputs);
+  const method = `${rule.kind}.step`;
+  const outputs = run(
+    method,
+    inputs,
+    () => rule.step(inputs as Parameters<typeof rule.step>[0], shape),
+    () => missesParameter,
+  );
+  return finish(tracer, method, slots, outputs);
 }
 
 const COMBINE_INPUTS = ['g', 'lifted', 'residual', 'residualDirection'] as const;
@@ -157,12 +278,55 @@ const COMBINE_INPUTS = ['g', 'lifted', 'residual', 'residualDirection'] as const
 /** Runs a combine's `apply` on symbolic values; outputs as for {@link traceRule}. */
 export function traceCombine(combine: Combine, shape: Shape): Graph {
   const slots = combine.state(shape);
+  requireSlots(combine.kind, slots);
   checkNames(combine.kind, Object.keys(slots), [...COMBINE_INPUTS, 'direction']);
   const tracer = new Tracer();
   const inputs: Record<string, Value> = slotInputs(tracer, slots);
   for (const name of COMBINE_INPUTS) inputs[name] = tracer.input(name, 'element');
-  const outputs = combine.apply(inputs as Parameters<typeof combine.apply>[0]);
-  return finish(tracer, `${combine.kind}.apply`, slots, outputs);
+  const method = `${combine.kind}.apply`;
+  const outputs = run(method, inputs, () => combine.apply(inputs as Parameters<typeof combine.apply>[0]));
+  return finish(tracer, method, slots, outputs);
+}
+
+/**
+ * Runs a method on symbolic values. What JavaScript says of a name that is not there, it says without the names there are.
+ *
+ * @param missesParameter True when the method looked at `parameter` and was not given it.
+ */
+function run<T>(
+  method: string,
+  inputs: Readonly<Record<string, Value>>,
+  call: () => T,
+  missesParameter: () => boolean = () => false,
+): T {
+  try {
+    return call();
+  } catch (error) {
+    const isOfOperand = error instanceof InvalidExpressionError && missesParameter();
+    if (!(error instanceof TypeError) && !isOfOperand) throw error;
+    const complaint = new InvalidExpressionError({
+      parameter: method,
+      found: missesParameter() ? '`parameter`, which the rule does not declare' : `a ${error}`,
+      expected: `an expression of ${Object.keys(inputs).join(', ')} in the methods of values`,
+      ...(missesParameter() ? { advice: 'Declare readsParameter: true in the rule.' } : {}),
+    });
+    throw Object.assign(complaint, { cause: error });
+  }
+}
+
+const EXTENTS: readonly Extent[] = ['element', 'row', 'column', 'tensor'];
+
+/** Checks that declared slots have an extent that there is. */
+export function requireSlots(kind: string, slots: Readonly<Record<string, SlotSpec>>): void {
+  for (const [name, slot] of Object.entries(slots)) {
+    if (EXTENTS.includes(slot?.extent)) continue;
+    throw new InvalidExpressionError({
+      parameter: `${kind}.state: ${name}.extent`,
+      found: slot?.extent,
+      expected: `one of ${EXTENTS.join(', ')}`,
+      ...didYouMean(slot?.extent, EXTENTS),
+    });
+  }
 }
 
 function slotInputs(tracer: Tracer, slots: Readonly<Record<string, SlotSpec>>): Record<string, Value> {
@@ -186,6 +350,15 @@ function finish(
   slots: Readonly<Record<string, SlotSpec>>,
   outputs: Readonly<Record<string, Operand>>,
 ): Graph {
+  if (typeof outputs !== 'object' || outputs === null || outputs instanceof Value) {
+    throw new InvalidExpressionError({
+      parameter: method,
+      found: outputs instanceof Value ? 'a single value' : outputs,
+      expected: `an object { ${['direction', ...Object.keys(slots)].join(', ')} }`,
+      advice: 'Return the direction, and the next value of every declared slot, by name.',
+    });
+  }
+  tracer.requireUsedComparisons(method, outputs);
   const extents: Record<string, Extent> = { direction: 'element' };
   for (const [name, slot] of Object.entries(slots)) extents[name] = slot.extent;
   const missing = Object.keys(extents).filter(name => outputs[name] === undefined);

@@ -3,7 +3,10 @@ import {
   type ExpressionRule,
   expressionRule,
   InvalidExpressionError,
+  InvalidOptionError,
   inputNames,
+  requireCombine,
+  requireRule,
   scalarNames,
   select,
   type TensorRule,
@@ -124,4 +127,112 @@ test('tensorRule and expressionRule only add the type', () => {
   expect(expressionRule<never>({ ...parts, step })).toEqual({ ...parts, step, type: 'expression' });
   const tensorStep: TensorRule<never>['step'] = ({ g }) => ({ direction: g });
   expect(tensorRule<never>({ ...parts, step: tensorStep })).toEqual({ ...parts, step: tensorStep, type: 'tensor' });
+});
+
+describe('what a rule that is not right says', () => {
+  const rule = (parts: Partial<ExpressionRule>): ExpressionRule => ({
+    type: 'expression',
+    kind: 'mine',
+    options: {},
+    state: () => ({ m: { extent: 'element' } }),
+    step: ({ g, m }) => ({ direction: g, m: m! }),
+    ...parts,
+  });
+  const step = (of: (x: { g: never; m: never; parameter: never }) => unknown): Partial<ExpressionRule> => ({
+    step: of as unknown as ExpressionRule['step'],
+  });
+  // A rule as JavaScript lets one write it.
+  type Any = { [method: string]: (...of: unknown[]) => Any };
+
+  test.each<[string, Partial<ExpressionRule>, RegExp]>([
+    ['a power', step(({ g }) => ({ direction: (g as Any)['pow']!(2) })), /pow\(\): .*Write square\(\)/],
+    ['a product of matrices', step(({ g }) => ({ direction: (g as Any)['matMul']!(g) })), /matMul\(\): .*tensorRule/],
+    ['a method that nothing has', step(({ g }) => (g as Any)['twice']!()), /mine\.step: expected .*g, m.*TypeError/],
+    [
+      'the parameter, undeclared',
+      step(({ parameter }) => ({ direction: (parameter as Any)['mul']!(2) })),
+      /mine\.step: .*found `parameter`, which.*readsParameter: true/,
+    ],
+    [
+      'the parameter as an operand, undeclared',
+      step(({ g, parameter, m }) => ({ direction: (g as Any)['add']!(parameter), m })),
+      /readsParameter: true/,
+    ],
+    ['a single value', step(({ g }) => g), /mine\.step: expected an object { direction, m }, found a single value/],
+    ['nothing', step(() => undefined), /mine\.step: expected an object { direction, m }, found undefined/],
+    [
+      'a value as the condition of ?:',
+      step(({ g, m }) => ({ direction: (g as Any)['greater']!(0) ? g : m, m })),
+      /mine\.step: expected select\(condition, x, y\).*\(greater\) whose result nothing uses/,
+    ],
+    [
+      'a slot per rows',
+      { state: () => ({ m: { extent: 'rows' as never } }) },
+      /mine\.state: m\.extent: .*rows.*mean row/,
+    ],
+    [
+      'a mean per colum',
+      step(({ g, m }) => ({ direction: (g as Any)['mean']!('colum'), m })),
+      /mean\(per\): .*mean column/,
+    ],
+  ])('%s', (_, parts, message) => {
+    expect(() => traceRule(rule(parts), [2, 3])).toThrow(InvalidExpressionError);
+    expect(() => traceRule(rule(parts), [2, 3])).toThrow(message);
+  });
+
+  test('comparisons that are used, and divNoNan, which makes one, are as they were', () => {
+    const sound = rule({ step: ({ g, m }) => ({ direction: select(g.greater(0), g, m!), m: g.divNoNan(m!) }) });
+    expect(traceRule(sound, [2]).nodes.length).toBeGreaterThan(4);
+    expect(traceRule(rule({ step: ({ g }) => ({ direction: g, m: g.greater(0) }) }), [2]).nodes).toHaveLength(3);
+  });
+});
+
+describe('requireRule', () => {
+  const base = { kind: 'mine', options: {}, state: () => ({}), step: () => ({ direction: 0 }) };
+  const whole = { ...base, type: 'expression' };
+
+  test('takes rules, and instances of classes with what is their own', () => {
+    requireRule('rule', whole);
+    requireRule('rule', expressionRule<never>(base));
+    class Counting {
+      readonly type = 'expression';
+      readonly kind = 'mine';
+      readonly options = {};
+      calls = 0;
+      state = () => ({});
+      step() {
+        this.calls += 1;
+        return { direction: 0 };
+      }
+    }
+    requireRule('rule', new Counting());
+  });
+
+  test.each<[string, unknown, RegExp]>([
+    ['a rule of no type that there is', { ...whole, type: 'expresion' }, /^rule\.type: .*Did you mean expression\?/],
+    ['a rule without state', { ...whole, state: undefined }, /^rule\.state: .*state: \(\) => \(\{\}\) for none/],
+    ['a rule without a kind', { ...whole, kind: undefined }, /^rule\.kind: /],
+    ['a key that nothing reads', { ...whole, steps: 3 }, /^rule: mine: .*found the key steps\. Did you mean step\?/],
+    [
+      'a key that rules of another type have',
+      { ...whole, type: 'tensor', readsParameter: true },
+      /found the key readsParameter/,
+    ],
+    ['a factory', () => whole, /^rule: expected a rule such as adamW\(\)/],
+  ])('%s', (_, rule, message) => {
+    expect(() => requireRule('rule', rule)).toThrow(InvalidOptionError);
+    expect(() => requireRule('rule', rule)).toThrow(message);
+  });
+
+  test('requireCombine refuses one without state, without a tolerance, and one with half a rule', () => {
+    const combine = { kind: 'mine', options: {}, rule: null, tolerance: 0, state: () => ({}), apply: () => ({}) };
+    requireCombine('combine', combine);
+    requireCombine('combine', { ...combine, rule: whole });
+    expect(() => requireCombine('combine', { ...combine, state: undefined })).toThrow(/^combine\.state: /);
+    expect(() => requireCombine('combine', { ...combine, tolerance: undefined })).toThrow(/^combine\.tolerance: /);
+    expect(() => requireCombine('combine', { ...combine, rule: { ...whole, state: 1 } })).toThrow(
+      /^combine\.rule\.state/,
+    );
+    expect(() => requireCombine('combine', { ...combine, rule: undefined })).toThrow(/^combine\.rule: /);
+  });
 });

@@ -1,4 +1,5 @@
 import { InvalidExpressionError } from '../errors.js';
+import { didYouMean } from '../options.js';
 import type { Extent } from '../slots.js';
 import {
   type BinaryOperation,
@@ -90,6 +91,25 @@ export class Tracer implements Recording {
   }
 
   /**
+   * Checks that whoever made a comparison also did something with it. A value in the condition of `?:`, `if` or `&&` is an
+   * object, which JavaScript takes for true without asking it: all that remains of the condition is that nothing reads it.
+   *
+   * @param owner Such as `clippedSign.step`.
+   */
+  requireUsedComparisons(owner: string, outputs: Readonly<Record<string, Operand>>): void {
+    const used = new Set(this.nodes.flatMap(operandsOf));
+    for (const output of Object.values(outputs)) if (output instanceof Value) used.add(output.id);
+    const unused = this.nodes.find(({ op }, id) => COMPARISONS.has(op) && !used.has(id));
+    if (unused === undefined) return;
+    throw new InvalidExpressionError({
+      parameter: owner,
+      found: `a comparison (${unused.op}) whose result nothing uses`,
+      expected: 'select(condition, x, y) in the place of condition ? x : y, if (condition) and condition && x',
+      advice: 'Remove the comparison if it was not meant as a condition.',
+    });
+  }
+
+  /**
    * The graph that computes the outputs; operations that no output needs are left out.
    *
    * @param extents The extent each output is wanted in; a narrower result is broadcast to it.
@@ -113,6 +133,8 @@ export class Tracer implements Recording {
   }
 }
 
+const COMPARISONS: ReadonlySet<GraphNode['op']> = new Set(['greater', 'greaterEqual', 'less', 'lessEqual', 'equal']);
+
 /** Equal for equal operations; JSON alone would not tell -0 from 0 or NaN from Infinity. */
 function keyOf(node: GraphNode): string {
   return node.op === 'constant' ? `constant ${Object.is(node.value, -0) ? '-0' : node.value}` : JSON.stringify(node);
@@ -129,18 +151,65 @@ interface Recording {
   emit(operation: GraphNode): Value;
 }
 
+const REDUCED: readonly Exclude<Extent, 'element'>[] = ['tensor', 'row', 'column'];
+
+const MATRICES = 'Matrix algebra and indexing need a rule in tfjs operations: tensorRule() of @frugaljs/core.';
+const SYMBOLIC = 'Values are symbolic: `step` runs once, before there are numbers.';
+
+/** Methods of tensors that values do not have, and what does the same. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  pow: 'Write square() for the power 2 and sqrt() for 0.5; of positive values, log().mul(p).exp() is the power p.',
+  rsqrt: 'Write sqrt().reciprocal().',
+  clipByValue: 'Write maximum(low).minimum(high).',
+  relu: 'Write maximum(0).',
+  where: 'Write select(condition, x, y), a function of @frugaljs/core.',
+  notEqual: 'Write select(x.equal(y), 0, 1).',
+  logicalAnd: 'Comparisons are 1 and 0: write mul(other).',
+  logicalOr: 'Comparisons are 1 and 0: write maximum(other).',
+  logicalNot: 'Comparisons are 1 and 0: write equal(0).',
+  squaredDifference: 'Write sub(other).square().',
+  norm: 'Write square().sum().sqrt().',
+  sigmoid: 'Write neg().exp().add(1).reciprocal().',
+  log1p: 'Write add(1).log().',
+  expm1: 'Write exp().sub(1).',
+  ...Object.fromEntries(
+    ['matMul', 'dot', 'transpose', 'reshape', 'slice', 'gather', 'concat', 'argMax', 'cumsum', 'topk'].map(name => [
+      name,
+      MATRICES,
+    ]),
+  ),
+  ...Object.fromEntries(['dataSync', 'arraySync', 'data', 'array', 'print'].map(name => [name, SYMBOLIC])),
+};
+
+/** Says what to write instead, where a TypeError would only say that it is no function. */
+class WithoutTensorMethods {}
+
+for (const [method, advice] of Object.entries(ELSEWHERE)) {
+  const value = (): never => {
+    throw new InvalidExpressionError({
+      parameter: `${method}()`,
+      found: 'a method that values do not have',
+      expected: 'one of the methods of values',
+      advice,
+    });
+  };
+  Object.defineProperty(WithoutTensorMethods.prototype, method, { value });
+}
+
 /**
  * A symbolic tensor: what a rule's `step` computes with. The methods carry the names and meaning of the tfjs operations;
  * none of them touches data. Comparisons give 1 for true and 0 for false, and are false when an operand is NaN.
  * Operands of different extents broadcast: a per-tensor value to all, a per-row and a per-column value to the matrix.
  */
-export class Value {
+export class Value extends WithoutTensorMethods {
   /** @internal */
   constructor(
     readonly tracer: Recording,
     readonly id: number,
     readonly extent: NodeExtent,
-  ) {}
+  ) {
+    super();
+  }
 
   add(other: Operand): Value {
     return this.binary('add', other);
@@ -248,6 +317,14 @@ export class Value {
 
   /** A reduction of a row or column value reduces its own entries: one per row, not one per element. */
   private reduce(reduction: Reduction, per: Exclude<Extent, 'element'>): Value {
+    if (!REDUCED.includes(per)) {
+      throw new InvalidExpressionError({
+        parameter: `${reduction}(per)`,
+        found: per,
+        expected: `one of ${REDUCED.join(', ')}`,
+        ...didYouMean(per, REDUCED),
+      });
+    }
     if (this.extent === per || this.extent === 'tensor') return this;
     if (this.extent === 'host' && reduction !== 'sum') return this;
     if (this.extent !== 'element' && (per !== 'tensor' || this.extent === 'host')) {
