@@ -46,7 +46,8 @@ export interface BlockwiseOptions extends DensityOptions {
 
 /**
  * Whole parameters: of the N blocks of the group, c = round(ρ N) (ties to even) are in the subspace in a refresh, the
- * others not at all. For an active parameter down and up are the identity; for another `reducedShape` is null.
+ * others not at all. With ρ > 0 at least one is (two for `mirror`), else nothing would ever take its turn in a model of
+ * one or two layers. For an active parameter down and up are the identity; for another `reducedShape` is null.
  *
  * Which blocks are active in refresh i is a pure function of the seed, i, N and c; nothing is stored. Blocks are counted
  * in the order of the group.
@@ -108,12 +109,18 @@ class GroupSchedule {
     if (held === undefined || held.refreshIndex !== refreshIndex || held.seed !== seed) {
       const { order, skip } = this;
       const { count } = blocks;
-      const schedule: BlockSchedule = { order, count, active: roundHalfToEven(this.density * count), skip, seed };
+      const schedule: BlockSchedule = { order, count, active: activeCount(this.density, order, count), skip, seed };
       held = { refreshIndex, seed, flags: activeBlocks(schedule, refreshIndex) };
       this.latest.set(members, held);
     }
     return held.flags[blocks.of[index]!] === 1;
   }
+}
+
+/** Number of blocks that are active at a time. */
+function activeCount(density: number, order: BlockOrder, count: number): number {
+  const least = density === 0 ? 0 : Math.min(order === 'mirror' ? 2 : 1, count);
+  return Math.max(least, roundHalfToEven(density * count));
 }
 
 /** The blocks that the parameters of a group form: `of[i]` is the number of the block of member i. */

@@ -1,3 +1,4 @@
+export { asMatrix } from './as-matrix.js';
 export { type BlockOrder, type BlockwiseOptions, blockwise } from './blockwise.js';
 export { type ColumnsOptions, columns } from './columns.js';
 export { type DctOptions, dct } from './dct.js';

@@ -1,4 +1,5 @@
-import type { Described, Projector } from '@frugaljs/core';
+import { type Described, type Projector, requireKnownKeys, requirePart, UnknownNameError } from '@frugaljs/core';
+import { asMatrix } from './as-matrix.js';
 import { blockwise } from './blockwise.js';
 import { columns } from './columns.js';
 import { dct } from './dct.js';
@@ -109,6 +110,19 @@ export const PROJECTORS: Readonly<Record<string, ProjectorEntry>> = {
     example: {},
     source: 'neutral element',
   },
+  asMatrix: {
+    create: options => {
+      requireKnownKeys('asMatrix', options, ['projector']);
+      return asMatrix(projectorOf(options['projector'] as unknown as Described));
+    },
+    summary: 'another projector, on kernels as matrices',
+    parameters: 'at least 2 axes',
+    slot: 'as its projector',
+    basis: 'as its projector',
+    saved: 'as its projector',
+    example: { projector: { kind: 'svd', options: { density: 0.25 } } },
+    source: 'im2col',
+  },
   given: {
     create: options => given(options as unknown as GivenOptions),
     summary: 'indices or a basis of your own, per refresh',
@@ -120,3 +134,15 @@ export const PROJECTORS: Readonly<Record<string, ProjectorEntry>> = {
     source: 'replay of recorded runs',
   },
 };
+
+function projectorOf(projector: Described): Projector {
+  requirePart('asMatrix.projector', projector, 'kind', 'the JSON of a projector');
+  const { kind, options } = projector;
+  const entry = Object.hasOwn(PROJECTORS, kind) ? PROJECTORS[kind] : undefined;
+  if (entry !== undefined) return entry.create(options);
+  throw new UnknownNameError({
+    parameter: 'asMatrix.projector.kind',
+    found: kind,
+    expected: `one of ${Object.keys(PROJECTORS).join(', ')}`,
+  });
+}

@@ -80,17 +80,27 @@ describe('blockwise', () => {
     ]);
   });
 
-  it('rounds the number of active blocks half to even', () => {
+  it('rounds the number of active blocks half to even, and up to one (mirror: two) where there would be none', () => {
     for (const [count, density, active] of [
       [10, 0.25, 2],
       [14, 0.25, 4],
       [6, 0.25, 2],
-      [2, 0.25, 0],
       [7, 0.5, 4],
       [5, 0.5, 2],
     ] as const) {
       expect(activeAt({ density }, groupOf(numbered(count)), 0)).toHaveLength(active);
       expect(active).toBe(roundHalfToEven(count * density));
+    }
+    for (const [count, density] of [
+      [1, 0.25],
+      [2, 0.25],
+      [2, 0.01],
+      [12, 0.01],
+    ] as const) {
+      expect(roundHalfToEven(count * density)).toBe(0);
+      expect(activeAt({ density }, groupOf(numbered(count)), 0)).toHaveLength(1);
+      if (count > 1) expect(activeAt({ density, order: 'mirror' }, groupOf(numbered(count)), 0)).toHaveLength(2);
+      expect(activeAt({ density: 0 }, groupOf(numbered(count)), 0)).toHaveLength(0);
     }
   });
 

@@ -1,5 +1,5 @@
 import { type Projector, randomKey, randomSubset, type Site, sizeOf } from '@frugaljs/core';
-import { blockwise, columns, dct, given, identity, randK, random, rows, svd } from '@frugaljs/projectors';
+import { asMatrix, blockwise, columns, dct, given, identity, randK, random, rows, svd } from '@frugaljs/projectors';
 import { densities, type ProjectorClaims } from '@frugaljs/testing';
 import fc from 'fast-check';
 
@@ -69,6 +69,28 @@ export const PROJECTOR_CLAIMS: Readonly<Record<string, Claimed>> = {
       unit,
       skip: fc.integer({ min: 0, max: 3 }),
     }),
+  }),
+  'asMatrix of svd': claimed(['asMatrix'], (options: Parameters<typeof svd>[0]) => asMatrix(svd(options)), {
+    parameters: 'at least 2 axes',
+    options: sized,
+  }),
+  // The laws of singular vectors are about matrices.
+  'asMatrix of svd, on matrices': claimed(
+    ['asMatrix'],
+    (options: Parameters<typeof svd>[0]) => asMatrix(svd(options)),
+    {
+      options: sized,
+      optimal: 1,
+      permutationEquivariant: true,
+    },
+  ),
+  'asMatrix of random': claimed(['asMatrix'], (options: Parameters<typeof random>[0]) => asMatrix(random(options)), {
+    parameters: 'at least 2 axes',
+    options: sized,
+  }),
+  'asMatrix of dct': claimed(['asMatrix'], (options: Parameters<typeof dct>[0]) => asMatrix(dct(options)), {
+    parameters: 'at least 2 axes',
+    options: fc.record({ density, norm }),
   }),
   identity: claimed(['identity'], () => identity(), { parameters: 'any', options: fc.constant({}) }),
   'given coordinates': claimed(

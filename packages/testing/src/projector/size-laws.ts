@@ -30,7 +30,7 @@ export const SIZE_LAWS: readonly Law<ProjectorFixture>[] = [
   law({
     name: 'budget',
     formula:
-      'k of N rows, columns, entries or blocks with ρN - 1 < k ≤ ρN + ½, a tie upwards only to an even k; k = rank',
+      'k of N rows, columns, entries or blocks with ρN - 1 < k ≤ ρN + ½, a tie upwards only to an even k; k = rank; of blocks one at least if ρ > 0',
     why: 'The memory of optimizer state is planned by the density; half-way ranks follow Python, as published runs do.',
     needs: ['shapes as declared'],
     effort: 2,
@@ -127,15 +127,17 @@ interface Count {
   readonly of: number;
   /** The most that there can be, where that is less than all: a matrix has no more singular vectors. */
   readonly limit: number;
-  /** Fewer than promised is allowed: a pass over blocks may end with a short round. */
-  readonly mayBeShort: boolean;
+  /** Blocks: fewer than promised are allowed, as a pass over them may end with a short round, and one may be too many. */
+  readonly areBlocks: boolean;
 }
 
-function requireDensity(density: number, { kept, of, limit, mayBeShort }: Count): void {
+function requireDensity(density: number, { kept, of, limit, areBlocks }: Count): void {
   const exact = density * of;
   const promise = `density ${density} of ${of} is ${exact}`;
+  // Blocks of which none is ever active would leave their parameters without a rule.
+  if (areBlocks && density > 0 && kept === 1) return;
   require(kept <= exact + 0.5, () => `${promise}, ${kept} are kept`);
-  require(mayBeShort || kept === limit || kept > exact - 1, () => `${promise}, only ${kept} are kept`);
+  require(areBlocks || kept === limit || kept > exact - 1, () => `${promise}, only ${kept} are kept`);
   require(kept !== exact + 0.5 || kept % 2 === 0, () =>
     `${promise}, a tie that goes to the even neighbor or down, but ${kept} are kept`);
 }
@@ -149,23 +151,23 @@ function countOf({ projector, site, refreshIndex }: Placed, coordinate: boolean)
     projector.reducedShape({ ...site, name: member.name, shape: member.shape, index }, refreshIndex),
   );
   const kept = perBlock.filter(shape => shape !== null).length;
-  return { kept, of: site.members.length, limit: site.members.length, mayBeShort: true };
+  return { kept, of: site.members.length, limit: site.members.length, areBlocks: true };
 }
 
 function withinParameter(reduced: Shape, shape: Shape, coordinate: boolean): Count {
   const all = sizeOf(shape);
-  const entries = { kept: sizeOf(reduced), of: all, limit: all, mayBeShort: false };
+  const entries = { kept: sizeOf(reduced), of: all, limit: all, areBlocks: false };
   if (sameShape(reduced, shape)) {
     // Everything: of whatever is counted, all are kept.
     const fewest = coordinate ? all : Math.min(...shape);
-    return { kept: fewest, of: fewest, limit: fewest, mayBeShort: false };
+    return { kept: fewest, of: fewest, limit: fewest, areBlocks: false };
   }
   if (reduced.length < 2) return entries;
   const [rows, columns] = matrixView(shape);
   const smaller = Math.min(rows, columns);
   const limit = coordinate ? Number.POSITIVE_INFINITY : smaller;
   const [r, c] = matrixView(reduced);
-  const along = (kept: number, of: number): Count => ({ kept, of, limit: Math.min(limit, of), mayBeShort: false });
+  const along = (kept: number, of: number): Count => ({ kept, of, limit: Math.min(limit, of), areBlocks: false });
   if (r === rows) return along(c, columns);
   if (c === columns) return along(r, rows);
   return along(r, smaller);
