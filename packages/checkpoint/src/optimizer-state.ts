@@ -4,7 +4,7 @@ import { getBackend, type Tensor } from '@tensorflow/tfjs-core';
 import type { Runtime, SavedComposition } from './manifest.js';
 
 /** Settings of a composition, by the name they have in its JSON. */
-export const SETTING = { kernels: 'kernels', seed: 'seed' } as const;
+export const SETTING = { kernels: 'kernels', seed: 'seed', learningRateScale: 'learningRateScale' } as const;
 
 /** A tensor and what the optimizer calls it. */
 export interface NamedTensor {

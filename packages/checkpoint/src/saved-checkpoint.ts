@@ -298,8 +298,10 @@ function mayHold(variable: string, saved: string): boolean {
 function compareComposition(saved: SavedComposition | null, now: Composition | null): Difference[] {
   if (now === null) return [];
   if (saved === null) return [{ path: 'optimizer', saved: 'nothing', now: 'an optimizer' }];
-  // What chooses kernels is no part of what an optimizer computes; another kernel set is a warning.
-  return differencesOf(saved.composition, now.composition).filter(({ path }) => path !== SETTING.kernels);
+  // What chooses kernels is no part of what an optimizer computes; another kernel set is a warning. The factor on the
+  // learning rate changes during a run: it is restored with the state.
+  const left: readonly string[] = [SETTING.kernels, SETTING.learningRateScale];
+  return differencesOf(saved.composition, now.composition).filter(({ path }) => !left.includes(path));
 }
 
 /** A sentence for a checkpoint from another runtime; null where bits repeat. */

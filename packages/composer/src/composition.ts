@@ -1,4 +1,13 @@
-import { describePart, InvalidOptionError, type Json, NotSerializableError, requireOptions } from '@frugaljs/core';
+import {
+  describePart,
+  InvalidOptionError,
+  type Json,
+  NotSerializableError,
+  requireOptions,
+  type Schedule,
+  unquoted,
+  valueFound,
+} from '@frugaljs/core';
 import { matchToJson, requireGroups } from './groups.js';
 import { CLIP_OPTIONS, COMPOSE_OPTIONS, type ComposeOptions } from './options.js';
 
@@ -11,7 +20,7 @@ export function requireComposition(options: ComposeOptions): void {
 }
 
 /** Checks a learning rate given as a number or a schedule. */
-export function requireLearningRate(learningRate: ComposeOptions['learningRate']): void {
+function requireLearningRate(learningRate: ComposeOptions['learningRate']): void {
   if (typeof learningRate === 'object' && learningRate !== null && typeof learningRate.at === 'function') {
     const { kind, options } = learningRate;
     if (typeof kind === 'string' && typeof options === 'object' && options !== null) return;
@@ -24,11 +33,29 @@ export function requireLearningRate(learningRate: ComposeOptions['learningRate']
   if (typeof learningRate === 'number' && learningRate >= 0 && Number.isFinite(learningRate)) return;
   throw new InvalidOptionError({
     parameter: 'compose.learningRate',
-    found: learningRate,
+    found: valueFound(learningRate),
     expected: 'a number in [0, Infinity) or a schedule such as cosine({ peak: 1e-3, steps: 1000 })',
+    ...unquoted(learningRate),
     ...(typeof learningRate === 'function'
       ? { advice: 'Call a schedule of @frugaljs/core; one of your own is { kind, options, at: update => rate }.' }
       : {}),
+  });
+}
+
+/**
+ * Checks what is to take the place of a learning rate.
+ *
+ * @throws InvalidOptionError also for a number in the place of a schedule: `learningRate *= 0.5` would end the schedule at
+ *   what it gives at this moment, and a warm-up at 0.
+ */
+export function requireNextRate(before: number | Schedule, next: number | Schedule): void {
+  requireLearningRate(next);
+  if (typeof before === 'number' || typeof next !== 'number') return;
+  throw new InvalidOptionError({
+    parameter: 'learningRate',
+    found: next,
+    expected: `a schedule, as the learning rate follows ${before.kind}`,
+    advice: 'Change learningRateScale, a factor on the schedule, or assign another schedule, such as constant(1e-3).',
   });
 }
 

@@ -13,6 +13,7 @@ import {
   engine,
   greater,
   keep,
+  type Scalar,
   scalar,
   Tensor,
   type TensorContainer,
@@ -61,6 +62,7 @@ export function readGradients(
     : Object.entries(gradients as Readonly<Record<string, Tensor | null | undefined>>);
   const variables: Variable[] = [];
   const entries: VariableGradient[] = [];
+  if (pairs.length === 0) throw noGradients();
   if (Array.isArray(gradients)) requireOnce(pairs);
   for (const [name, gradient] of pairs) {
     const variable = findVariable(name, trained);
@@ -80,6 +82,16 @@ export function readGradients(
     }
   }
   return { variables, entries };
+}
+
+/** An update of nothing would count in schedules and refreshes all the same. */
+function noGradients(): MissingGradientError {
+  return new MissingGradientError({
+    parameter: 'applyGradients',
+    found: 'none',
+    expected: 'the gradient of at least one variable',
+    advice: 'Pass the grads of variableGrads(f), of a loss that depends on trainable variables.',
+  });
 }
 
 /** Twice in a list, a variable would take two steps in one update. */
@@ -161,6 +173,39 @@ function requireFit(name: string, variable: Variable, gradient: Tensor): void {
       expected: `a float32 tensor of shape [${variable.shape}]`,
     });
   }
+}
+
+/**
+ * The function that gives the loss, with what it gives checked before tfjs goes back through it.
+ *
+ * @throws InvalidOptionError for what is no function, and when called, for a result that is no scalar.
+ */
+export function lossFunction(f: unknown): () => Scalar {
+  if (typeof f !== 'function') {
+    throw new InvalidOptionError({
+      parameter: 'minimize',
+      found: f,
+      expected: 'a function that computes the loss, such as () => mean(square(sub(model(x), y)))',
+      ...(f instanceof Tensor ? { advice: 'Gradients need the computation: put it into the function.' } : {}),
+    });
+  }
+  return () => {
+    const loss: unknown = f();
+    if (loss instanceof Tensor && loss.rank === 0) return loss as Scalar;
+    const isPromise = typeof (loss as PromiseLike<unknown> | null | undefined)?.then === 'function';
+    // What it rejects with would come up later as an error of its own.
+    if (isPromise) Promise.resolve(loss).catch(() => {});
+    throw new InvalidOptionError({
+      parameter: 'the loss of minimize',
+      found: isPromise ? 'a promise' : loss instanceof Tensor ? `a tensor of shape [${loss.shape}]` : loss,
+      expected: 'a scalar tensor',
+      advice: isPromise
+        ? 'Await what takes time before minimize, and compute the loss in a function that is not async.'
+        : loss instanceof Tensor
+          ? 'Take the mean or the sum of it.'
+          : 'Return the loss, a tf.Tensor, from the function.',
+    });
+  };
 }
 
 const NOT_FOUND = /gradient function not found for (\w+)/;
@@ -251,20 +296,35 @@ export class GradientAccumulator {
   }
 
   /**
-   * The means, which the caller disposes; NaN when no round was good. Starts again from nothing.
+   * The means, which the caller disposes; NaN when no round was good. Starts again from nothing. Each sum goes as its mean
+   * is made, so that there are never more tensors than the report on memory counts.
    *
    * @returns Also the cycle that ends here: its rounds fall to 0 when it becomes known that all were skipped.
    */
   take(): { readonly means: readonly VariableGradient[]; readonly cycle: Readonly<Cycle> } {
-    const { cycle } = this;
-    const means = tidy(() => {
-      const rounds = this.good === null ? this.every : where(greater(this.good, 0), this.good, scalar(Number.NaN));
-      return [...this.sums].map(([name, sum]) => {
-        return { name, variable: this.variables.get(name)!, gradient: keep(div(sum, rounds)) };
-      });
-    });
-    this.reset();
+    const { cycle, good } = this;
+    const means: VariableGradient[] = [];
+    const rounds = good === null ? scalar(this.every) : tidy(() => where(greater(good, 0), good, scalar(Number.NaN)));
+    try {
+      for (const [name, sum] of this.sums) {
+        means.push({ name, variable: this.variables.get(name)!, gradient: tidy(() => keep(div(sum, rounds))) });
+        this.forget(name);
+      }
+    } catch (error) {
+      for (const { gradient } of means) gradient.dispose();
+      throw error;
+    } finally {
+      rounds.dispose();
+      this.reset();
+    }
     return { means, cycle };
+  }
+
+  /** Leaves a variable out. */
+  forget(name: string): void {
+    this.sums.get(name)?.dispose();
+    this.sums.delete(name);
+    this.variables.delete(name);
   }
 
   /** The sum of a variable's gradients, which stays the accumulator's own. */

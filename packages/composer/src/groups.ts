@@ -1,18 +1,19 @@
 import {
-  callAdvice,
+  didYouMean,
   InvalidOptionError,
   type Json,
   NotSerializableError,
   requireInteger,
   requireKnownKeys,
   requireOptions,
+  requireRule,
   type Site,
   type SiteMember,
   sizeOf,
   UnmatchedGroupError,
   UnsupportedShapeError,
 } from '@frugaljs/core';
-import { Variable } from '@tensorflow/tfjs-core';
+import { engine, Variable } from '@tensorflow/tfjs-core';
 import { GROUP_OPTIONS, type Group, type Match, type MatchConditions, type NamedShape } from './options.js';
 
 /** Checks the groups of a composition as far as that goes without parameters. */
@@ -35,13 +36,11 @@ export function requireGroups(groups: readonly Group[]): void {
         advice: 'Put the group without a match last.',
       });
     }
-    if (group.frozen ? group.use === undefined : group.use?.type !== undefined) return;
-    throw new InvalidOptionError({
-      parameter: `groups[${i}].use`,
-      found: group.use,
-      expected: group.frozen ? 'no rule in a frozen group' : 'a rule such as adamW(), or frozen: true',
-      ...(typeof group.use === 'function' ? { advice: callAdvice(group.use) } : {}),
-    });
+    if (!group.frozen) requireRule(`groups[${i}].use`, group.use, 'adamW(), or frozen: true');
+    else if (group.use !== undefined) {
+      const expected = 'no rule in a frozen group';
+      throw new InvalidOptionError({ parameter: `groups[${i}].use`, found: group.use, expected });
+    }
   });
 }
 
@@ -145,7 +144,8 @@ export interface Assigned {
  * which they first appeared.
  *
  * @param known Parameters assigned before; they keep their places.
- * @throws UnmatchedGroupError when a non-final, non-optional group matches nothing at the first assignment.
+ * @throws UnmatchedGroupError when a non-final, non-optional group matches neither a parameter nor any variable that exists:
+ *   other groups wait for theirs, see {@link warnOfUnmatched}.
  * @throws InvalidOptionError when no group takes a parameter.
  * @throws UnsupportedShapeError when a parameter to be trained has no elements.
  */
@@ -183,7 +183,7 @@ export function assign(
     }
     place(parameter, group);
   }
-  if (known.size === 0) requireMatches(groups, members, parameters);
+  if (known.size === 0 && parameters.length > 0) requireMatches(groups, members, parameters);
   return new Map(
     members.flatMap((list, group) =>
       list.map(({ name, shape }, index) => {
@@ -194,20 +194,96 @@ export function assign(
   );
 }
 
+/** Of the groups that must match something, those that have not yet. */
+function unmatched(groups: readonly Group[], isMatched: (group: number) => boolean): number[] {
+  return groups.flatMap(({ match, optional = false }, i) => {
+    if (match === undefined || optional || isMatched(i)) return [];
+    // The last group may be a catch-all with conditions.
+    return i === groups.length - 1 && groups.length > 1 ? [] : [i];
+  });
+}
+
+/**
+ * A match that takes no variable at all is misspelled; one whose variables have no gradient yet, as those of the other
+ * network of a GAN or of a layer still to be unfrozen, is not.
+ */
 function requireMatches(
   groups: readonly Group[],
   members: readonly (readonly SiteMember[])[],
   parameters: readonly NamedShape[],
 ): void {
-  groups.forEach(({ match, optional = false }, i) => {
-    if (match === undefined || optional || members[i]!.length > 0) return;
-    // The last group may be a catch-all with conditions.
-    if (i === groups.length - 1 && groups.length > 1) return;
+  const others = Object.values(engine().registeredVariables);
+  for (const i of unmatched(groups, group => members[group]!.length > 0)) {
+    if (others.some(variable => groupOf(groups, variable) === i)) continue;
+    const found = `${shownMatch(groups[i]!.match!)} that takes none of the parameters ${namesOf(parameters)}`;
+    const more = others.some(({ name }) => !parameters.some(parameter => parameter.name === name));
     throw new UnmatchedGroupError({
       parameter: `groups[${i}].match`,
-      found: `${typeof match === 'function' ? 'a predicate' : match instanceof RegExp ? match : JSON.stringify(match)} that takes none of the parameters ${parameters.map(({ name }) => name).join(', ')}`,
+      found: `${found}${more ? ', nor any other variable' : ''}`,
       expected: 'a match that takes at least one parameter',
-      advice: 'Mend the match, or set optional: true on the group.',
+      advice: `${nearest(groups[i]!.match!, [...parameters, ...others])}Mend the match, or set optional: true on the group.`,
     });
-  });
+  }
+}
+
+/**
+ * Warns of groups that have matched nothing in a number of updates, although there are variables for them: these may be
+ * trained later, or be those of another model.
+ */
+export function warnOfUnmatched(
+  groups: readonly Group[],
+  assigned: ReadonlyMap<string, Assigned>,
+  updates: number,
+): void {
+  const matched = new Set([...assigned.values()].map(({ group }) => group));
+  for (const i of unmatched(groups, group => matched.has(group))) {
+    const { match } = groups[i]!;
+    const trained = [...assigned.values()].map(({ site }) => site);
+    console.warn(
+      `frugal.js: groups[${i}].match: ${shownMatch(match!)} has taken no parameter in ${updates} updates, of ` +
+        `${namesOf(trained)}. ${nearest(match!, trained)}Set optional: true on the group if that is right.`,
+    );
+  }
+}
+
+/** The group that would take a variable; -1 for none, and where a predicate fails on a variable that it does not know. */
+function groupOf(groups: readonly Group[], variable: NamedShape): number {
+  try {
+    return groups.findIndex(({ match }) => matches(match, variable));
+  } catch {
+    return -1;
+  }
+}
+
+function shownMatch(match: Match): string {
+  if (typeof match === 'function') return 'a predicate';
+  return match instanceof RegExp ? String(match) : JSON.stringify(patternsShown(match));
+}
+
+/** Regular expressions are {} in JSON. */
+function patternsShown(value: unknown): unknown {
+  if (value instanceof RegExp) return String(value);
+  if (Array.isArray(value)) return value.map(patternsShown);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, patternsShown(each)]));
+}
+
+/** The advice to look at the names that are most like those of a match; empty where none is. */
+function nearest(match: Match, parameters: readonly NamedShape[]): string {
+  if (typeof match === 'function') return '';
+  const patterns = [isConditions(match) ? (match.name ?? []) : match].flat();
+  const names = parameters.map(({ name }) => name);
+  const words = [...new Set(names.flatMap(name => [name, ...name.split(/[./_]/)]))];
+  for (const pattern of patterns) {
+    const sought = typeof pattern === 'string' ? pattern : pattern.source.replace(/[^\w/.]/g, '');
+    const advice = didYouMean(sought, words)?.advice;
+    if (advice !== undefined) return `${advice} `;
+  }
+  return '';
+}
+
+/** Enough of the names to see how they are made. */
+function namesOf(parameters: readonly { readonly name: string }[]): string {
+  const names = parameters.map(({ name }) => name);
+  return names.length <= 8 ? names.join(', ') : `${names.slice(0, 7).join(', ')} and ${names.length - 7} others`;
 }

@@ -98,9 +98,10 @@ function fromJson<Kind extends keyof Parts>(what: Kind, json: Described): Parts[
     throw new InvalidOptionError({ parameter: what, found: json, expected: 'its JSON, { kind, options }' });
   }
   const { kind, options } = json;
-  const entry = registered[what].get(kind);
-  if (entry !== undefined) return entry.factory(options);
   const known = [...registered[what].keys()];
+  // `randk` is how some configurations and recipes spell randK.
+  const spelled = registered[what].has(kind) ? kind : known.find(each => each.toLowerCase() === kind.toLowerCase());
+  if (spelled !== undefined) return registered[what].get(spelled)!.factory(options);
   const isWhole = known.some(name => registered[what].get(name)!.isBuiltIn && name !== 'subspace');
   throw new UnknownNameError({
     parameter: `${what}.kind`,

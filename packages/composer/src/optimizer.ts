@@ -5,6 +5,8 @@ import {
   type Json,
   type KernelSet,
   kernelsFor,
+  printedAs,
+  requireNumber,
   type Schedule,
 } from '@frugaljs/core';
 import {
@@ -17,12 +19,13 @@ import {
   type Tensor,
   type Variable,
 } from '@tensorflow/tfjs-core';
-import { compositionToJson, readComposition, requireComposition, requireLearningRate } from './composition.js';
+import { compositionToJson, readComposition, requireComposition, requireNextRate } from './composition.js';
 import { GradientCheck } from './finite-check.js';
 import {
   explainingGradients,
   GradientAccumulator,
   type Gradients,
+  lossFunction,
   type NamedTensor,
   readGradients,
   type VariableGradient,
@@ -36,8 +39,16 @@ import {
   memoryReport,
   namedShapes,
   type ReportedParameters,
+  sentence,
 } from './reports.js';
-import { disposeStates, fromNamedTensors, OWN, type SavedState, toNamedTensors } from './saved-state.js';
+import {
+  disposeStates,
+  fromNamedTensors,
+  OWN,
+  type SavedEntry,
+  type SavedState,
+  toNamedTensors,
+} from './saved-state.js';
 
 /**
  * A composition at work: a `tf.Optimizer` for `minimize`, `applyGradients` and `LayersModel.compile`. State is keyed by
@@ -56,6 +67,7 @@ export class ComposedOptimizer extends Optimizer {
 
   private readonly options: ComposeOptions;
   private rate: number | Schedule;
+  private rateScale: number;
   private readonly accumulator: GradientAccumulator;
   private readonly check: GradientCheck;
   private readonly parameters: Parameters;
@@ -68,10 +80,11 @@ export class ComposedOptimizer extends Optimizer {
     requireComposition(options);
     this.options = { ...options, groups: options.groups.map(group => ({ ...group })) };
     this.rate = options.learningRate;
+    this.rateScale = options.learningRateScale ?? 1;
     const { accumulate = 1, onNonFinite = 'throw' } = options;
     this.accumulator = new GradientAccumulator(accumulate);
     this.check = new GradientCheck(onNonFinite);
-    this.parameters = new Parameters(this.options, this, this.accumulator);
+    this.parameters = new Parameters(this.options, this.accumulator, this.expressions());
     this.iterations_ = 0;
   }
 
@@ -83,14 +96,27 @@ export class ComposedOptimizer extends Optimizer {
     return this.iterations_;
   }
 
-  /** The learning rate of the next update. Setting a number or a schedule takes effect with it. */
+  /**
+   * What the learning rate, a number or a schedule, gives for the next update; {@link learningRateScale} comes on top.
+   * Setting it takes effect with the next update. A schedule is replaced by another schedule only: for a number in its
+   * place, and for `learningRate *= 0.5`, there is {@link learningRateScale}.
+   */
   get learningRate(): number {
     return typeof this.rate === 'number' ? this.rate : rateAt(this.rate, this.updates);
   }
 
   set learningRate(rate: number | Schedule) {
-    requireLearningRate(rate);
+    requireNextRate(this.rate, rate);
     this.rate = rate;
+  }
+
+  /** Factor on the learning rate of every update, for callbacks to change; saved with the state. */
+  get learningRateScale(): number {
+    return this.rateScale;
+  }
+
+  set learningRateScale(scale: number) {
+    this.rateScale = requireNumber('learningRateScale', scale, '[0, Infinity)');
   }
 
   /** Replaces the learning rate; the same as assigning {@link learningRate}. */
@@ -120,7 +146,8 @@ export class ComposedOptimizer extends Optimizer {
   /** As in tfjs, but frees the gradients also when they are refused. */
   override minimize(f: () => Scalar, returnCost = false, varList?: Variable[]): Scalar | null {
     this.requireWhole();
-    const { value, grads } = explainingGradients(() => this.computeGradients(f, varList));
+    const loss = lossFunction(f);
+    const { value, grads } = explainingGradients(() => this.computeGradients(loss, varList));
     try {
       this.applyGradients(varList === undefined ? grads : varList.map(({ name }) => ({ name, tensor: grads[name]! })));
       if (returnCost) return value;
@@ -154,12 +181,33 @@ export class ComposedOptimizer extends Optimizer {
   /** The expression, the kernel that runs it and the bytes of state, per variable. */
   explain(parameters: ReportedParameters = this.parameters.variables()): Explanation {
     const kernels = this.kernels();
-    return explain(this.memoryReport(parameters), name => this.parameters.get(name)?.describe(kernels));
+    const without =
+      this.options.kernels === 'reference'
+        ? 'reference: tfjs operations'
+        : `reference: tfjs operations, as no kernels are imported for the backend ${getBackend()}; ${KERNEL_PACKAGES}`;
+    return explain(this.memoryReport(parameters), name =>
+      kernels === null ? without : this.parameters.get(name)?.describe(kernels),
+    );
+  }
+
+  /** What it is and where it stands, in a few lines; `console.log` prints it. */
+  override toString(): string {
+    const rate = typeof this.rate === 'number' ? this.rate : this.rate.kind;
+    const scale = this.rateScale === 1 ? '' : ` × ${this.rateScale}`;
+    const variables = this.disposed ? [] : this.parameters.variables();
+    const bytes = variables.length === 0 ? 0 : this.memoryReport(variables).totalStateBytes;
+    const met = `${count(variables.length, 'variable')}, ${count(bytes, 'byte')} of state`;
+    return [
+      `ComposedOptimizer(${this.expressions()})`,
+      `  learning rate ${rate}${scale}, ${count(this.updates, 'update')}, ${this.disposed ? 'disposed' : met}`,
+    ].join('\n');
   }
 
   /** The composition as JSON, for `fromJson` and configuration files. */
   toJSON(): { readonly [key: string]: Json | undefined } {
-    return compositionToJson({ ...this.options, learningRate: this.rate });
+    const { learningRateScale: given } = this.options;
+    const scale = this.rateScale === 1 && given === undefined ? {} : { learningRateScale: this.rateScale };
+    return compositionToJson({ ...this.options, learningRate: this.rate, ...scale });
   }
 
   override getConfig(): serialization.ConfigDict {
@@ -177,7 +225,7 @@ export class ComposedOptimizer extends Optimizer {
 
   /**
    * The whole state as named tensors `variable::slot`. Slots are the optimizer's own tensors and integer counters live
-   * until the next call or `dispose()`: copy what you keep.
+   * until the next call or `dispose()`: copy what you keep. What another optimizer has taken over is not in it.
    */
   override async getWeights(): Promise<NamedTensor[]> {
     this.requireWhole();
@@ -189,6 +237,8 @@ export class ComposedOptimizer extends Optimizer {
       ['skipped', this.skippedUpdates],
       ['accumulated', this.accumulator.count],
     ]);
+    // At 1 state is as it was before there was a scale.
+    if (this.rateScale !== 1) counters.set(RATE_SCALE, bitsOf(this.rateScale));
     return toNamedTensors(new Map([[OWN, counters], ...this.parameters.save()]), this.handedOut);
   }
 
@@ -215,7 +265,9 @@ export class ComposedOptimizer extends Optimizer {
       });
     }
     states.delete(OWN);
+    let scale: number;
     try {
+      scale = rateScaleOf(own.get(RATE_SCALE));
       this.parameters.require(states);
     } catch (error) {
       disposeStates(states);
@@ -225,6 +277,7 @@ export class ComposedOptimizer extends Optimizer {
     this.accumulator.reset(accumulated);
     this.iterations_ = updates;
     this.skippedUpdates = skipped;
+    this.rateScale = scale;
     this.parameters.restore();
     this.parameters.torn = null;
   }
@@ -248,6 +301,7 @@ export class ComposedOptimizer extends Optimizer {
     }
     try {
       checked.gate?.ifSkipped(() => this.countSkipped());
+      this.parameters.take(entries);
       this.accumulator.add(entries, checked.gate);
     } finally {
       this.check.done(checked);
@@ -273,8 +327,10 @@ export class ComposedOptimizer extends Optimizer {
       this.skippedUpdates += 1;
       return;
     }
-    const { learningRate: rate, updates: update } = this;
     try {
+      const { updates: update } = this;
+      const rate = this.learningRate * this.rateScale;
+      this.parameters.take(entries);
       this.parameters.step(entries, { ...checked, rate, update, kernels });
       kernels?.finish?.();
       this.incrementIterations();
@@ -290,6 +346,11 @@ export class ComposedOptimizer extends Optimizer {
 
   private countSkipped(): void {
     if (this.options.onNonFinite === 'skip') this.skippedUpdates += 1;
+  }
+
+  /** The rules, in the order of their groups. */
+  private expressions(): string {
+    return this.options.groups.map(({ use }) => (use === undefined ? 'frozen' : sentence(use))).join('; ');
   }
 
   /** What updates in place on the current backend; null for the reference path. */
@@ -322,6 +383,45 @@ export class ComposedOptimizer extends Optimizer {
  */
 export function compose(options: ComposeOptions): ComposedOptimizer {
   return new ComposedOptimizer(options);
+}
+
+printedAs(ComposedOptimizer.prototype, String);
+
+function count(number: number, noun: string): string {
+  return `${number.toLocaleString('en-US')} ${noun}${number === 1 ? '' : 's'}`;
+}
+
+/** Where kernels come from, for those who run without. */
+const KERNEL_PACKAGES =
+  'import @frugaljs/backend-wasm, @frugaljs/backend-wasm/cpu, @frugaljs/backend-webgpu or @frugaljs/backend-node, whichever is its';
+
+/** The path of the factor on the learning rate in saved state. */
+const RATE_SCALE = 'learningRateScale';
+
+/** A number as state holds it: exactly, as the two halves of a float64. */
+function bitsOf(value: number): Int32Array {
+  const bits = new DataView(new ArrayBuffer(8));
+  bits.setFloat64(0, value);
+  return Int32Array.of(bits.getInt32(0), bits.getInt32(4));
+}
+
+/** The inverse of {@link bitsOf}; 1 where nothing was saved. */
+function rateScaleOf(entry: SavedEntry | undefined): number {
+  if (entry === undefined) return 1;
+  const bits = new DataView(new ArrayBuffer(8));
+  if (entry instanceof Int32Array && entry.length === 2) {
+    entry.forEach((half, i) => {
+      bits.setInt32(4 * i, half);
+    });
+    const scale = bits.getFloat64(0);
+    if (scale >= 0 && Number.isFinite(scale)) return scale;
+  }
+  throw new InvalidStateError({
+    parameter: `setWeights ::${RATE_SCALE}`,
+    found: entry instanceof Int32Array ? `the integers ${[...entry].join(', ')}` : 'something else',
+    expected: 'the two halves of a number of at least 0',
+    advice: 'The saved state is damaged: load an earlier one.',
+  });
 }
 
 /**

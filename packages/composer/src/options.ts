@@ -49,7 +49,7 @@ export interface Group {
   readonly decay?: 'before' | 'after';
   /** Whether parameters that a block-wise method leaves out of an update decay all the same. Default true. */
   readonly decayInactive?: boolean;
-  /** Permits a non-final group to match nothing. Default false. */
+  /** Permits a non-final group to match no variable that exists. Default false. */
   readonly optional?: boolean;
 }
 
@@ -80,7 +80,7 @@ export const GROUP_OPTIONS: OptionTable<keyof Group> = {
   optional: {
     type: 'boolean',
     default: false,
-    meaning: 'a group that is neither last nor optional must match something',
+    meaning: 'a group that is neither last nor optional must match a variable that exists',
   },
 };
 
@@ -97,6 +97,8 @@ export type NonFinitePolicy = 'throw' | 'skip' | 'ignore';
 export interface ComposeOptions {
   /** A number, or a schedule over updates. */
   readonly learningRate: number | Schedule;
+  /** Factor on the learning rate of every update, which can be changed during training; part of the state. Default 1. */
+  readonly learningRateScale?: number;
   /** The first group that matches a parameter takes it; a parameter that none takes is an error. */
   readonly groups: readonly Group[];
   readonly clip?: Clip;
@@ -130,6 +132,12 @@ export const COMPOSE_OPTIONS: OptionTable<keyof ComposeOptions> = {
   learningRate: {
     type: 'structure',
     meaning: 'a number, or a schedule of `@frugaljs/core`; can be set later',
+  },
+  learningRateScale: {
+    type: 'number',
+    interval: '[0, Infinity)',
+    default: 1,
+    meaning: 'factor on it that can be changed during training, also over a schedule',
   },
   groups: { type: 'structure', meaning: 'who trains what; the first match takes a parameter' },
   clip: {

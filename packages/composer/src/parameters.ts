@@ -15,7 +15,7 @@ import { DensePlan } from './fused/dense-plan.js';
 import { SplitPlan } from './fused/split-plan.js';
 import { type Clipping, type DecayForm, type ParameterStep, UPDATE_GRAPHS } from './fused/step-graph.js';
 import type { GradientAccumulator, VariableGradient } from './gradients.js';
-import { type Assigned, assign } from './groups.js';
+import { type Assigned, assign, warnOfUnmatched } from './groups.js';
 import type { ComposeOptions, Group } from './options.js';
 import {
   disposeStates,
@@ -37,16 +37,23 @@ export interface Update extends Checked {
   readonly kernels: KernelSet | null;
 }
 
-/** Which optimizer trains a variable. */
-const owners = new WeakMap<Variable, object>();
+/** The optimizer that trains a variable, by its parameters: the last that made an update of it. */
+const owners = new WeakMap<Variable, Parameters>();
 
 /** Path of the sum of gradients in the state of a variable. */
 const ACCUMULATOR = 'accumulator';
+
+/** Updates after which a group that has matched nothing is called to attention. */
+const UPDATES_TO_WAIT = 100;
 
 /** All variables an optimizer has met, by name: which group each is in, the rule at work on it, and their state. */
 export class Parameters {
   private readonly trained = new Map<string, Parameter>();
   private readonly claimed = new Map<string, Variable>();
+  /** Variables that another optimizer took over, with their state gone, and its description. */
+  private readonly taken = new Map<string, { readonly variable: Variable; readonly by: string }>();
+  /** Updates made here, whatever was made before the state was saved. */
+  private updates = 0;
   /** Names under which state was saved, of variables that have another name since: seeds follow these. */
   private readonly savedNames = new Map<string, string>();
   private assigned: ReadonlyMap<string, Assigned> = new Map();
@@ -56,13 +63,13 @@ export class Parameters {
   private pending: SavedStates | null = null;
 
   /**
-   * @param optimizer Whose parameters these are: no other may train them.
    * @param accumulator Its sums are part of the state of their variables.
+   * @param described What the optimizer is called where another one has lost a variable to it.
    */
   constructor(
     private readonly options: ComposeOptions,
-    private readonly optimizer: object,
     private readonly accumulator: GradientAccumulator,
+    private readonly described: string,
   ) {}
 
   /** True when a variable of this name was met before. */
@@ -83,19 +90,42 @@ export class Parameters {
   adopt(variables: readonly Variable[]): void {
     let hasNew = false;
     for (const variable of variables) {
-      const owner = owners.get(variable);
-      if (owner !== undefined && owner !== this.optimizer) throw alreadyTrained(variable);
+      const taken = this.taken.get(variable.name);
+      if (taken?.variable === variable) throw takenOver(variable, taken.by);
       const known = this.assigned.get(variable.name);
       if (known === undefined) hasNew = true;
       else if (!sameShape(known.site.shape, variable.shape)) throw changedShape(variable, known);
+      else hasNew ||= !this.trained.has(variable.name) && !this.options.groups[known.group]!.frozen;
     }
+    // One made anew under the name of a variable that was taken is another variable.
+    for (const { name } of variables) this.taken.delete(name);
     if (hasNew) this.assign(variables);
-    for (const variable of variables) {
-      if (this.claimed.get(variable.name) === variable) continue;
-      this.claimed.set(variable.name, variable);
-      owners.set(variable, this.optimizer);
-    }
+    for (const variable of variables) this.claimed.set(variable.name, variable);
     if (hasNew) this.restore();
+  }
+
+  /**
+   * Makes these variables the optimizer's own: one that trained them before gives them up, and cannot train them any more.
+   * Called when it is known that their gradients will be used.
+   */
+  take(entries: readonly VariableGradient[]): void {
+    for (const { variable } of entries) {
+      const owner = owners.get(variable);
+      if (owner === this) continue;
+      owner?.giveUp(variable, this.described);
+      owners.set(variable, this);
+    }
+  }
+
+  /** Frees what is kept for a variable that another optimizer trains from now on. */
+  private giveUp(variable: Variable, by: string): void {
+    const { name } = variable;
+    if (this.claimed.get(name) !== variable) return;
+    this.trained.get(name)?.bound.dispose();
+    this.trained.delete(name);
+    this.claimed.delete(name);
+    this.accumulator.forget(name);
+    this.taken.set(name, { variable, by });
   }
 
   /**
@@ -122,6 +152,8 @@ export class Parameters {
     for (const [name, { bound }] of this.trained) {
       if (!stepped.has(name) && bound instanceof BoundSubspace) bound.release(update.update);
     }
+    this.updates += 1;
+    if (this.updates === UPDATES_TO_WAIT) warnOfUnmatched(this.options.groups, this.assigned, this.updates);
   }
 
   /** The state of every variable, under the name its seeds follow; what still waits for its variable is as it came. */
@@ -162,6 +194,7 @@ export class Parameters {
   load(states: SavedStates): void {
     if (this.pending !== null) disposeStates(this.pending);
     this.reset();
+    this.taken.clear();
     this.pending = states;
   }
 
@@ -204,10 +237,11 @@ export class Parameters {
     this.pending = null;
     for (const parameter of this.trained.values()) parameter.bound.dispose();
     for (const variable of this.claimed.values()) {
-      if (owners.get(variable) === this.optimizer) owners.delete(variable);
+      if (owners.get(variable) === this) owners.delete(variable);
     }
     this.trained.clear();
     this.claimed.clear();
+    this.taken.clear();
   }
 
   private reset(): void {
@@ -226,7 +260,7 @@ export class Parameters {
     const made = new Map<string, Parameter>();
     for (const [name, { group: index, site }] of assigned) {
       const group = groups[index]!;
-      if (group.frozen || this.trained.has(name)) continue;
+      if (group.frozen || this.trained.has(name) || this.taken.has(name)) continue;
       made.set(name, new Parameter(bind(group.use!, site), group, clip?.value));
     }
     this.assigned = assigned;
@@ -351,12 +385,12 @@ interface Level {
   readonly hasAges: boolean;
 }
 
-function alreadyTrained(variable: Variable): SharedVariableError {
+function takenOver(variable: Variable, by: string): SharedVariableError {
   return new SharedVariableError({
     parameter: `variable "${variable.name}"`,
-    found: 'a variable that another optimizer already trains',
-    expected: 'a variable that no other live optimizer trains',
-    advice: 'Call dispose() on the other optimizer first, or put both rules into the groups of one compose().',
+    found: `one that another optimizer (${by}) has taken over, which freed the state that was kept for it here`,
+    expected: 'a variable that no other optimizer has trained since',
+    advice: 'Go on with that optimizer, or put both rules into the groups of one compose().',
   });
 }
 

@@ -14,21 +14,31 @@ export interface MemoryRow {
   readonly slotBytes: number;
   /** Tensors that describe the subspace. */
   readonly basisBytes: number;
-  /** Sum of gradients, when they are accumulated. */
+  /** Sum of gradients, when they are accumulated: from the first round to the end of the update. */
   readonly accumulatorBytes: number;
   /** slotBytes + basisBytes + accumulatorBytes. */
   readonly stateBytes: number;
 }
 
 /**
- * Rows in the order of the parameters, and the sum of their state. `console.table` and `JSON.stringify` show the rows
- * alone.
+ * Rows in the order of the parameters, the sum of their state, and when there is so much. `console.table` and
+ * `JSON.stringify` show the rows alone.
  */
-export type MemoryReport = readonly MemoryRow[] & { readonly totalStateBytes: number };
+export type MemoryReport = readonly MemoryRow[] & {
+  readonly totalStateBytes: number;
+  /** The fullest moment, which the bytes are those of. */
+  readonly moment: string;
+};
+
+const AFTER_UPDATE = 'after the update';
+/** The mean of the gradients takes the place of their sum, and goes when the update is made. */
+const DURING_UPDATE =
+  'during the update, and from the second on also before it; between it and the next gradients less';
 
 /**
- * What the optimizer will keep on the device after the update that follows `update` earlier ones: exact to the byte, and
- * known before the first step, since every rule and projector declares its state.
+ * What the optimizer will keep on the device for the update that follows `update` earlier ones, at its fullest moment:
+ * exact to the byte, and known before the first step, since every rule and projector declares its state. Where gradients
+ * are accumulated their sum is there beside the state until the update is made; else it is the state after the update.
  */
 export function memoryReport(options: ComposeOptions, parameters: readonly NamedShape[], update = 0): MemoryReport {
   const assigned = assign(options.groups, parameters, options.seed ?? 0);
@@ -52,8 +62,12 @@ export function memoryReport(options: ComposeOptions, parameters: readonly Named
     };
   });
   const totalStateBytes = rows.reduce((sum, row) => sum + row.stateBytes, 0);
-  // Enumerable, it would be one more row of `console.table`, and a column for its value.
-  return Object.defineProperty(rows, 'totalStateBytes', { value: totalStateBytes }) as typeof rows & MemoryReport;
+  const moment = (options.accumulate ?? 1) > 1 ? DURING_UPDATE : AFTER_UPDATE;
+  // Enumerable, they would be more rows of `console.table`, and a column for their values.
+  return Object.defineProperties(rows, {
+    totalStateBytes: { value: totalStateBytes },
+    moment: { value: moment },
+  }) as typeof rows & MemoryReport;
 }
 
 /** How one parameter is trained. */
@@ -87,23 +101,36 @@ export interface ReportedParameter {
   readonly shape: readonly (number | null)[];
 }
 
-/** Parameters in a list, such as the `trainableWeights` of a model, or by name, such as `model.parameters()`. */
+/** Parameters in a list or by name, such as `model.parameters()`, or a model of tf.layers with its trainable ones. */
 export type ReportedParameters =
   | readonly ReportedParameter[]
+  | { readonly trainableWeights: readonly ReportedParameter[] }
   | Readonly<Record<string, Omit<ReportedParameter, 'name'>>>;
 
 /** The parameters in a list, with shapes that are known. */
 export function namedShapes(parameters: ReportedParameters): readonly NamedShape[] {
-  const list: readonly ReportedParameter[] = Array.isArray(parameters)
-    ? parameters
-    : Object.entries(parameters ?? {}).map(([name, parameter]) => ({ name, shape: parameter?.shape }));
+  const list = listOf(parameters);
   const wrong = list.findIndex(parameter => !isNamedShape(parameter));
   if (typeof parameters === 'object' && parameters !== null && wrong < 0) return list as readonly NamedShape[];
   throw new InvalidOptionError({
     parameter: wrong < 0 ? 'parameters' : `parameters[${wrong}]`,
     found: wrong < 0 ? parameters : list[wrong],
     expected: 'variables, such as model.trainableWeights, or their { name, shape }',
+    ...(hasParameters(parameters) ? { advice: 'Pass model.parameters().' } : {}),
   });
+}
+
+function listOf(parameters: ReportedParameters): readonly ReportedParameter[] {
+  if (Array.isArray(parameters)) return parameters as readonly ReportedParameter[];
+  const { trainableWeights } = (parameters ?? {}) as { readonly trainableWeights?: unknown };
+  if (Array.isArray(trainableWeights)) return trainableWeights as readonly ReportedParameter[];
+  const named = (parameters ?? {}) as Readonly<Record<string, Omit<ReportedParameter, 'name'>>>;
+  return Object.entries(named).map(([name, parameter]) => ({ name, shape: parameter?.shape }));
+}
+
+/** True for a model of `@frugaljs/llama`. */
+function hasParameters(model: unknown): boolean {
+  return typeof (model as { readonly parameters?: unknown } | null | undefined)?.parameters === 'function';
 }
 
 function isNamedShape(parameter: ReportedParameter | null | undefined): boolean {
@@ -115,7 +142,7 @@ function isNamedShape(parameter: ReportedParameter | null | undefined): boolean 
  * A part as a line of text, for example `subspace(columns(density 0.25) → adamW; residual(signSgd); every 200, reset)`.
  * Options at their defaults are left out, except sizes, once json.ts says what the defaults are.
  */
-function sentence(part: Described): string {
+export function sentence(part: Described): string {
   const { kind, options } = part;
   if (kind === 'subspace') {
     const [projector, rule, combine] = [options['projector'], options['rule'], options['combine']].map(sentenceOf);

@@ -1,6 +1,16 @@
-import { describePart, InvalidOptionError, requireOptions, requirePart, type SubspaceRule } from '@frugaljs/core';
+import {
+  describePart,
+  InvalidOptionError,
+  printedAs,
+  requireCombine,
+  requireOptions,
+  requirePart,
+  requireRule,
+  type SubspaceRule,
+} from '@frugaljs/core';
 import { drop } from './combine/drop.js';
 import { REFRESH_OPTIONS, SUBSPACE_OPTIONS, type SubspaceOptions } from './options.js';
+import { sentence } from './reports.js';
 
 /**
  * A rule that keeps its state in a subspace: with d = rule(down(G)), the direction is combine(up(d), G - up(down(G))).
@@ -11,9 +21,9 @@ import { REFRESH_OPTIONS, SUBSPACE_OPTIONS, type SubspaceOptions } from './optio
 export function subspace(options: SubspaceOptions): SubspaceRule {
   requireOptions('subspace', options, SUBSPACE_OPTIONS);
   const { projector, rule, combine = drop(), refresh = { every: 200 }, onRefresh = 'reset' } = options;
-  requirePart('subspace.projector', projector, 'fit', 'a projector such as columns({ density: 0.25 })');
-  requirePart('subspace.rule', rule, 'type', 'a rule such as adamW()');
-  requirePart('subspace.combine', combine, 'apply', 'drop() or residual(signSgd())');
+  requirePart('subspace.projector', projector, 'projector', 'a projector such as columns({ density: 0.25 })');
+  requireRule('subspace.rule', rule);
+  requireCombine('subspace.combine', combine);
   requireOptions('subspace.refresh', refresh, REFRESH_OPTIONS);
   const { every, stagger = false } = refresh;
   if (stagger && projector.kind === 'blockwise') {
@@ -23,7 +33,7 @@ export function subspace(options: SubspaceOptions): SubspaceRule {
       expected: 'false with a block-wise projector, whose blocks change together',
     });
   }
-  return {
+  const made: SubspaceRule = {
     type: 'subspace',
     kind: 'subspace',
     options: {
@@ -39,4 +49,5 @@ export function subspace(options: SubspaceOptions): SubspaceRule {
     refresh,
     onRefresh,
   };
+  return printedAs(made, sentence);
 }

@@ -1,4 +1,4 @@
-import { FrugalError } from '@frugaljs/core';
+import { expressionRule, FrugalError, type Value } from '@frugaljs/core';
 import { blockwise, rows, svd } from '@frugaljs/projectors';
 import { signSgd } from '@frugaljs/state-free';
 import { adamW } from '@frugaljs/state-full';
@@ -8,6 +8,7 @@ import {
   type ComposedOptimizer,
   compose,
   compositionFromJson,
+  drop,
   frugal,
   galore,
   recipe,
@@ -124,12 +125,13 @@ test('two optimizers on one model', () => {
   const first = frugal();
   first.minimize(problem.loss, false, [...problem.variables]);
   const second = recipe('adamW');
-  expectUnchanged(second, problem.variables, 'shared-variable', /already trains.*dispose\(\)/, () =>
-    second.minimize(problem.loss, false, [...problem.variables]),
+  second.minimize(problem.loss, false, [...problem.variables]);
+  expectUnchanged(first, problem.variables, 'shared-variable', /\(adamW\) has taken over.*one compose\(\)/, () =>
+    first.minimize(problem.loss, false, [...problem.variables]),
   );
   first.dispose();
   second.minimize(problem.loss, false, [...problem.variables]);
-  expect(second.updates).toBe(1);
+  expect(second.updates).toBe(2);
   for (const thing of [second, problem]) thing.dispose();
 });
 
@@ -165,6 +167,14 @@ describe('parameters a composition cannot train', () => {
   });
 });
 
+const OWN = { kind: 'own', options: {}, step: ({ g }: { g: Value }) => ({ direction: g }), state: () => ({}) };
+const MISSPELLED = expressionRule<'m'>({
+  kind: 'own',
+  options: {},
+  state: () => ({ m: { extent: 'elment' as never } }),
+  step: ({ g, m }) => ({ direction: g, m }),
+});
+
 describe('options', () => {
   const w = { name: 'w', shape: [4, 4] };
   const cases: readonly [string, () => unknown, RegExp][] = [
@@ -184,6 +194,68 @@ describe('options', () => {
       /groups\[0\]\.match/,
     ],
     ['negative learning rate', () => compose({ learningRate: -1, groups: [{ use: adamW() }] }), /learningRate/],
+    [
+      'a learning rate in quotes',
+      () => compose({ learningRate: '1e-3' as never, groups: [{ use: adamW() }] }),
+      /learningRate: .*found the string "1e-3"\. Write the number 1e-3, without quotes/,
+    ],
+    ['a density in quotes', () => rows({ density: '0.5' as never }), /found the string "0\.5"\. Write the number/],
+    [
+      'a boolean in quotes',
+      () => compose({ learningRate: 1, groups: [{ frozen: 'false' as never }] }),
+      /string "false"/,
+    ],
+    [
+      'an optimizer of tfjs for a rule',
+      () => compose({ learningRate: 1, groups: [{ use: tf.train.adam(1e-3) as never }] }),
+      /groups\[0\]\.use: .*This is an optimizer: compose makes the optimizer\. A rule is adamW\(\)/,
+    ],
+    [
+      'a recipe for a rule',
+      () => compose({ learningRate: 1, groups: [{ use: frugal() as never }] }),
+      /groups\[0\]\.use: .*This is an optimizer: train with it as it is, or give its rule/,
+    ],
+    [
+      'a projector for a rule',
+      () => compose({ learningRate: 1, groups: [{ use: rows() as never }] }),
+      /A projector goes into subspace\(\{ projector, rule \}\)/,
+    ],
+    [
+      'the name of a rule',
+      () => compose({ learningRate: 1, groups: [{ use: 'adamW' as never }] }),
+      /found the string "adamW"\. Names are for recipes and JSON/,
+    ],
+    [
+      'the JSON of a rule',
+      () => compose({ learningRate: 1, groups: [{ use: { kind: 'adamW', options: {} } as never }] }),
+      /This is the JSON of a rule: ruleFromJson/,
+    ],
+    [
+      'a rule without kind',
+      () =>
+        compose({ learningRate: 1, groups: [{ use: expressionRule<never>({ ...OWN, kind: undefined as never }) }] }),
+      /groups\[0\]\.use: expected kind: a name, and options: JSON, found a rule with kind undefined/,
+    ],
+    [
+      'a rule without kind in a subspace',
+      () => subspace({ projector: rows(), rule: expressionRule<never>({ ...OWN, kind: '' }) }),
+      /subspace\.rule: expected kind: a name/,
+    ],
+    [
+      'a combine without state',
+      () => subspace({ projector: rows(), rule: adamW(), combine: { ...drop(), state: undefined } as never }),
+      /subspace\.combine: expected a combine with state, found a combine drop without state\..* state: \(\) => \(\{\}\)/,
+    ],
+    [
+      'a misspelled extent',
+      () => compose({ learningRate: 1, groups: [{ use: MISSPELLED }] }).memoryReport([w]),
+      /own\.state\.m\.extent: expected one of element, row, column, tensor, found elment\. Did you mean element\?/,
+    ],
+    [
+      'report on a model of llama',
+      () => frugal().memoryReport({ parameters: () => ({}) } as never),
+      /Pass model\.parameters\(\)/,
+    ],
     ['negative clip', () => recipe('adamW', { clip: { globalNorm: -1 } }), /clip\.globalNorm/],
     ['accumulate 0', () => recipe('adamW', { accumulate: 0 }), /accumulate/],
     ['misspelled option', () => recipe('adamW', { beta3: 1 }), /beta3/],
@@ -279,6 +351,8 @@ test.each([Number.NaN, -1, Number.POSITIVE_INFINITY, undefined])('a schedule tha
 });
 
 test.each<[string, (g: tf.Tensor) => unknown, string, RegExp]>([
+  ['no gradients', () => ({}), 'missing-gradient', /applyGradients: expected the gradient of at least one variable/],
+  ['an empty list', () => [], 'missing-gradient', /applyGradients: expected the gradient of at least one variable/],
   ['nothing', () => undefined, 'invalid-option', /applyGradients: expected tensors by the names/],
   ['a Map', g => new Map([['given', g]]), 'invalid-option', /found an instance of Map/],
   ['a tensor', g => g, 'invalid-option', /found an instance of Tensor/],
@@ -292,6 +366,25 @@ test.each<[string, (g: tf.Tensor) => unknown, string, RegExp]>([
   expectUnchanged(optimizer, [given], code, message, () => optimizer.applyGradients(spoil(g) as never));
   optimizer.dispose();
   tf.dispose([given, g]);
+});
+
+test('a loss that is none is an error that says what to return', async () => {
+  const problem = regression();
+  const optimizer = frugal();
+  const losses: readonly [unknown, RegExp][] = [
+    [undefined, /minimize: expected a function that computes the loss.*found undefined/],
+    [problem.loss(), /minimize: expected a function.*found an instance of Tensor\. Gradients need the computation/],
+    [async () => problem.loss(), /loss of minimize: expected a scalar tensor, found a promise\. Await/],
+    [() => Promise.reject(new Error('late')), /found a promise/],
+    [() => undefined, /loss of minimize: expected a scalar tensor, found undefined\. Return the loss/],
+    [() => tf.square(problem.variables[0]!), /found a tensor of shape \[8,12\]\. Take the mean or the sum/],
+  ];
+  for (const [loss, message] of losses) {
+    expectUnchanged(optimizer, problem.variables, 'invalid-option', message, () => optimizer.minimize(loss as never));
+  }
+  await Promise.resolve();
+  tf.dispose(losses[1]![0] as tf.Tensor);
+  for (const thing of [optimizer, problem]) thing.dispose();
 });
 
 test.each([1, 2])(

@@ -1,11 +1,12 @@
-import { expressionRule, type Projector, warmupCosine } from '@frugaljs/core';
+import { inspect } from 'node:util';
+import { constant, expressionRule, type Projector, Tracer, warmupCosine } from '@frugaljs/core';
 import { columns, rows, svd } from '@frugaljs/projectors';
-import { signSgd } from '@frugaljs/state-free';
+import { sgd, signSgd } from '@frugaljs/state-free';
 import { adamW, lion } from '@frugaljs/state-full';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
-import { beforeEach, describe, expect, test } from 'vitest';
-import { compose, frugal, recipe, registerRule, residual, subspace } from '../src/index.js';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { compose, compositionFromJson, frugal, recipe, registerRule, residual, subspace } from '../src/index.js';
 import { BACKENDS, difference, regression, valuesOf } from './fixtures.js';
 
 beforeEach(async () => {
@@ -207,12 +208,276 @@ test('the learning rate follows its schedule and can be set', () => {
     positions.push(w.dataSync()[0]!);
   }
   expect(positions).toEqual([-1, -1.75, -2.25]);
-  optimizer.learningRate = 0.5;
+  optimizer.setLearningRate(constant(0.5));
   optimizer.applyGradients(g);
   expect(w.dataSync()[0]!).toBe(-2.75);
   expect(optimizer.learningRate).toBe(0.5);
   expect(() => optimizer.setLearningRate(-1)).toThrow(/learningRate/);
   optimizer.dispose();
+  w.dispose();
+});
+
+test('a number takes the place of a number, and is refused in the place of a schedule', () => {
+  const optimizer = recipe('sgd', { learningRate: warmupCosine({ peak: 1, warmup: 4, total: 8 }) });
+  const refused = /learningRate: expected a schedule, as .*warmupCosine, found 0\. Change learningRateScale.*constant/;
+  expect(() => {
+    optimizer.learningRate *= 0.5;
+  }).toThrow(refused);
+  expect(() => optimizer.setLearningRate(0)).toThrow(refused);
+  optimizer.setLearningRate(constant(0.5));
+  expect(optimizer.learningRate).toBe(0.5);
+  optimizer.dispose();
+  const plain = recipe('sgd', { learningRate: 1 });
+  plain.learningRate *= 0.5;
+  plain.setLearningRate(plain.learningRate * 0.5);
+  expect(plain.learningRate).toBe(0.25);
+  plain.dispose();
+});
+
+describe('learningRateScale', () => {
+  const gradients = (): tf.NamedTensorMap => ({ scaled: tf.ones([1]) });
+  const make = (more: object = {}) =>
+    compose({
+      learningRate: warmupCosine({ peak: 1, warmup: 2, total: 4 }),
+      groups: [{ use: sgd(), weightDecay: 0.5 }],
+      ...more,
+    });
+
+  test('multiplies the rate of every update, that of the decay too, and leaves the schedule alone', () => {
+    const w = tf.variable(tf.ones([1]), true, 'scaled');
+    const optimizer = make({ learningRateScale: 0.5 });
+    optimizer.applyGradients(gradients());
+    expect(w.dataSync()[0]).toBe(1);
+    optimizer.learningRateScale *= 0.5;
+    optimizer.applyGradients(gradients());
+    expect(w.dataSync()[0]).toBe(1 - 0.5 * 0.25 * 0.5 - 0.25 * 0.5);
+    expect([optimizer.learningRate, optimizer.learningRateScale]).toEqual([1, 0.25]);
+    optimizer.dispose();
+    w.dispose();
+  });
+
+  test('is saved with the state, exactly, and in the configuration', async () => {
+    const w = tf.variable(tf.ones([1]), true, 'scaled');
+    const optimizer = make();
+    expect(Object.keys(optimizer.toJSON())).not.toContain('learningRateScale');
+    const before = await optimizer.getWeights();
+    expect(before.map(({ name }) => name)).toEqual(['::updates', '::skipped', '::accumulated']);
+    const plain = before.map(({ name, tensor }) => ({ name, tensor: tensor.clone() }));
+    optimizer.learningRateScale = 0.1 + 0.2;
+    optimizer.applyGradients(gradients());
+    const next = make();
+    await next.setWeights(await optimizer.getWeights());
+    expect(next.learningRateScale).toBe(0.1 + 0.2);
+    expect(compose(compositionFromJson(optimizer.toJSON())).learningRateScale).toBe(0.1 + 0.2);
+    // State from before there was a scale, or with it at 1, says nothing of it.
+    await next.setWeights(plain);
+    expect(next.learningRateScale).toBe(1);
+    for (const each of [optimizer, next]) each.dispose();
+    tf.dispose([w, ...plain.map(({ tensor }) => tensor)]);
+  });
+
+  test.each([-1, Number.NaN, Number.POSITIVE_INFINITY, '0.5'])('is refused as %s', bad => {
+    const optimizer = make();
+    const message = /learningRateScale: expected a number in \[0, Infinity\)/;
+    expect(() => make({ learningRateScale: bad })).toThrow(message);
+    expect(() => {
+      optimizer.learningRateScale = bad as number;
+    }).toThrow(message);
+    expect(optimizer.learningRateScale).toBe(1);
+    optimizer.dispose();
+  });
+
+  test('damaged, it is refused before anything is loaded', async () => {
+    const optimizer = make();
+    optimizer.learningRateScale = 2;
+    const saved = (await optimizer.getWeights()).map(({ name, tensor }) =>
+      name === '::learningRateScale'
+        ? { name, tensor: tf.tensor1d([-1, -1], 'int32') }
+        : { name, tensor: tensor.clone() },
+    );
+    await expect(optimizer.setWeights(saved)).rejects.toThrow(/learningRateScale: expected the two halves/);
+    expect(optimizer.learningRateScale).toBe(2);
+    optimizer.dispose();
+    tf.dispose(saved.map(({ tensor }) => tensor));
+  });
+});
+
+describe('groups wait for their variables', () => {
+  test('a GAN trains one network first with one compose()', () => {
+    const [g, d] = ['gan.g', 'gan.d'].map(name => tf.variable(tf.ones([2, 2]), true, name)) as [
+      tf.Variable,
+      tf.Variable,
+    ];
+    const one = tf.ones([2, 2]);
+    const optimizer = compose({
+      learningRate: 1,
+      groups: [
+        { match: /gan\.g/, use: sgd() },
+        { use: signSgd(), match: /gan\.d/ },
+      ],
+    });
+    const other = compose({
+      learningRate: 1,
+      groups: [{ match: /gan\.g/, use: sgd() }, { match: /gan\.d/, frozen: true }, { use: sgd() }],
+    });
+    optimizer.applyGradients({ [d.name]: one });
+    expect(optimizer.explain().map(({ parameter }) => parameter)).toEqual([d.name]);
+    optimizer.applyGradients({ [g.name]: one });
+    expect([d, g].map(variable => variable.dataSync()[0])).toEqual([0, 0]);
+    other.applyGradients({ [d.name]: one });
+    other.dispose();
+    optimizer.dispose();
+    tf.dispose([g, d, one]);
+  });
+
+  test('a misspelled match is an error in the first call, with the nearest name', () => {
+    const w = tf.variable(tf.ones([1]), true, 'dense_9/kernel');
+    const one = tf.ones([1]);
+    const groups = [{ match: /kernl/, use: sgd() }, { use: sgd() }];
+    const optimizer = compose({ learningRate: 1, groups });
+    expect(() => optimizer.applyGradients({ [w.name]: one })).toThrow(
+      /groups\[0\]\.match: .*\/kernl\/ that takes none of the parameters dense_9\/kernel.*Did you mean kernel\?/,
+    );
+    expect(optimizer.updates).toBe(0);
+    optimizer.dispose();
+    tf.dispose([w, one]);
+  });
+
+  test('one that has matched nothing in a hundred updates is called to attention, once', () => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
+    const [w, other] = ['waits.w', 'waits.later'].map(name => tf.variable(tf.ones([1]), true, name)) as [
+      tf.Variable,
+      tf.Variable,
+    ];
+    const one = tf.ones([1]);
+    const optimizer = compose({ learningRate: 0, groups: [{ match: 'waits.later', use: sgd() }, { use: sgd() }] });
+    for (let i = 0; i < 99; i++) optimizer.applyGradients({ [w.name]: one });
+    expect(warn).not.toHaveBeenCalled();
+    for (let i = 0; i < 120; i++) optimizer.applyGradients({ [w.name]: one });
+    expect(warn.mock.calls).toEqual([
+      [expect.stringMatching(/groups\[0\]\.match: "waits\.later" has taken no parameter in 100 updates, of waits\.w/)],
+    ]);
+    warn.mockRestore();
+    optimizer.dispose();
+    tf.dispose([w, other, one]);
+  });
+});
+
+describe('a new optimizer on the same variables', () => {
+  test('takes them over and frees what the old one kept; the old one says so', async () => {
+    const [a, b] = ['over.a', 'over.b'].map(name => tf.variable(tf.ones([2, 2]), true, name)) as [
+      tf.Variable,
+      tf.Variable,
+    ];
+    const one = tf.ones([2, 2]);
+    const both = { [a.name]: one, [b.name]: one };
+    const old = recipe('adamW');
+    old.applyGradients(both);
+    const kept = tf.memory().numBytes;
+    const next = compose({ learningRate: 1, groups: [{ use: lion() }] });
+    next.applyGradients({ [a.name]: one });
+    // Two moments went and one came.
+    expect(tf.memory().numBytes).toBe(kept - 16);
+    const names = async () => (await old.getWeights()).map(({ name }) => name).filter(name => !name.startsWith('::'));
+    expect((await names()).every(name => name.startsWith('over.b'))).toBe(true);
+    const before = valuesOf([a, b]);
+    expect(() => old.applyGradients(both)).toThrow(
+      /variable "over\.a": .*another optimizer \(lion\) has taken over.*Go on with that optimizer/,
+    );
+    expect(valuesOf([a, b])).toEqual(before);
+    old.applyGradients({ [b.name]: one });
+    next.applyGradients({ [a.name]: one });
+    // Also once the other one is gone: the moments are too.
+    next.dispose();
+    expect(() => old.applyGradients(both)).toThrow(/taken over/);
+    old.dispose();
+    tf.dispose([a, b, one]);
+  });
+
+  test('takes nothing with gradients that are refused', () => {
+    const w = tf.variable(tf.ones([2]), true, 'over.w');
+    const [one, bad] = [tf.ones([2]), tf.fill([2], Number.NaN)];
+    const old = recipe('adamW');
+    old.applyGradients({ [w.name]: one });
+    const next = recipe('lion');
+    expect(() => next.applyGradients({ [w.name]: bad })).toThrow('NaN');
+    old.applyGradients({ [w.name]: one });
+    expect(old.updates).toBe(2);
+    for (const each of [old, next]) each.dispose();
+    tf.dispose([w, one, bad]);
+  });
+
+  test('state that is loaded makes an optimizer the owner again', async () => {
+    const w = tf.variable(tf.ones([2]), true, 'over.w');
+    const one = tf.ones([2]);
+    const old = recipe('adamW');
+    old.applyGradients({ [w.name]: one });
+    const saved = (await old.getWeights()).map(({ name, tensor }) => ({ name, tensor: tensor.clone() }));
+    const next = recipe('lion');
+    next.applyGradients({ [w.name]: one });
+    await old.setWeights(saved);
+    old.applyGradients({ [w.name]: one });
+    expect(old.updates).toBe(2);
+    expect((await old.getWeights()).find(({ name }) => name === 'over.w::t')?.tensor.dataSync()[0] ?? 2).toBe(2);
+    expect(() => next.applyGradients({ [w.name]: one })).toThrow(/\(adamW\) has taken over/);
+    for (const each of [old, next]) each.dispose();
+    tf.dispose([w, one, ...saved.map(({ tensor }) => tensor)]);
+  });
+
+  test('freezing, compiling anew and unfreezing works with a new optimizer each time', async () => {
+    const [x, y] = [X(), Y()];
+    const model = modelOf();
+    for (const trainable of [true, false, true]) {
+      model.layers[0]!.trainable = trainable;
+      model.compile({ optimizer: frugal({ density: 0.5 }), loss: 'meanSquaredError' });
+      await model.fit(x, y, FIT);
+    }
+  });
+});
+
+test.each(['auto', 'reference'] as const)('memory with accumulation is what there is at the fullest, %s', kernels => {
+  const w = tf.variable(tf.ones([16, 16]), true, 'fullest');
+  const g = tf.ones([16, 16]);
+  const optimizer = compose({ learningRate: 1, accumulate: 3, kernels, groups: [{ use: lion() }] });
+  const report = optimizer.memoryReport([w]);
+  expect(report.moment).toMatch(/^during the update/);
+  expect(compose({ learningRate: 1, groups: [{ use: lion() }] }).memoryReport([w]).moment).toBe('after the update');
+  const before = tf.memory().numBytes;
+  const kept = Array.from({ length: 6 }, () => {
+    optimizer.applyGradients({ [w.name]: g });
+    return tf.memory().numBytes - before;
+  });
+  const { slotBytes, accumulatorBytes } = report[0]!;
+  expect(kept).toEqual([
+    accumulatorBytes,
+    accumulatorBytes,
+    slotBytes,
+    slotBytes + accumulatorBytes,
+    slotBytes + accumulatorBytes,
+    slotBytes,
+  ]);
+  expect(report.totalStateBytes).toBe(Math.max(...kept));
+  optimizer.dispose();
+  tf.dispose([w, g]);
+});
+
+test('console.log shows an optimizer, a subspace and a value in a few lines', () => {
+  const w = tf.variable(tf.ones([4, 4]), true, 'shown');
+  const optimizer = frugal({ density: 0.5, learningRate: 0.1, projectable: 'shown' });
+  optimizer.applyGradients({ [w.name]: tf.ones([4, 4]) });
+  const text = inspect(optimizer);
+  expect(text).toMatch(
+    /^ComposedOptimizer\(subspace\(rows\(density 0\.5\) → adamW; residual\(signSgd\); every 200, reset\); adamW\)/,
+  );
+  expect(text).toMatch(/learning rate 0\.1, 1 update, 1 variable, 72 bytes of state$/);
+  expect(`${optimizer}`).toBe(text);
+  optimizer.dispose();
+  expect(inspect(optimizer)).toMatch(/disposed$/);
+  const rule = subspace({ projector: rows({ density: 0.5 }), rule: adamW() });
+  expect(inspect({ rule })).toBe('{ rule: subspace(rows(density 0.5) → adamW; drop; every 200, reset) }');
+  expect(inspect(new Tracer().input('g', 'element').mul(2).sign())).toBe(
+    'Value(sign(mul(g, 2)): one value per element)',
+  );
   w.dispose();
 });
 

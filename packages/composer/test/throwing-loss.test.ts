@@ -16,11 +16,12 @@ test.each(BACKENDS)('a loss that throws, or is none, leaves no tensor behind, %s
       problem.loss();
       throw new Error('threw late');
     },
-    'must be a tensor': () => {
+    'expected a scalar tensor, found 1. Return the loss': () => {
       problem.loss();
       return 1 as unknown as tf.Scalar;
     },
-    'must return a scalar': () => tf.square(problem.variables[0]!) as unknown as tf.Scalar,
+    'expected a scalar tensor, found a tensor of shape [8,12]. Take the mean': () =>
+      tf.square(problem.variables[0]!) as unknown as tf.Scalar,
     'Cannot find a connection': () => tf.scalar(3),
     'no way back': () =>
       tf.customGrad(x => ({

@@ -48,6 +48,7 @@ export {
   type Json,
   type OptionSpec,
   type OptionTable,
+  printedAs,
   requireBoolean,
   requireInteger,
   requireKnownKeys,
@@ -55,6 +56,8 @@ export {
   requireOneOf,
   requireOptions,
   requirePart,
+  unquoted,
+  valueFound,
 } from './options.js';
 export type { Basis, BasisSpec, FitContext, Projector, ProjectorTraits } from './projector.js';
 export {
@@ -100,6 +103,7 @@ export {
   scheduleFromJson,
   type WarmupCosineOptions,
   type WarmupStableDecayOptions,
+  type WarmupStart,
   warmupCosine,
   warmupStableDecay,
 } from './schedules.js';

@@ -18,7 +18,8 @@ export function requireNumber(parameter: string, value: number, interval: Interv
   const aboveLow = interval.startsWith('[') ? value >= low : value > low;
   const belowHigh = interval.endsWith(']') ? value <= high : value < high;
   if (typeof value !== 'number' || !aboveLow || !belowHigh) {
-    throw new InvalidOptionError({ parameter, found: numberFound(value), expected: `a number in ${interval}` });
+    const expected = `a number in ${interval}`;
+    throw new InvalidOptionError({ parameter, found: valueFound(value), expected, ...unquoted(value) });
   }
   return value;
 }
@@ -28,22 +29,29 @@ export function requireInteger(parameter: string, value: number, minimum: number
   if (!Number.isSafeInteger(value) || value < minimum) {
     throw new InvalidOptionError({
       parameter,
-      found: numberFound(value),
+      found: valueFound(value),
       expected: `an integer of at least ${minimum}`,
+      ...unquoted(value),
     });
   }
   return value;
 }
 
-/** Without quotes the string "0.5" would read as if it were right. */
-function numberFound(value: unknown): unknown {
+/** What to show of a value that should be no string: without quotes the string "0.5" would read as if it were right. */
+export function valueFound(value: unknown): unknown {
   return typeof value === 'string' ? `the string ${JSON.stringify(value)}` : value;
+}
+
+/** The advice to leave the quotes away, for a string that holds a number. */
+export function unquoted(value: unknown): { readonly advice: string } | null {
+  const isNumber = typeof value === 'string' && value.trim() !== '' && Number.isFinite(Number(value));
+  return isNumber ? { advice: `Write the number ${value.trim()}, without quotes, or convert it with Number().` } : null;
 }
 
 /** Checks that a value is `true` or `false` and returns it. */
 export function requireBoolean(parameter: string, value: boolean): boolean {
   if (typeof value !== 'boolean') {
-    throw new InvalidOptionError({ parameter, found: value, expected: 'true or false' });
+    throw new InvalidOptionError({ parameter, found: valueFound(value), expected: 'true or false' });
   }
   return value;
 }
@@ -131,7 +139,7 @@ function requireCount(parameter: string, value: number, spec: OptionSpec & { typ
   else if (value === Number.POSITIVE_INFINITY || (Number.isSafeInteger(value) && value >= spec.minimum)) return;
   else {
     const expected = `an integer of at least ${spec.minimum}, or Infinity`;
-    throw new InvalidOptionError({ parameter, found: numberFound(value), expected });
+    throw new InvalidOptionError({ parameter, found: valueFound(value), expected, ...unquoted(value) });
   }
 }
 
@@ -141,15 +149,59 @@ export function didYouMean(name: unknown, known: readonly string[]): { readonly 
   return nearest === null ? null : { advice: `Did you mean ${nearest}?` };
 }
 
-/** Checks that an option is a part, which has `member`, and not a factory, a name or something else. */
-export function requirePart(parameter: string, part: unknown, member: string, expected: string): void {
-  if (typeof part === 'object' && part !== null && member in part) return;
-  throw new InvalidOptionError({
-    parameter,
-    found: part,
-    expected,
-    ...(typeof part === 'function' ? { advice: callAdvice(part) } : {}),
-  });
+/** What tells the parts of a composition apart: the members that each has, besides `kind` and `options`. */
+const PART_MEMBERS = {
+  rule: ['type'],
+  projector: ['traits', 'reducedShape', 'basis', 'fit', 'down', 'up'],
+  combine: ['apply', 'state'],
+} as const;
+
+/**
+ * Checks that an option is a part: not a factory, a name, an optimizer or something else, and none that lacks a member.
+ *
+ * @param expected What to write, such as `a rule such as adamW()`.
+ */
+export function requirePart(parameter: string, part: unknown, what: keyof typeof PART_MEMBERS, expected: string): void {
+  const [first, ...others] = PART_MEMBERS[what];
+  if (typeof part !== 'object' || part === null || !(first in part)) {
+    throw new InvalidOptionError({ parameter, found: valueFound(part), expected, ...partAdvice(part, what) });
+  }
+  const members = part as { readonly [member: string]: unknown };
+  const { kind, options, type } = members;
+  const needed = what === 'rule' && type !== 'subspace' ? ['state', 'step'] : others;
+  const missing = needed.find(member => typeof members[member] !== (member === 'traits' ? 'object' : 'function'));
+  if (missing !== undefined) {
+    const name = typeof kind === 'string' ? ` ${kind}` : '';
+    const advice = missing === 'state' ? { advice: 'A part that keeps nothing has state: () => ({}).' } : {};
+    const found = `a ${what}${name} without ${missing}`;
+    throw new InvalidOptionError({ parameter, found, expected: `a ${what} with ${needed.join(', ')}`, ...advice });
+  }
+  if (typeof kind !== 'string' || kind === '' || typeof options !== 'object' || options === null) {
+    throw new InvalidOptionError({
+      parameter,
+      found: `a ${what} with kind ${String(kind)} and options ${String(options)}`,
+      expected: 'kind: a name, and options: JSON',
+      advice: 'explain(), checkpoints and saved state call the part by these; options are {} where there are none.',
+    });
+  }
+}
+
+/** What to do about something in the place of a part that people take for one. */
+function partAdvice(part: unknown, what: string): { readonly advice: string } | null {
+  if (typeof part === 'function') return { advice: callAdvice(part) };
+  if (typeof part === 'string') return { advice: `Names are for recipes and JSON: call the factory of the ${what}.` };
+  if (typeof part !== 'object' || part === null) return null;
+  if ('applyGradients' in part) {
+    const isComposed = 'memoryReport' in part;
+    const instead = isComposed ? 'train with it as it is, or give its rule here' : 'compose makes the optimizer';
+    return { advice: `This is an optimizer: ${instead}. A rule is adamW() or subspace({ projector, rule, combine }).` };
+  }
+  if (what === 'rule' && 'fit' in part) return { advice: 'A projector goes into subspace({ projector, rule }).' };
+  if (what === 'rule' && 'apply' in part)
+    return { advice: 'A combine goes into subspace({ projector, rule, combine }).' };
+  if (what !== 'rule' && 'type' in part) return { advice: `This is a rule; the ${what} of a subspace goes here.` };
+  if ('kind' in part) return { advice: `This is the JSON of a ${what}: ${what}FromJson makes the ${what}.` };
+  return null;
 }
 
 /** What to do about a factory in the place of what it makes. */
@@ -242,6 +294,18 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 export interface Described {
   readonly kind: string;
   readonly options: { readonly [key: string]: Json | undefined };
+}
+
+/** Node prints by this what is given to `console.log`. */
+const INSPECT: unique symbol = Symbol.for('nodejs.util.inspect.custom') as never;
+
+/** Has `console.log` in Node print something as a text, instead of the members it is made of; returns it. */
+export function printedAs<T extends object>(thing: T, text: (thing: T) => string): T {
+  return Object.defineProperty(thing, INSPECT, {
+    value(this: T): string {
+      return text(this);
+    },
+  });
 }
 
 /** The JSON of a part: its kind and options, without its functions. */

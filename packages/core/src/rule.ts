@@ -4,7 +4,7 @@ import type { Graph, NodeExtent } from './graph/graph.js';
 import { type Operand, Tracer, Value } from './graph/tracer.js';
 import { type Described, didYouMean, requirePart } from './options.js';
 import type { Projector } from './projector.js';
-import type { Extent, Shape, SlotSpec } from './slots.js';
+import { EXTENTS, type Extent, type Shape, type SlotSpec, unknownExtent } from './slots.js';
 
 // A subspace holds a rule and a combine, and a combine a rule, which may be another subspace: one recursive definition.
 
@@ -133,12 +133,10 @@ export function tensorRule<S extends string = never>(rule: Omit<TensorRule<S>, '
 }
 
 /** What objects of each type of rule hold; nothing else of them is read. */
-const MEMBERS: Readonly<
-  Record<Rule['type'], { readonly functions: readonly string[]; readonly data: readonly string[] }>
-> = {
-  expression: { functions: ['state', 'step'], data: ['scalars', 'readsParameter'] },
-  tensor: { functions: ['state', 'step'], data: ['scalars'] },
-  subspace: { functions: [], data: ['projector', 'rule', 'combine', 'refresh', 'onRefresh'] },
+const MEMBERS: Readonly<Record<Rule['type'], readonly string[]>> = {
+  expression: ['state', 'step', 'scalars', 'readsParameter'],
+  tensor: ['state', 'step', 'scalars'],
+  subspace: ['projector', 'rule', 'combine', 'refresh', 'onRefresh'],
 };
 
 /**
@@ -149,7 +147,7 @@ const MEMBERS: Readonly<
  * @throws InvalidOptionError naming the parameter and what is missing or too much.
  */
 export function requireRule(parameter: string, rule: unknown, example = 'adamW()'): asserts rule is Rule {
-  requirePart(parameter, rule, 'type', `a rule such as ${example}`);
+  requirePart(parameter, rule, 'rule', `a rule such as ${example}`);
   const { type, kind } = rule as Rule;
   const members = Object.hasOwn(MEMBERS, type) ? MEMBERS[type] : undefined;
   if (members === undefined) {
@@ -161,8 +159,7 @@ export function requireRule(parameter: string, rule: unknown, example = 'adamW()
       ...didYouMean(type, types),
     });
   }
-  requireMembers(parameter, rule as Rule, members.functions);
-  const known = ['type', 'kind', 'options', ...members.functions, ...members.data];
+  const known = ['type', 'kind', 'options', ...members];
   const extra = isPlain(rule as Rule) ? Object.keys(rule as Rule).find(key => !known.includes(key)) : undefined;
   if (extra !== undefined) {
     throw new InvalidOptionError({
@@ -184,8 +181,7 @@ export function requireRule(parameter: string, rule: unknown, example = 'adamW()
  * @throws InvalidOptionError naming the parameter and what is missing.
  */
 export function requireCombine(parameter: string, combine: unknown): asserts combine is Combine {
-  requirePart(parameter, combine, 'apply', 'drop() or residual(signSgd())');
-  requireMembers(parameter, combine as Combine, ['state', 'apply']);
+  requirePart(parameter, combine, 'combine', 'drop() or residual(signSgd())');
   const { rule, tolerance } = combine as Combine;
   if (rule !== null) requireRule(`${parameter}.rule`, rule ?? undefined, 'signSgd(), or null');
   if (typeof tolerance === 'number' && tolerance >= 0) return;
@@ -194,23 +190,6 @@ export function requireCombine(parameter: string, combine: unknown): asserts com
     found: tolerance,
     expected: 'a number of at least 0',
   });
-}
-
-/** Checks what every part has, and the functions of this one. */
-function requireMembers(parameter: string, part: Described, functions: readonly string[]): void {
-  const wrong = (member: string, expected: string): InvalidOptionError =>
-    new InvalidOptionError({
-      parameter: `${parameter}.${member}`,
-      found: (part as unknown as Record<string, unknown>)[member],
-      expected,
-    });
-  if (typeof part.kind !== 'string') throw wrong('kind', 'the name of the part');
-  if (typeof part.options !== 'object' || part.options === null)
-    throw wrong('options', 'its options as JSON, such as {}');
-  for (const name of functions) {
-    if (typeof (part as unknown as Record<string, unknown>)[name] === 'function') continue;
-    throw wrong(name, name === 'state' ? 'a function from a shape to slots; state: () => ({}) for none' : 'a function');
-  }
 }
 
 /** A subspace is saved by its options: a part that was exchanged in a copy would train, and another one be saved. */
@@ -314,18 +293,10 @@ function run<T>(
   }
 }
 
-const EXTENTS: readonly Extent[] = ['element', 'row', 'column', 'tensor'];
-
 /** Checks that declared slots have an extent that there is. */
 export function requireSlots(kind: string, slots: Readonly<Record<string, SlotSpec>>): void {
   for (const [name, slot] of Object.entries(slots)) {
-    if (EXTENTS.includes(slot?.extent)) continue;
-    throw new InvalidExpressionError({
-      parameter: `${kind}.state: ${name}.extent`,
-      found: slot?.extent,
-      expected: `one of ${EXTENTS.join(', ')}`,
-      ...didYouMean(slot?.extent, EXTENTS),
-    });
+    if (!EXTENTS.includes(slot?.extent)) throw unknownExtent(`${kind}.state.${name}`, slot?.extent);
   }
 }
 

@@ -1,5 +1,12 @@
 import { InvalidOptionError, UnknownNameError } from './errors.js';
-import { type Described, didYouMean, requireInteger, requireKnownKeys, requireNumber } from './options.js';
+import {
+  type Described,
+  didYouMean,
+  requireInteger,
+  requireKnownKeys,
+  requireNumber,
+  requireOneOf,
+} from './options.js';
 import { cosTurns } from './random/keys.js';
 
 /**
@@ -60,10 +67,25 @@ function cosineFactor(progress: number, floor: number): number {
   return floor + (1 - floor) * 0.5 * (1 + cosTurns(Math.min(Math.max(progress, 0), 1) / 2));
 }
 
+/**
+ * Where a warm-up over W updates begins: at `zero`, with peak · k / W at update k, as schedulers in transformers do; or one
+ * `step` above it, with peak · (k + 1) / W, so that the very first update moves something and update W - 1 is at the peak.
+ */
+export type WarmupStart = 'zero' | 'step';
+
+const WARMUP_STARTS: readonly WarmupStart[] = ['zero', 'step'];
+
+/** The rate of update k of a warm-up over `warmup` updates. */
+function rising(peak: number, k: number, warmup: number, start: WarmupStart): number {
+  return (peak * (start === 'zero' ? k : k + 1)) / warmup;
+}
+
 export interface WarmupCosineOptions {
   readonly peak: number;
-  /** Updates of linear warm-up, from 0. Default 0. */
+  /** Updates of linear warm-up. Default 0. */
   readonly warmup?: number;
+  /** Where it begins: `zero`, or one `step` above. Default zero. */
+  readonly warmupStart?: WarmupStart;
   /** Updates in all, warm-ups included: more than `warmup`. */
   readonly total: number;
   /** Lowest rate, as a fraction of the peak. Default 0. */
@@ -76,31 +98,39 @@ export interface WarmupCosineOptions {
 }
 
 /**
- * Linear warm-up from 0, then half a cosine down to `floor · peak`, repeated every `cycle` updates. The rate of the very
- * first update is 0 when there is a warm-up: that update fills the state and chooses the subspace but moves nothing.
+ * Linear warm-up, then half a cosine down to `floor · peak`, repeated every `cycle` updates. The rate of the very first
+ * update is 0 when there is a warm-up from `zero`: that update fills the state and chooses the subspace but moves nothing.
  * The rate of update `warmup` is the peak, and from update `total` on it stays at the floor, wherever in a cycle that is.
  */
 export function warmupCosine(options: WarmupCosineOptions): Schedule {
-  requireKnownKeys('warmupCosine', options, ['peak', 'warmup', 'total', 'floor', 'cycle']);
-  const { peak, warmup = 0, total, floor = 0, cycle = total } = options;
+  requireKnownKeys('warmupCosine', options, ['peak', 'warmup', 'warmupStart', 'total', 'floor', 'cycle']);
+  const { peak, warmup = 0, warmupStart = 'zero', total, floor = 0, cycle = total } = options;
   requireNumber('warmupCosine.peak', peak, '[0, Infinity)');
   requireInteger('warmupCosine.warmup', warmup, 0);
+  requireOneOf('warmupCosine.warmupStart', warmupStart, WARMUP_STARTS);
   requireInteger('warmupCosine.total', total, warmup + 1);
   requireNumber('warmupCosine.floor', floor, '[0, 1]');
   requireInteger('warmupCosine.cycle', cycle, warmup + 1);
   const at = (k: number): number => {
     if (k >= total) return peak * floor;
     const position = k % cycle;
-    if (position < warmup) return (peak * position) / warmup;
+    if (position < warmup) return rising(peak, position, warmup, warmupStart);
     return peak * cosineFactor((position - warmup) / (cycle - warmup), floor);
   };
-  return { kind: 'warmupCosine', options: { peak, warmup, total, floor, cycle }, at };
+  return { kind: 'warmupCosine', options: { peak, warmup, ...startOption(warmupStart), total, floor, cycle }, at };
+}
+
+/** Left out at its default, so that a schedule is described as it was before there was a choice. */
+function startOption(warmupStart: WarmupStart): { readonly warmupStart?: WarmupStart } {
+  return warmupStart === 'zero' ? {} : { warmupStart };
 }
 
 export interface WarmupStableDecayOptions {
   readonly peak: number;
-  /** Updates of linear warm-up, from 0. Default 0. */
+  /** Updates of linear warm-up. Default 0. */
   readonly warmup?: number;
+  /** Where it begins: `zero`, or one `step` above. Default zero. */
+  readonly warmupStart?: WarmupStart;
   /** Updates at the peak. */
   readonly stable: number;
   /** Updates of linear decay. */
@@ -110,23 +140,25 @@ export interface WarmupStableDecayOptions {
 }
 
 /**
- * Linear warm-up from 0, a plateau at the peak, then linear decay to `floor · peak`, where it stays. The rate of update
+ * Linear warm-up, a plateau at the peak, then linear decay to `floor · peak`, where it stays. The rate of update
  * `warmup + stable` is still the peak, that of `warmup + stable + decay` the floor.
  */
 export function warmupStableDecay(options: WarmupStableDecayOptions): Schedule {
-  requireKnownKeys('warmupStableDecay', options, ['peak', 'warmup', 'stable', 'decay', 'floor']);
-  const { peak, warmup = 0, stable, decay, floor = 0 } = options;
+  requireKnownKeys('warmupStableDecay', options, ['peak', 'warmup', 'warmupStart', 'stable', 'decay', 'floor']);
+  const { peak, warmup = 0, warmupStart = 'zero', stable, decay, floor = 0 } = options;
   requireNumber('warmupStableDecay.peak', peak, '[0, Infinity)');
   requireInteger('warmupStableDecay.warmup', warmup, 0);
+  requireOneOf('warmupStableDecay.warmupStart', warmupStart, WARMUP_STARTS);
   requireInteger('warmupStableDecay.stable', stable, 0);
   requireInteger('warmupStableDecay.decay', decay, 1);
   requireNumber('warmupStableDecay.floor', floor, '[0, 1]');
   const at = (k: number): number => {
-    if (k < warmup) return (peak * k) / warmup;
+    if (k < warmup) return rising(peak, k, warmup, warmupStart);
     const past = Math.min(Math.max((k - warmup - stable) / decay, 0), 1);
     return peak * (floor + (1 - floor) * (1 - past));
   };
-  return { kind: 'warmupStableDecay', options: { peak, warmup, stable, decay, floor }, at };
+  const described = { peak, warmup, ...startOption(warmupStart), stable, decay, floor };
+  return { kind: 'warmupStableDecay', options: described, at };
 }
 
 export interface JoinedPart {

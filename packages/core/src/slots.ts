@@ -1,3 +1,6 @@
+import { InvalidExpressionError } from './errors.js';
+import { didYouMean } from './options.js';
+
 /** The dimensions of a tensor. */
 export type Shape = readonly number[];
 
@@ -48,6 +51,18 @@ export interface SlotSpec {
   readonly degree?: 1 | 2;
 }
 
+export const EXTENTS: readonly Extent[] = ['element', 'row', 'column', 'tensor'];
+
+/** @param slot Whose extent it is, such as `lion.state.m`. */
+export function unknownExtent(slot: string, extent: unknown): InvalidExpressionError {
+  return new InvalidExpressionError({
+    parameter: `${slot}.extent`,
+    found: extent,
+    expected: `one of ${EXTENTS.join(', ')}`,
+    ...didYouMean(extent, EXTENTS),
+  });
+}
+
 /** The shape in which a slot is stored: the site's own, `[rows, 1]`, `[1, columns]` or `[]`. */
 export function slotShape(extent: Extent, shape: Shape): Shape {
   const [rows, columns] = matrixView(shape);
@@ -60,6 +75,8 @@ export function slotShape(extent: Extent, shape: Shape): Shape {
       return [1, columns];
     case 'tensor':
       return [];
+    default:
+      throw unknownExtent('slot', extent);
   }
 }
 

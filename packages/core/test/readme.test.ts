@@ -32,8 +32,8 @@ test('the table of schedules lists their options', () => {
     constant(1),
     linear({ from: 0, to: 1, steps: 1 }),
     cosine({ peak: 1, steps: 1 }),
-    warmupCosine({ peak: 1, total: 1 }),
-    warmupStableDecay({ peak: 1, stable: 0, decay: 1 }),
+    warmupCosine({ peak: 1, warmupStart: 'step', total: 1 }),
+    warmupStableDecay({ peak: 1, warmupStart: 'step', stable: 0, decay: 1 }),
   ];
   const rows = new Map(readme.after('## Schedules').map(([name, options]) => [codeIn(name!)[0], codeIn(options!)]));
   for (const { kind, options } of schedules) expect(rows.get(kind)).toEqual(Object.keys(options));

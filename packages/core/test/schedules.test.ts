@@ -132,6 +132,29 @@ describe('warmupCosine', () => {
     expect([12, 13, 1000].map(schedule.at)).toEqual([1e-4, 1e-4, 1e-4]);
   });
 
+  test('a warm-up that starts a step above 0 is at the peak one update earlier', () => {
+    const schedule = warmupCosine({ peak: 1e-3, warmup: 4, warmupStart: 'step', total: 12, floor: 0.1 });
+    expect([0, 1, 2, 3, 4].map(schedule.at)).toEqual([0.25e-3, 0.5e-3, 0.75e-3, 1e-3, 1e-3]);
+    expect(schedule.at(12)).toBe(1e-4);
+    const again = warmupCosine({ peak: 1, warmup: 2, warmupStart: 'step', total: 12, cycle: 6 });
+    expect([0, 1, 6, 7].map(again.at)).toEqual([0.5, 1, 0.5, 1]);
+  });
+
+  test('only the start that is not the default is described', () => {
+    expect(warmupCosine({ peak: 1, warmup: 2, warmupStart: 'zero', total: 4 }).options).toEqual({
+      peak: 1,
+      warmup: 2,
+      total: 4,
+      floor: 0,
+      cycle: 4,
+    });
+    const schedule = warmupCosine({ peak: 1, warmup: 2, warmupStart: 'step', total: 4 });
+    expect(scheduleFromJson(JSON.parse(JSON.stringify(schedule))).at(0)).toBe(0.5);
+    expect(() => warmupCosine({ peak: 1, warmup: 2, warmupStart: 'first' as never, total: 4 })).toThrow(
+      /warmupStart: expected one of zero, step, found first/,
+    );
+  });
+
   test('the warm-up is not raised to the floor', () => {
     expect(warmupCosine({ peak: 1, warmup: 100, total: 200, floor: 0.5 }).at(1)).toBe(0.01);
   });
@@ -206,6 +229,12 @@ describe('warmupStableDecay', () => {
     expect(schedule.at(8)).toBeCloseTo(1.8, 15);
     expect(schedule.at(11)).toBeCloseTo(1.2, 15);
     expect([12, 13, 999].map(schedule.at)).toEqual([1, 1, 1]);
+  });
+
+  test('its warm-up may start a step above 0, and is described so', () => {
+    const schedule = warmupStableDecay({ peak: 2, warmup: 4, warmupStart: 'step', stable: 3, decay: 5 });
+    expect([0, 1, 2, 3, 4].map(schedule.at)).toEqual([0.5, 1, 1.5, 2, 2]);
+    expect(scheduleFromJson(JSON.parse(JSON.stringify(schedule))).at(0)).toBe(0.5);
   });
 
   test('ends at exactly floor · peak', () => {

@@ -20,7 +20,7 @@ import { requireAxes } from './requirements.js';
  * @throws UnsupportedShapeError from `check`, for a scalar or a vector, and what the inner projector throws for the matrix.
  */
 export function asMatrix(projector: Projector): Projector {
-  requirePart('asMatrix.projector', projector, 'fit', 'a projector such as svd({ density: 0.25 })');
+  requirePart('asMatrix.projector', projector, 'projector', 'a projector such as svd({ density: 0.25 })');
   const { traits, revision, upRows, transport } = projector;
   if (traits.coordinate) return projector;
   return {

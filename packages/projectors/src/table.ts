@@ -1,4 +1,4 @@
-import { type Described, type Projector, requireKnownKeys, requirePart, UnknownNameError } from '@frugaljs/core';
+import { type Described, InvalidOptionError, type Projector, requireKnownKeys, UnknownNameError } from '@frugaljs/core';
 import { asMatrix } from './as-matrix.js';
 import { blockwise } from './blockwise.js';
 import { columns } from './columns.js';
@@ -136,7 +136,10 @@ export const PROJECTORS: Readonly<Record<string, ProjectorEntry>> = {
 };
 
 function projectorOf(projector: Described): Projector {
-  requirePart('asMatrix.projector', projector, 'kind', 'the JSON of a projector');
+  if (typeof projector !== 'object' || projector === null || typeof projector.kind !== 'string') {
+    const expected = 'the JSON of a projector';
+    throw new InvalidOptionError({ parameter: 'asMatrix.projector', found: projector, expected });
+  }
   const { kind, options } = projector;
   const entry = Object.hasOwn(PROJECTORS, kind) ? PROJECTORS[kind] : undefined;
   if (entry !== undefined) return entry.create(options);

@@ -1,4 +1,4 @@
-import { type Combine, describePart, type Rule, requireKnownKeys, requireNumber, requirePart } from '@frugaljs/core';
+import { type Combine, describePart, type Rule, requireKnownKeys, requireNumber, requireRule } from '@frugaljs/core';
 
 export interface ResidualOptions {
   /** Factor on the direction of the residual's rule, relative to the subspace's. Default 1. */
@@ -16,7 +16,7 @@ export interface ResidualOptions {
  * again.
  */
 export function residual(rule: Rule, options: ResidualOptions = {}): Combine<never> {
-  requirePart('residual.rule', rule, 'type', 'a rule such as signSgd()');
+  requireRule('residual.rule', rule, 'signSgd()');
   requireKnownKeys('residual', options, ['scale', 'tolerance']);
   const { scale = 1, tolerance = 1e-6 } = options;
   requireNumber('residual.scale', scale, '[0, Infinity)');

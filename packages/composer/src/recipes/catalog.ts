@@ -1,4 +1,4 @@
-import { InvalidOptionError, type Json, scheduleFromJson } from '@frugaljs/core';
+import { InvalidOptionError } from '@frugaljs/core';
 import type { ComposedOptimizer } from '../optimizer.js';
 import { adaLayer } from './ada-layer.js';
 import { badam } from './badam.js';
@@ -37,17 +37,15 @@ const CATALOG: Readonly<Record<string, Recipe>> = {
 };
 
 /**
- * Makes an optimizer from a recipe's name and JSON options; a schedule is given by its description.
+ * Makes an optimizer from a recipe's name and its options, which may all be JSON: a schedule, rule or projector is itself or
+ * its description.
  *
  * @throws UnknownNameError for a name that `listRecipes` does not list.
  */
-export function recipe(name: string, options: { readonly [key: string]: Json | undefined } = {}): ComposedOptimizer {
-  requireRecipe(name);
+export function recipe(name: string, options: { readonly [option: string]: unknown } = {}): ComposedOptimizer {
+  const known = requireRecipe(name);
   if (typeof options !== 'object' || options === null) {
     throw new InvalidOptionError({ parameter: `recipe ${name}`, found: options, expected: 'an object of options' });
   }
-  const { learningRate } = options;
-  const isSchedule = typeof learningRate === 'object' && learningRate !== null && 'kind' in learningRate;
-  const filled = isSchedule ? { ...options, learningRate: scheduleFromJson(learningRate as never) } : options;
-  return CATALOG[name]!(filled as never);
+  return CATALOG[known]!(options as never);
 }

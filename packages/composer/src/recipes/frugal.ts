@@ -31,6 +31,11 @@ export interface FrugalOptions extends CommonOptions {
   readonly onRefresh?: OnRefresh;
   /** Factor on the learning rate of the state-free part, relative to the state-full one. Default 1. */
   readonly stateFreeScale?: number;
+  /**
+   * With a dense projector (svd, random, dct), entries of the residual up to `tolerance` times the largest of the gradient
+   * count as 0, so that signs are not taken of rounding noise. Default 1e-6.
+   */
+  readonly tolerance?: number;
   /** Factor on the learning rate of the projectable parameters. Default 1. */
   readonly lrScale?: number;
   /** The parameters to train in a subspace. Default: matrices other than embeddings and output layers. */
@@ -47,11 +52,11 @@ export interface FrugalOptions extends CommonOptions {
 export function frugal(options: FrugalOptions = {}): ComposedOptimizer {
   requireRecipeOptions('frugal', options, FRUGAL_OPTIONS);
   const { density = 0.25, projector = 'rows', stateFull = 'adamW', stateFree = 'signSgd' } = options;
-  const { updateGap = 200, onRefresh = 'reset', stateFreeScale = 1, lrScale = 1 } = options;
+  const { updateGap = 200, onRefresh = 'reset', stateFreeScale = 1, tolerance = 1e-6, lrScale = 1 } = options;
   const hybrid = subspace({
     projector: chooseProjector(projector, { density }),
     rule: chooseRule(stateFull),
-    combine: residual(chooseRule(stateFree), { scale: stateFreeScale }),
+    combine: residual(chooseRule(stateFree), { scale: stateFreeScale, tolerance }),
     refresh: { every: updateGap },
     onRefresh,
   });

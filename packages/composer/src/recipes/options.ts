@@ -40,6 +40,7 @@ export const FRUGAL_OPTIONS: OptionTable<
   | 'updateGap'
   | 'onRefresh'
   | 'stateFreeScale'
+  | 'tolerance'
   | 'lrScale'
   | 'projectable'
 > = {
@@ -54,6 +55,12 @@ export const FRUGAL_OPTIONS: OptionTable<
     interval: '[0, Infinity)',
     default: 1,
     meaning: 'factor on the learning rate of the state-free part',
+  },
+  tolerance: {
+    type: 'number',
+    interval: '[0, 1)',
+    default: 1e-6,
+    meaning: 'entries of the residual of svd, random and dct up to this share of the largest gradient count as 0',
   },
   lrScale: GROUP_OPTIONS.lrScale,
   projectable: PROJECTABLE,
@@ -171,13 +178,13 @@ export function listRecipes(pattern = '*'): readonly string[] {
  * @throws UnknownNameError for a name that {@link listRecipes} does not list.
  */
 export function recipeOptions(name: string): OptionTable {
-  requireRecipe(name);
-  return { ...RECIPE_OPTIONS[name], ...COMMON_OPTIONS };
+  return { ...RECIPE_OPTIONS[requireRecipe(name)], ...COMMON_OPTIONS };
 }
 
-/** Checks that there is a recipe of this name. */
-export function requireRecipe(name: string): void {
-  if (Object.hasOwn(RECIPE_OPTIONS, name)) return;
+/** Checks that there is a recipe of this name, in upper or lower case, and returns it as {@link listRecipes} spells it. */
+export function requireRecipe(name: string): string {
+  const known = listRecipes().find(each => each.toLowerCase() === String(name).toLowerCase());
+  if (known !== undefined) return known;
   throw new UnknownNameError({
     parameter: 'recipe',
     found: name,

@@ -5,6 +5,9 @@ import {
   type Rule,
   requireOptions,
   requirePart,
+  requireRule,
+  type Schedule,
+  scheduleFromJson,
 } from '@frugaljs/core';
 import '../built-ins.js';
 import { projectorFromJson, ruleFromJson } from '../json.js';
@@ -18,7 +21,9 @@ export type RuleChoice = Rule | Described | string;
 export type ProjectorChoice = Projector | Described | string;
 
 /** What every recipe takes besides its own options. */
-export interface CommonOptions extends Partial<Omit<ComposeOptions, 'groups'>> {
+export interface CommonOptions extends Partial<Omit<ComposeOptions, 'groups' | 'learningRate'>> {
+  /** A number, a schedule over updates, or the JSON of one. */
+  readonly learningRate?: number | Schedule | Described;
   /** λ of the decoupled weight decay. Default 0. */
   readonly weightDecay?: number;
 }
@@ -34,20 +39,21 @@ export function requireRecipeOptions<Options extends CommonOptions>(
 
 export function chooseRule(choice: RuleChoice): Rule {
   if (typeof choice === 'string') return ruleFromJson({ kind: choice, options: {} });
-  if (isPart(choice, 'type')) return choice as Rule;
-  requirePart('rule', choice, 'kind', 'a rule such as adamW(), its name or its JSON');
-  return ruleFromJson(choice);
+  if (isDescription(choice, 'type')) return ruleFromJson(choice);
+  requireRule('rule', choice, 'adamW(), its name or its JSON');
+  return choice;
 }
 
 export function chooseProjector(choice: ProjectorChoice, size: { readonly [key: string]: number }): Projector {
   if (typeof choice === 'string') return projectorFromJson({ kind: choice, options: size });
-  if (isPart(choice, 'fit')) return choice as Projector;
-  requirePart('projector', choice, 'kind', 'a projector such as rows({ density: 0.25 }), its name or its JSON');
-  return projectorFromJson(choice);
+  if (isDescription(choice, 'fit')) return projectorFromJson(choice);
+  requirePart('projector', choice, 'projector', 'a projector such as rows({ density: 0.25 }), its name or its JSON');
+  return choice as Projector;
 }
 
-function isPart(choice: unknown, member: string): boolean {
-  return typeof choice === 'object' && choice !== null && member in choice;
+/** @param member What the part has that its JSON lacks. */
+function isDescription(choice: unknown, member: string): choice is Described {
+  return typeof choice === 'object' && choice !== null && 'kind' in choice && !(member in choice);
 }
 
 /** The settings of a recipe that go to `compose` as they are. */
@@ -55,7 +61,9 @@ export function composeSettings(options: CommonOptions, defaultRate: number): Om
   const given = Object.entries(options).filter(
     ([name, value]) => name !== 'groups' && Object.hasOwn(COMPOSE_OPTIONS, name) && value !== undefined,
   );
-  return { learningRate: defaultRate, ...Object.fromEntries(given) };
+  const settings: Omit<ComposeOptions, 'groups'> = { learningRate: defaultRate, ...Object.fromEntries(given) };
+  const { learningRate } = settings;
+  return isDescription(learningRate, 'at') ? { ...settings, learningRate: scheduleFromJson(learningRate) } : settings;
 }
 
 /** Weight decay as a part of a group. */

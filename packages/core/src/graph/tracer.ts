@@ -1,5 +1,5 @@
 import { InvalidExpressionError } from '../errors.js';
-import { didYouMean } from '../options.js';
+import { didYouMean, printedAs } from '../options.js';
 import type { Extent } from '../slots.js';
 import {
   type BinaryOperation,
@@ -65,6 +65,15 @@ export class Tracer implements Recording {
       });
     }
     this.extents.set(name, extent);
+  }
+
+  /** @internal */
+  shown(id: number, depth: number): string {
+    const node = this.nodes[id]!;
+    if (node.op === 'input' || node.op === 'scalar') return node.name;
+    if (node.op === 'constant') return String(node.value);
+    const operands = operandsOf(node);
+    return `${node.op}(${depth === 0 ? '…' : operands.map(operand => this.shown(operand, depth - 1)).join(', ')})`;
   }
 
   /** @internal */
@@ -149,6 +158,8 @@ interface Recording {
   operand(operand: Operand, op: string): Value;
   /** @internal */
   emit(operation: GraphNode): Value;
+  /** @internal */
+  shown(id: number, depth: number): string;
 }
 
 const REDUCED: readonly Exclude<Extent, 'element'>[] = ['tensor', 'row', 'column'];
@@ -338,6 +349,9 @@ export class Value extends WithoutTensorMethods {
     return this.tracer.emit({ op: 'reduce', reduction, x: this.id, extent: per });
   }
 }
+
+// The expression, down to a few operations.
+printedAs(Value.prototype, ({ tracer, id, extent }) => `Value(${tracer.shown(id, 3)}: ${describeExtent(extent)})`);
 
 /** Element-wise choice: `x` where `condition` is not 0 (NaN is not 0), else `y`. */
 export function select(condition: Value, x: Operand, y: Operand): Value {

@@ -151,8 +151,12 @@ function gradientsOf<Batch>(
 }
 
 function rateOf(optimizer: GradientConsumer): number | null {
-  const rate = (optimizer as { readonly learningRate?: unknown }).learningRate;
-  return typeof rate === 'number' ? rate : null;
+  const { learningRate: rate, learningRateScale: scale } = optimizer as {
+    readonly learningRate?: unknown;
+    readonly learningRateScale?: unknown;
+  };
+  if (typeof rate !== 'number') return null;
+  return typeof scale === 'number' ? rate * scale : rate;
 }
 
 /** Batches, or updates, that a composed optimizer has left out because they were not finite. */
