@@ -1,9 +1,13 @@
 import {
   DisposedError,
+  type Graph,
   InvalidOptionError,
+  type KernelSet,
   MissingGradientError,
   ShapeMismatchError,
   sameShape,
+  select,
+  Tracer,
   UnknownNameError,
 } from '@frugaljs/core';
 import {
@@ -13,6 +17,7 @@ import {
   engine,
   greater,
   keep,
+  mul,
   type Scalar,
   scalar,
   Tensor,
@@ -244,6 +249,14 @@ function freeTape(): void {
   (state as { activeTape: unknown }).activeTape = null;
 }
 
+/** sum ← sum + g, for all or (where the device tells) for an update that happens. */
+const [ADD, ADD_GATED] = [false, true].map(isGated => {
+  const tracer = new Tracer();
+  const [sum, g] = [tracer.input('sum', 'element'), tracer.input('g', 'element')];
+  const added = isGated ? select(tracer.input('proceed', 'tensor'), g, 0) : g;
+  return tracer.graph({ sum: sum.add(added) }, { sum: 'element' });
+}) as [Graph, Graph];
+
 /** One cycle of an accumulation, from one update to the next. */
 interface Cycle {
   /** Rounds summed, without those that are known to have been skipped. */
@@ -270,25 +283,38 @@ export class GradientAccumulator {
     return this.cycle.rounds;
   }
 
-  /** True when the mean is due. */
-  get isComplete(): boolean {
-    return this.cycle.rounds >= this.every;
+  /** True when the mean is due with the next round. */
+  get isLast(): boolean {
+    return this.cycle.rounds + 1 >= this.every;
   }
 
-  /** Adds one round. */
-  add(gradients: readonly VariableGradient[], gate: Gate | null): void {
+  /**
+   * Adds one round, whole or not at all: all tensors that it takes are made before the first sum changes. With kernels the
+   * sums then grow in place; by tfjs operations there are two of each until the round is in.
+   */
+  add(gradients: readonly VariableGradient[], gate: Gate | null, kernels: KernelSet | null): void {
     const { cycle } = this;
-    tidy(() => {
-      for (const { name, variable, gradient } of gradients) {
-        const added = gate === null ? gradient : gated(gate, gradient, 0);
-        this.set(name, this.sums.has(name) ? add(this.sums.get(name)!, added) : added.clone());
-        this.variables.set(name, variable);
-      }
-      if (gate === null && this.good === null) return;
-      const good = keep(add(this.good ?? cycle.rounds, gate?.proceed ?? 1));
-      this.good?.dispose();
-      this.good = good;
+    const owned = kernels === null ? null : this.owned(gradients, kernels);
+    const sums = new Map<string, Tensor>();
+    const good = tidy(() => {
+      const fresh = gradients.filter(({ name }) => owned?.has(name) !== true);
+      for (const { name, gradient } of fresh) sums.set(name, this.sumWith(name, gradient, gate));
+      const count = this.goodWith(gate);
+      for (const each of [...sums.values(), ...(count === null ? [] : [count])]) keep(each);
+      return count ?? [];
     });
+    const proceed: Record<string, Tensor> = gate === null ? {} : { proceed: gate.proceed };
+    for (const { name, variable, gradient } of gradients) {
+      const sum = sums.get(name);
+      if (sum !== undefined) this.set(name, sum);
+      else {
+        const tensors = { sum: this.sums.get(name)!, g: gradient, ...proceed };
+        kernels!.run(gate === null ? ADD : ADD_GATED, tensors, {}, gradient.shape, { sum: 'sum' });
+      }
+      this.variables.set(name, variable);
+    }
+    this.good?.dispose();
+    this.good = good instanceof Tensor ? good : null;
     cycle.rounds += 1;
     gate?.ifSkipped(() => {
       cycle.rounds -= 1;
@@ -296,28 +322,39 @@ export class GradientAccumulator {
   }
 
   /**
-   * The means, which the caller disposes; NaN when no round was good. Starts again from nothing. Each sum goes as its mean
-   * is made, so that there are never more tensors than the report on memory counts.
+   * The means that the last round completes, which the caller disposes; NaN when no round was good. The sums stay as they
+   * were before that round: an update that fails can be tried again, and after one that was made they are {@link reset}.
    *
    * @returns Also the cycle that ends here: its rounds fall to 0 when it becomes known that all were skipped.
    */
-  take(): { readonly means: readonly VariableGradient[]; readonly cycle: Readonly<Cycle> } {
-    const { cycle, good } = this;
-    const means: VariableGradient[] = [];
-    const rounds = good === null ? scalar(this.every) : tidy(() => where(greater(good, 0), good, scalar(Number.NaN)));
-    try {
-      for (const [name, sum] of this.sums) {
-        means.push({ name, variable: this.variables.get(name)!, gradient: tidy(() => keep(div(sum, rounds))) });
-        this.forget(name);
-      }
-    } catch (error) {
-      for (const { gradient } of means) gradient.dispose();
-      throw error;
-    } finally {
-      rounds.dispose();
-      this.reset();
-    }
-    return { means, cycle };
+  complete(
+    gradients: readonly VariableGradient[],
+    gate: Gate | null,
+  ): { readonly means: readonly VariableGradient[]; readonly cycle: Readonly<Cycle> } {
+    const { cycle } = this;
+    const added = new Map(gradients.map(({ name, gradient }) => [name, gradient]));
+    const variables = new Map([...this.variables, ...gradients.map(({ name, variable }) => [name, variable] as const)]);
+    const means = tidy(() => {
+      const good = this.goodWith(gate);
+      const rounds = good === null ? this.every : where(greater(good, 0), good, scalar(Number.NaN));
+      const all = [...variables].map(([name, variable]) => {
+        return { name, variable, gradient: tidy(() => div<Tensor>(this.sumWith(name, added.get(name), gate), rounds)) };
+      });
+      for (const { gradient } of all) keep(gradient);
+      return all;
+    });
+    let last = 1;
+    gate?.ifSkipped(() => {
+      last = 0;
+    });
+    return {
+      means,
+      cycle: {
+        get rounds() {
+          return cycle.rounds + last;
+        },
+      },
+    };
   }
 
   /** Leaves a variable out. */
@@ -346,6 +383,30 @@ export class GradientAccumulator {
     this.good?.dispose();
     this.good = null;
     this.cycle = { rounds };
+  }
+
+  /** The sum of a variable with one more round, in which it may have had no gradient. */
+  private sumWith(name: string, gradient: Tensor | undefined, gate: Gate | null): Tensor {
+    const sum = this.sums.get(name);
+    if (gradient === undefined) return sum!;
+    const added = gate === null ? gradient : gated(gate, gradient, 0);
+    return sum === undefined ? added.clone() : add(sum, added);
+  }
+
+  /** How many rounds are in the sums with one more; null where the host knows. */
+  private goodWith(gate: Gate | null): Tensor | null {
+    if (gate === null && this.good === null) return null;
+    return add(this.good ?? this.cycle.rounds, gate?.proceed ?? 1);
+  }
+
+  /** The variables whose sum can be written in place, once copies are made of what somebody else holds too. */
+  private owned(gradients: readonly VariableGradient[], kernels: KernelSet): ReadonlySet<string> {
+    const names = gradients.map(({ name }) => name).filter(name => this.sums.has(name));
+    for (const name of names) {
+      const sum = this.sums.get(name)!;
+      if (!kernels.isSole(sum)) this.set(name, mul(sum, 1));
+    }
+    return new Set(names);
   }
 
   private set(name: string, sum: Tensor): void {

@@ -299,17 +299,20 @@ export class ComposedOptimizer extends Optimizer {
       this.skippedUpdates += 1;
       return;
     }
+    let completed: ReturnType<GradientAccumulator['complete']> | null = null;
     try {
-      checked.gate?.ifSkipped(() => this.countSkipped());
       this.parameters.take(entries);
-      this.accumulator.add(entries, checked.gate);
+      if (this.accumulator.isLast) completed = this.accumulator.complete(entries, checked.gate);
+      else this.accumulator.add(entries, checked.gate, this.kernels());
+      checked.gate?.ifSkipped(() => this.countSkipped());
     } finally {
       this.check.done(checked);
     }
-    if (!this.accumulator.isComplete) return;
-    const { means, cycle } = this.accumulator.take();
+    if (completed === null) return;
+    const { means, cycle } = completed;
     try {
       this.update(means, cycle);
+      this.accumulator.reset();
     } finally {
       for (const { gradient } of means) gradient.dispose();
     }

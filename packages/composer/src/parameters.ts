@@ -61,6 +61,8 @@ export class Parameters {
   torn: TornUpdateError | null = null;
   /** Loaded state that waits for its variables. */
   private pending: SavedStates | null = null;
+  /** Giving it to them failed: no update happens before that is made good. */
+  private isOwed = false;
 
   /**
    * @param accumulator Its sums are part of the state of their variables.
@@ -101,7 +103,10 @@ export class Parameters {
     for (const { name } of variables) this.taken.delete(name);
     if (hasNew) this.assign(variables);
     for (const variable of variables) this.claimed.set(variable.name, variable);
-    if (hasNew) this.restore();
+    if (!hasNew && !this.isOwed) return;
+    this.isOwed = true;
+    this.restore();
+    this.isOwed = false;
   }
 
   /**
@@ -196,6 +201,7 @@ export class Parameters {
     this.reset();
     this.taken.clear();
     this.pending = states;
+    this.isOwed = false;
   }
 
   /**
@@ -349,6 +355,8 @@ class Parameter {
     const inputs: Record<string, Tensor> = direction === null ? { w: variable } : { w: variable, d: direction };
     const next = interpret(graph, inputs, { rate, keep }, variable.shape)['w']!;
     variable.assign(gate === null ? next : gated(gate, next, variable));
+    // A block at rest that decays has no slots that would have counted this.
+    stepsTaken.count += 1;
   }
 
   /**

@@ -254,7 +254,13 @@ export class BoundSubspace implements BoundRule {
     const isSameSize = before !== null && sameShape(before.reduced, reduced);
     const rule = isSameSize ? before.rule : this.bind(this.rule.rule, childSite(this.site, 'rule', reduced));
     const inside = this.insideOf(basis, rule, reduced);
-    if (isSameSize) this.moveState(before, inside);
+    try {
+      if (isSameSize) this.moveState(before, inside);
+    } catch (error) {
+      // The subspace before stays, with the state as it was.
+      disposeBasis(basis);
+      throw error;
+    }
     this.choose(this.choiceOf(refreshIndex, inside));
   }
 
