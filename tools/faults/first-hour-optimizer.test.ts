@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
 import { inspect } from 'node:util';
 import { compose, frugal, recipe, subspace } from '@frugaljs/composer';
 import * as core from '@frugaljs/core';
@@ -8,6 +10,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, expect, it } from 'vitest';
 import '@tensorflow/tfjs-backend-cpu';
+
+const ROOT = path.resolve(import.meta.dirname, '../..');
 
 beforeAll(() => tf.setBackend('cpu'));
 
@@ -161,6 +165,24 @@ it.each<[string, () => unknown, RegExp]>([
   ones('some');
   expect(action).toThrow(message);
 });
+
+it('an uncaught error of a program on wasm is printed without the source of the backend', () => {
+  const program = `import '@frugaljs/backend-wasm';
+    import { setBackend } from '@tensorflow/tfjs-core';
+    await setBackend('wasm');
+    setTimeout(() => { throw new Error('of the user'); });`;
+  const flags = [
+    '--conditions=@frugaljs/source',
+    '--conditions=source',
+    '--import',
+    'tsx',
+    '--input-type=module',
+    '--eval',
+  ];
+  const { stderr } = spawnSync(process.execPath, [...flags, program], { encoding: 'utf8', cwd: ROOT });
+  expect(stderr).toContain('Error: of the user');
+  expect(stderr.length).toBeLessThan(2000);
+}, 30_000);
 
 it('memoryReport takes a model of tf.layers', () => {
   const model = tfl.sequential({ layers: [tfl.layers.dense({ units: 1, inputShape: [2] })] });

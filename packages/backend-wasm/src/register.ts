@@ -14,6 +14,7 @@ import { gather, scatter, unsortedSegmentSum } from './kernels/gather.js';
 import { batchMatMul, fusedMatMul } from './kernels/mat-mul.js';
 import type { Replacement } from './kernels/replacement.js';
 import { mean, sum } from './kernels/sums.js';
+import { removeRethrowers } from './rethrowers.js';
 
 const replacements: readonly Replacement[] = [
   batchMatMul,
@@ -69,6 +70,7 @@ export function registerTrainingKernels(names: readonly string[] = trainingKerne
   }
   // A backend that starts later is guarded as its kernels are set up.
   guardWasmHeap();
+  removeRethrowers();
 }
 
 /** Puts tfjs's own kernels back, for comparison. */

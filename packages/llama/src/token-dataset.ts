@@ -11,14 +11,22 @@ export interface DatasetOptions {
   readonly batchSize: number;
   /** Seed of the order of the training rows (default 0). */
   readonly seed?: number;
+  /**
+   * `random` (default): the windows come in an order that is new in every epoch. `sequential`: as they stand in the text,
+   * from its beginning, in every epoch.
+   */
+  readonly order?: 'random' | 'sequential';
 }
+
+const ORDERS: readonly NonNullable<DatasetOptions['order']>[] = ['random', 'sequential'];
 
 /**
  * Batches of fixed shape `[batchSize, sequenceLength + 1]` over two token streams.
  *
  * Training rows are the windows of the stream in an order that is new in every epoch; an epoch uses each window once,
- * and starts its windows at another offset. Which tokens a batch holds is a function of (seed, batch number): there is
- * no position to save, and a resumed run asks for the next number.
+ * and starts its windows at another offset. In sequential order they come as they stand in the stream, from its beginning.
+ * Which tokens a batch holds is a function of (seed, batch number): there is no position to save, and a resumed run asks
+ * for the next number.
  */
 export class TokenDataset {
   readonly train: TokenStream;
@@ -28,12 +36,13 @@ export class TokenDataset {
   /** Training windows of an epoch. */
   readonly windowsPerEpoch: number;
   readonly #seed: number;
+  readonly #order: NonNullable<DatasetOptions['order']>;
 
   /**
    * @throws ArgumentError for sizes that are not positive integers, DataError for a stream shorter than one row.
    */
   constructor(train: TokenStream, validation: TokenStream, options: DatasetOptions) {
-    const { sequenceLength, batchSize, seed = 0 } = options;
+    const { sequenceLength, batchSize, seed = 0, order = 'random' } = options;
     for (const [parameter, found] of Object.entries({ sequenceLength, batchSize })) {
       if (!Number.isSafeInteger(found) || found < 1) {
         throw new ArgumentError({ parameter, found, expected: 'a positive integer' });
@@ -41,6 +50,9 @@ export class TokenDataset {
     }
     if (!Number.isSafeInteger(seed)) {
       throw new ArgumentError({ parameter: 'seed', found: seed, expected: 'an integer' });
+    }
+    if (!ORDERS.includes(order)) {
+      throw new ArgumentError({ parameter: 'order', found: order, expected: `one of ${ORDERS.join(', ')}` });
     }
     for (const [parameter, stream] of Object.entries({ train, validation })) {
       if (stream.length <= sequenceLength) {
@@ -58,6 +70,7 @@ export class TokenDataset {
     this.batchSize = batchSize;
     this.windowsPerEpoch = windows(train, sequenceLength);
     this.#seed = seed;
+    this.#order = order;
   }
 
   /** Tokenizes a corpus. */
@@ -73,6 +86,9 @@ export class TokenDataset {
     const slack = this.train.length - 1 - this.windowsPerEpoch * this.sequenceLength;
     return this.#batch(this.batchSize, row => {
       const sample = index * this.batchSize + row;
+      if (this.#order === 'sequential') {
+        return this.train.subarray((sample % this.windowsPerEpoch) * this.sequenceLength);
+      }
       const epoch = Math.floor(sample / this.windowsPerEpoch);
       const key: RandomKey = randomKey(this.#seed, `epoch ${epoch}`);
       const window = permutedIndex(key, sample % this.windowsPerEpoch, this.windowsPerEpoch);

@@ -142,6 +142,19 @@ describe('TokenDataset', () => {
     );
   });
 
+  it('in sequential order takes the windows as they stand in the text, epoch after epoch', () => {
+    const dataset = new TokenDataset(positions(45), positions(50), { ...options, order: 'sequential' });
+    const starts = [0, 1, 2, 3].flatMap(index => {
+      const { data } = dataset.trainBatch(index);
+      return [0, 1, 2].map(row => data[row * 9]);
+    });
+    expect(dataset.windowsPerEpoch).toBe(5);
+    expect(starts).toEqual([0, 8, 16, 24, 32, 0, 8, 16, 24, 32, 0, 8]);
+    const make = (order: string) =>
+      new TokenDataset(positions(45), positions(50), { ...options, order: order as never });
+    expect(() => make('sorted')).toThrow(/order: expected one of random, sequential, found "?sorted/);
+  });
+
   it('is a function of the batch number and the seed', () => {
     const make = (seed: number): TokenDataset => new TokenDataset(positions(1000), positions(50), { ...options, seed });
     const [first, second] = [make(4), make(4)];

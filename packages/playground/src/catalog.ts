@@ -90,6 +90,14 @@ export const CATALOG: readonly CatalogEntry[] = [
 /** A setting of the form besides the learning rate. */
 export type FormField = 'density' | 'projector' | 'updateGap';
 
+/** What the form calls its settings of an optimizer. */
+export const FIELD_LABELS: Readonly<Record<FormField | 'learningRate', string>> = {
+  learningRate: 'Learning rate',
+  density: 'Density',
+  projector: 'Subspace',
+  updateGap: 'Update gap',
+};
+
 /** The options that each field of the form sets, by the name that a recipe has for it. */
 const FIELD_OPTIONS: Readonly<Record<FormField, readonly string[]>> = {
   density: ['density'],

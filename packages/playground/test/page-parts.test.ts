@@ -20,6 +20,15 @@ const run = {
   backend: 'wasm',
 } as const;
 
+it.each([
+  ['learningRate', -1, /^Learning rate: expected a number in \[0, Infinity\), found -1\.$/],
+  ['density', 2, /^Density: expected a number in \[0, 1\], found 2\.$/],
+  ['updateGap', 0.5, /^Update gap: expected an integer of at least 1, or Infinity, found 0\.5\.$/],
+])('a mistake in %s is told by the label of its field', (field, value, message) => {
+  const { problems } = outlineOf({ run, optimizers: [{ ...defaultSettings('frugal'), [field]: value }] }, null);
+  expect(problems).toEqual([{ optimizer: 0, field, message: expect.stringMatching(message) }]);
+});
+
 describe('tales', () => {
   it('are the same every time, of some length, and mostly all different', () => {
     const told = tales(200_000);

@@ -73,9 +73,10 @@ describe.skipIf(chromium === null)('the setup', { timeout: 240_000 }, () => {
     const { page } = await visits.open();
     const card = page.getByRole('group', { name: 'Optimizer 2' });
     for (const [label, value, message] of [
-      ['Density', '1.5', /density: expected a number in/],
+      ['Density', '1.5', /^Density: expected a number in/],
+      ['Learning rate', '-1', /^Learning rate: expected a number in \[0, Infinity\), found -1\.$/],
       ['Learning rate', '', /^Expected a number\.$/],
-      ['Update gap', '0.5', /expected an integer/],
+      ['Update gap', '0.5', /^Update gap: expected an integer/],
     ] as const) {
       const field = card.getByLabel(label);
       const before = await field.inputValue();

@@ -2,6 +2,7 @@ import {
   CATALOG,
   catalogEntry,
   defaultSettings,
+  FIELD_LABELS,
   FORM_FIELDS,
   type FormField,
   fieldsOf,
@@ -37,10 +38,10 @@ export class OptimizerCard {
     const titles = CATALOG.map(({ recipe, title }) => [recipe, title] as const);
     this.#recipe = new Field('Method', selectInput(titles, settings.recipe), { className: 'wide' });
     this.#fields = {
-      learningRate: new Field('Learning rate', numberInput(settings.learningRate, 0, null, 'any')),
-      density: new Field('Density', numberInput(settings.density, ...limitsOf('density'), 0.05)),
-      projector: new Field('Subspace', selectInput(PROJECTORS, settings.projector)),
-      updateGap: new Field('Update gap', numberInput(settings.updateGap, ...limitsOf('updateGap'), 1)),
+      learningRate: new Field(FIELD_LABELS.learningRate, numberInput(settings.learningRate, 0, null, 'any')),
+      density: new Field(FIELD_LABELS.density, numberInput(settings.density, ...limitsOf('density'), 0.05)),
+      projector: new Field(FIELD_LABELS.projector, selectInput(PROJECTORS, settings.projector)),
+      updateGap: new Field(FIELD_LABELS.updateGap, numberInput(settings.updateGap, ...limitsOf('updateGap'), 1)),
     };
     const area = element('textarea', { rows: 12, spellcheck: false, autocomplete: 'off' });
     this.#json = new Field('Composition as JSON', area, {

@@ -1,7 +1,7 @@
 import { COMPOSE_OPTIONS, type ComposedOptimizer, compose, compositionFromJson, recipe } from '@frugaljs/composer';
 import { InvalidOptionError, type Json, requireKnownKeys, type Schedule, warmupCosine } from '@frugaljs/core';
 import { type LlamaConfig, parameterCount, parameterSpecs, preset } from '@frugaljs/llama';
-import { catalogEntry, fieldOfOption, fieldsOf, labelOf } from '../catalog.js';
+import { catalogEntry, FIELD_LABELS, fieldOfOption, fieldsOf, labelOf } from '../catalog.js';
 import type {
   Memory,
   OptimizerOutline,
@@ -43,7 +43,8 @@ export function outlineOf({ run, optimizers }: Setup, text: OwnText | null): Out
         built.dispose();
       }
     } catch (error) {
-      problems.push({ optimizer, field: fieldOf(error, settings.kind), message: messageOf(error) });
+      const field = fieldOf(error, settings.kind);
+      problems.push({ optimizer, field, message: labeledMessage(error, field) });
       return null;
     }
   });
@@ -66,6 +67,15 @@ export function memoryOf(optimizer: ComposedOptimizer, config: LlamaConfig): Mem
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** The message in the words of the form: about a field by its label, and not by the option that the form sets with it. */
+function labeledMessage(error: unknown, field: string): string {
+  const message = messageOf(error);
+  const { parameter } = error as { readonly parameter?: unknown };
+  const label = Object.hasOwn(FIELD_LABELS, field) ? FIELD_LABELS[field as keyof typeof FIELD_LABELS] : undefined;
+  const isNamed = typeof parameter === 'string' && message.startsWith(`${parameter}: `);
+  return label === undefined || !isNamed ? message : `${label}: ${message.slice(parameter.length + 2)}`;
 }
 
 function sharedProblems(run: RunSettings): Problem[] {
