@@ -3,6 +3,7 @@ import path from 'node:path';
 import { inspect } from 'node:util';
 import { compose, frugal, recipe, subspace } from '@frugaljs/composer';
 import * as core from '@frugaljs/core';
+import { TokenDataset } from '@frugaljs/llama';
 import { rows } from '@frugaljs/projectors';
 import { sgd } from '@frugaljs/state-free';
 import { adamW, lion } from '@frugaljs/state-full';
@@ -203,6 +204,13 @@ it('recipes by name take a schedule, and as functions its JSON', () => {
   const own = { kind: 'own', options: {}, at };
   expect(recipe('sgd', { learningRate: own as never }).learningRate).toBe(1);
   expect(frugal({ learningRate: { kind, options } as never }).learningRate).toBe(1);
+});
+
+it('text can be trained on in the order in which it stands', () => {
+  const text = Int32Array.from({ length: 30 }, (_, i) => i);
+  const options = { sequenceLength: 4, batchSize: 1, order: 'sequential' } as const;
+  const data = new TokenDataset(text, text, options);
+  expect([0, 1, 2, 3].map(index => data.trainBatch(index).data[0])).toEqual([0, 4, 8, 12]);
 });
 
 it('frugal has the tolerance of its residual', () => {
