@@ -122,6 +122,18 @@ test('partial: another learning rate keeps all state', async () => {
   model.dispose();
 });
 
+test('a factor on the learning rate that was changed on the way is restored, and is no difference', async () => {
+  const optimizer = frugal(options);
+  optimizer.learningRateScale = 0.3;
+  const saved = await savedRun(optimizer);
+  const model = makeModel();
+  const next = frugal(options);
+  const report = await saved.restore({ model: model.parameters, optimizer: next });
+  expect(report.differences).toEqual([]);
+  expect(next.learningRateScale).toBe(0.3);
+  next.dispose();
+});
+
 test('differences of the composition that the caller accepts are none; others, and those of the model, still are', async () => {
   const saved = await savedRun();
   const model = makeModel();
