@@ -1,12 +1,13 @@
 // node --conditions=@frugaljs/source --import tsx packages/checkpoint/bench/kill.ts [KILLS] [SEED]
-// Kills a process that saves every step with SIGKILL at random moments, and restores after every kill.
+// Kills a process whose two workers save every step with SIGKILL at random moments, and restores after every kill.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-backend-cpu';
 import { killRepeatedly } from '../test/killing.js';
 
-const [kills = '100', seed = '1'] = process.argv.slice(2);
+const [kills = '1000', seed = '1'] = process.argv.slice(2);
 await tf.setBackend('cpu');
 const folder = mkdtempSync(join(tmpdir(), 'checkpoint-kill-'));
 try {

@@ -3,7 +3,13 @@ import { InvalidCheckpointError } from './bytes.js';
 import { CheckpointVersionError, type Manifest, nextSequence } from './manifest.js';
 import { SavedCheckpoint } from './saved-checkpoint.js';
 import { type Snapshot, type TrainingState, takeSnapshot, writeCheckpoint } from './snapshot.js';
-import { CheckpointHeldError, CheckpointStorageError, type CheckpointStore, type Lease } from './stores.js';
+import {
+  CheckpointHeldError,
+  CheckpointStorageError,
+  type CheckpointStore,
+  type Lease,
+  type StorageFault,
+} from './stores.js';
 
 export interface CheckpointsOptions {
   readonly store: CheckpointStore;
@@ -252,8 +258,11 @@ export class Checkpoints {
       if (this.#manifests.has(name)) continue;
       try {
         this.#manifests.set(name, (await SavedCheckpoint.open(this.store, name)).manifest);
-      } catch {
-        // No checkpoint that we could have written; neither counted nor removed.
+      } catch (error) {
+        // No checkpoint that we could have written is neither counted nor removed. But one that cannot be read just now
+        // may be the latest: a save that is counted without it would come to stand before it.
+        if (!isForeign(error) && !isStorageFault(error, 'missing') && !isStorageFault(error, 'not-writable'))
+          throw error;
       }
     }
   }
@@ -319,12 +328,19 @@ export class Checkpoints {
   }
 
   #passOver(name: string, error: unknown): void {
-    const isForeign = error instanceof InvalidCheckpointError || error instanceof CheckpointVersionError;
-    const isGone = error instanceof CheckpointStorageError && error.fault === 'missing';
-    if (!isForeign && !isGone) throw error;
+    if (isForeign(error)) this.#warn(`${name} is passed over: ${error.message}`);
     // Another process may remove a checkpoint while this one looks.
-    if (isForeign) this.#warn(`${name} is passed over: ${error.message}`);
+    else if (!isStorageFault(error, 'missing')) throw error;
   }
+}
+
+/** Whatever was to be opened is no checkpoint, or none of this version. */
+function isForeign(error: unknown): error is InvalidCheckpointError | CheckpointVersionError {
+  return error instanceof InvalidCheckpointError || error instanceof CheckpointVersionError;
+}
+
+function isStorageFault(error: unknown, fault: StorageFault): boolean {
+  return error instanceof CheckpointStorageError && error.fault === fault;
 }
 
 function requireStore(store: CheckpointStore): void {

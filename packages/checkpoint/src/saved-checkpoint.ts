@@ -1,6 +1,6 @@
-import { type Complaint, FrugalError, type Json, requireKnownKeys } from '@frugaljs/core';
+import { type Complaint, FrugalError, type Json, requireInteger, requireKnownKeys } from '@frugaljs/core';
 import { dispose, type Tensor, tensor, type Variable } from '@tensorflow/tfjs-core';
-import { type ByteSource, type Crc32, crc32, InvalidCheckpointError } from './bytes.js';
+import { type ByteSource, bytesSource, type Crc32, crc32, InvalidCheckpointError } from './bytes.js';
 import { fromExactJson, LARGEST_FILE, parseBoundedJson } from './json.js';
 import {
   crcText,
@@ -129,32 +129,37 @@ export class SavedCheckpoint {
 
   /** Opens the model's weights, verified; close the reader afterwards. */
   async openModel(): Promise<SafetensorsReader> {
-    return SafetensorsReader.open(await this.source(FILES.model));
+    return this.#reader(FILES.model);
   }
 
   /** Opens the optimizer's state, verified; null if none was saved. Close the reader afterwards. */
   async openOptimizer(): Promise<SafetensorsReader | null> {
     if (this.#seal(FILES.optimizer) === null) return null;
-    return SafetensorsReader.open(await this.source(FILES.optimizer));
+    return this.#reader(FILES.optimizer);
   }
 
   /**
    * Puts model and optimizer back to where they were, bit for bit. Everything is verified and compared before anything
-   * changes, also what {@link verify} has seen before; and the bytes that are loaded are compared once more while they
-   * are read.
+   * changes, also what {@link verify} has seen before. Files that fit into `holdBytes` are read once, and loaded from
+   * memory; of the others, the bytes that are loaded are compared once more while they are read.
    *
    * @throws CheckpointMismatchError showing the differences, unless `partial` is set.
-   * @throws InvalidCheckpointError if a file was cut off or altered. If that happens while it is being loaded, weights
-   *   that were loaded before are as they were saved, and the others as they were.
+   * @throws InvalidCheckpointError if a file was cut off or altered. If that happens to one that is not held while it is
+   *   being loaded, weights that were loaded before are as they were saved, and the others as they were.
    */
   async restore(target: RestoreTarget): Promise<RestoreReport> {
-    await this.verify();
-    requireKnownKeys('restore', target, ['model', 'optimizer', 'partial', 'differences', 'accept']);
-    const { model, optimizer, partial = false, accept = () => false } = target;
+    requireKnownKeys('restore', target, ['model', 'optimizer', 'partial', 'differences', 'accept', 'holdBytes']);
+    const { model, optimizer, partial = false, accept = () => false, holdBytes = HELD } = target;
+    requireInteger('restore.holdBytes', holdBytes, 0);
     const { step, metric, manifest } = this;
+    const wanted = optimizer === undefined ? [FILES.model] : [FILES.model, FILES.optimizer];
+    const held = await this.#verifyAndHold(wanted, holdBytes);
     const trainer = await this.trainer();
-    const weights = await this.openModel();
-    const state = optimizer === undefined ? null : await this.openOptimizer().catch(closing(weights));
+    const weights = await this.#reader(FILES.model, held.get(FILES.model));
+    const hasState = optimizer !== undefined && this.#seal(FILES.optimizer) !== null;
+    const state = hasState
+      ? await this.#reader(FILES.optimizer, held.get(FILES.optimizer)).catch(closing(weights))
+      : null;
     try {
       const now = optimizer === undefined ? null : compositionOf(optimizer, model);
       const modelDifferences = compareModel(weights.tensors, model);
@@ -216,6 +221,33 @@ export class SavedCheckpoint {
     }
   }
 
+  /** Verifies all files; of those wanted, as many as fit into the limit stay in memory. */
+  async #verifyAndHold(wanted: readonly string[], limit: number): Promise<ReadonlyMap<string, Uint8Array>> {
+    const held = new Map<string, Uint8Array>();
+    let room = limit;
+    for (const [name, seal] of Object.entries(this.manifest.files)) {
+      await this.#with(name, async source => {
+        if (!wanted.includes(name) || source.size > room) {
+          this.#checksums.set(name, await verifyFile(source, seal, this.crc32));
+          return;
+        }
+        room -= source.size;
+        held.set(name, await readVerified(source, seal, this.crc32));
+      });
+    }
+    return held;
+  }
+
+  async #reader(name: string, held?: Uint8Array): Promise<SafetensorsReader> {
+    const source = held === undefined ? await this.source(name) : bytesSource(held, `${this.name}/${name}`);
+    try {
+      return await SafetensorsReader.open(source);
+    } catch (error) {
+      await source.close();
+      throw error;
+    }
+  }
+
   /** A file as it lies in the store. */
   async #file(name: string): Promise<ByteSource> {
     const source = await this.stored.file(name);
@@ -237,6 +269,9 @@ export class SavedCheckpoint {
   }
 }
 
+/** Bytes of files that are held in memory while they are loaded, unless asked otherwise. */
+const HELD = 2 ** 29;
+
 /** What a checkpoint is loaded into. */
 export interface RestoreTarget {
   /** Variables by Hugging Face name: `model.parameters()`. */
@@ -252,6 +287,11 @@ export interface RestoreTarget {
    * updates that were made. Default: they all count.
    */
   readonly accept?: (difference: Difference) => boolean;
+  /**
+   * How many bytes of files to hold in memory, so that each is read once and nothing can fail between the first weights
+   * and the last. Larger files are read twice, a tensor at a time. Default 512 MiB.
+   */
+  readonly holdBytes?: number;
 }
 
 /** What was loaded. */

@@ -398,6 +398,34 @@ test('a byte flipped while restore() reads is not loaded', async () => {
     file: async name => (name === 'model.safetensors' ? changing : saved.source(name)),
   });
   const model = makeModel(2);
-  await expect(altered.restore({ model: model.parameters })).rejects.toThrow(/model\.safetensors: crc32 up to byte/);
+  const refused = altered.restore({ model: model.parameters, holdBytes: 0 });
+  await expect(refused).rejects.toThrow(/model\.safetensors: crc32 up to byte/);
+  model.dispose();
+});
+
+test('a file that fits into memory is read once, and every byte of it at that', async () => {
+  const saved = await savedRun();
+  const read: Record<string, number> = {};
+  const counted = await SavedCheckpoint.from({
+    name: 'x',
+    file: async name => {
+      const source = await saved.source(name);
+      const count = async (offset: number, length: number) => {
+        read[name] = (read[name] ?? 0) + length;
+        return source.read(offset, length);
+      };
+      return { ...source, size: source.size, label: source.label, read: count };
+    },
+  });
+  const model = makeModel(2);
+  const size = saved.manifest.files['model.safetensors']!.bytes;
+  await counted.restore({ model: model.parameters });
+  expect(read['model.safetensors']).toBe(size);
+  const weights = bitsOf(model.parameters);
+  for (const variable of Object.values(model.parameters)) variable.assign(tf.zerosLike(variable));
+  await counted.restore({ model: model.parameters, holdBytes: size - 1 });
+  expect(read['model.safetensors']).toBeGreaterThanOrEqual(3 * size);
+  expect(bitsOf(model.parameters)).toEqual(weights);
+  await expect(counted.restore({ model: {}, holdBytes: -1 })).rejects.toThrow('restore.holdBytes');
   model.dispose();
 });
