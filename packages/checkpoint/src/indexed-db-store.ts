@@ -100,7 +100,11 @@ export class IndexedDbStore implements CheckpointStore {
           }
         }),
       discard: async () => {
-        await this.#run('readwrite', async (_, chunks) => chunks.delete(chunksOf(draft))).catch(() => {});
+        await this.#run('readwrite', async (checkpoints, chunks) => {
+          // A commit may have happened whose answer was lost.
+          const entries = await resultOf<Entry[]>(checkpoints.getAll());
+          if (!entries.some(entry => entry.draft === draft)) chunks.delete(chunksOf(draft));
+        }).catch(() => {});
       },
     };
   }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { threadId } from 'node:worker_threads';
 import { type CheckpointHeldError, described, heldBy, type LeaseHolder, takenOver } from '../stores.js';
+import { isThere } from './files.js';
 
 const LEASE = '.lease';
 const RECORD = 'holder.json';
@@ -260,7 +261,9 @@ async function entryOf(location: string): Promise<Entry | null> {
       if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error;
     }
   }
-  return names[0] === undefined ? null : { name: names[0], text: '', record: null };
+  // What somebody took away since is nobody's.
+  for (const name of names) if (await isThere(join(lease, name))) return { name, text: '', record: null };
+  return null;
 }
 
 /** What a holder says about itself. */
