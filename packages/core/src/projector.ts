@@ -49,8 +49,8 @@ export interface FitContext {
 export interface Projector<B extends string = string> extends Described {
   readonly traits: ProjectorTraits;
   /**
-   * Counts the published ways in which `fit` derives a basis that is not saved. Default 1; raise it when another basis
-   * follows from the same seed, and keep the earlier ways: state that was saved with one is continued with it.
+   * Counts the published ways in which `fit` derives a basis. Default 1; raise it when another one follows from the same
+   * seed or gradient, and keep the earlier ways: state that was saved with one is continued with it.
    */
   readonly revision?: number;
   /**

@@ -9,7 +9,7 @@ import {
   type Site,
 } from '@frugaljs/core';
 import { leadingSingularTriplets, leadingSubspace, NonFiniteMatrixError, type SubspaceOptions } from '@frugaljs/linalg';
-import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
+import { less, mul, onesLike, scalar, sum, type Tensor, type Tensor2D, tidy, where } from '@tensorflow/tfjs-core';
 import {
   type DenseBasis,
   type DenseBasisName,
@@ -67,6 +67,12 @@ export interface SvdOptions extends RankOptions {
  * With Adam inside, prefer `std` to `full`: right after a refresh U_rᵀ G V_r is diagonal, its other entries are rounding
  * noise, and Adam makes full-size steps of them.
  *
+ * A vector is defined up to its sign. At a refresh each gets the sign that is nearer to the vector before it at the same
+ * place, so that state which is kept (`onRefresh: 'keep'`, GaLore) goes on with it: a sign that turned by chance would turn
+ * its momentum against the gradient. Vectors of nearly equal singular values can still change places, or turn within
+ * their plane; kept state then stays with the place. Where that matters, `align: false` with the randomized method
+ * carries every vector on.
+ *
  * Basis: the float32 factors, r · dimension numbers each, saved with the state; nothing else of the decomposition stays.
  *
  * @param options `density` ρ ∈ [0, 1] (default 0.25) or a fixed `rank`; `side`; how to decompose.
@@ -94,13 +100,15 @@ export function svd(options: SvdOptions = {}): Projector<DenseBasisName> {
     kind: 'svd',
     options: { ...size, side, method, warmStart, ...tuning },
     traits: { orthonormal: true, coordinate: false, basisFrom: 'gradient' },
+    revision: REVISION,
     check: site => void sizes(site),
     reducedShape: site => sizes(site).reducedShape,
     basis: site => denseSpec(sizes(site)),
-    fit: (g, previous, { site }) => {
+    fit: (g, previous, { site, revision = REVISION }) => {
       const start: DenseBasis = warmStart ? (previous ?? {}) : {};
       try {
-        return fitFactors(g as Tensor2D, sizes(site), start, { method, ...tuning });
+        const fitted = fitFactors(g as Tensor2D, sizes(site), start, { method, ...tuning });
+        return previous === null || revision === 1 ? fitted : withSignsOf(previous, fitted);
       } catch (error) {
         throw error instanceof NonFiniteMatrixError ? notFinite(site.name) : error;
       }
@@ -110,6 +118,24 @@ export function svd(options: SvdOptions = {}): Projector<DenseBasisName> {
     upRows: denseUpRows,
     transport: denseTransport,
   };
+}
+
+/** Revision 1 left every sign to the decomposition. */
+const REVISION = 2;
+
+/** The factors with each column towards the one before it, not away from it. */
+function withSignsOf(previous: DenseBasis, fitted: DenseBasis): Basis<DenseBasisName> {
+  const turned = (before: Tensor | undefined, after: Tensor | undefined): Tensor | undefined => {
+    if (before === undefined || after === undefined) return after;
+    const result = tidy(() => {
+      const inner = sum(mul(before, after), 0, true);
+      return mul(after, where(less(inner, 0), scalar(-1), onesLike(inner)));
+    });
+    after.dispose();
+    return result;
+  };
+  const [left, right] = [turned(previous.left, fitted.left), turned(previous.right, fitted.right)];
+  return denseBasis({ ...(left === undefined ? {} : { left }), ...(right === undefined ? {} : { right }) });
 }
 
 /** From this rank on turning a warm basis into singular vectors costs more than a tenth of the refresh. */

@@ -1,7 +1,21 @@
 import { NonFiniteGradientError, randomKey, randomPermutation, soleSite } from '@frugaljs/core';
 import { leadingSingularTriplets } from '@frugaljs/linalg';
 import { type Side, svd } from '@frugaljs/projectors';
-import { add, matMul, mul, sub, type Tensor2D, tensor, tensor1d, tidy, transpose } from '@tensorflow/tfjs-core';
+import {
+  add,
+  dispose,
+  matMul,
+  mul,
+  sub,
+  sum,
+  type Tensor,
+  type Tensor2D,
+  tensor,
+  tensor1d,
+  tensor2d,
+  tidy,
+  transpose,
+} from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BACKENDS, useBackend } from '../../../tools/test-support/backends.js';
@@ -16,6 +30,13 @@ function withSingularValues(m: number, n: number, values: readonly number[], see
     const factors = leadingSingularTriplets(normal([m, n], 'vectors', seed) as Tensor2D, { rank: r, method: 'exact' });
     return matMul(mul(factors.left, tensor1d([...values])) as Tensor2D, transpose(factors.right));
   });
+}
+
+/** Turns by an angle in the planes of two neighboring coordinates. */
+function rotation(size: number, angle: number): Tensor2D {
+  const [c, s] = [Math.cos(angle), Math.sin(angle)];
+  const entry = (i: number, j: number): number => (i === j ? c : (i ^ 1) === j ? (i < j ? -s : s) : 0);
+  return tensor2d(Array.from({ length: size }, (_, i) => Array.from({ length: size }, (_, j) => entry(i, j))));
 }
 
 describe.each(BACKENDS)('svd on %s', backend => {
@@ -41,6 +62,36 @@ describe.each(BACKENDS)('svd on %s', backend => {
       }),
       { seed: 2, numRuns: 8 },
     );
+  });
+
+  it.each(['exact', 'randomized'] as const)('%s: a vector has the sign of the one before it, in place', method => {
+    for (const side of ['left', 'right', 'full'] as const) {
+      for (const warmStart of [true, false]) {
+        const [m, n, rank] = [14, 12, 4];
+        const site = soleSite('w', [m, n]);
+        const projector = svd({ rank, side, method, warmStart });
+        const still = withSingularValues(m, n, [8, 5, 3, 2, 1], 31);
+        let flips = 0;
+        let basis: Record<string, Tensor> = {};
+        // Once around: wherever a decomposition looks for a sign, it turns on the way.
+        for (let refreshIndex = 0; refreshIndex < 32; refreshIndex++) {
+          const angle = (2 * Math.PI * refreshIndex) / 32;
+          const g = tidy(() => matMul(matMul(rotation(m, angle), still), rotation(n, angle)));
+          const next = projector.fit(g, refreshIndex === 0 ? null : (basis as never), { site, refreshIndex });
+          const raw = projector.fit(g, null, { site, refreshIndex });
+          for (const [name, factor] of Object.entries(refreshIndex === 0 ? {} : next)) {
+            const inner = tidy(() => sum(mul(factor, basis[name]!), 0).dataSync());
+            for (const cosine of inner) expect(cosine).toBeGreaterThan(0.9);
+            flips += tidy(() => sum(mul(factor, raw[name as never] as Tensor), 0).dataSync()).filter(x => x < 0).length;
+          }
+          dispose([basis, raw, g]);
+          basis = next;
+        }
+        // Without that some would have turned.
+        expect(flips).toBeGreaterThan(0);
+        dispose([basis, still]);
+      }
+    }
   });
 
   it('keeps nearly as much with the randomized method, and more after a warm start', () => {

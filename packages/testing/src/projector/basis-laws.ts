@@ -1,5 +1,6 @@
 import {
   type Basis,
+  type FitContext,
   type Projector,
   randomKey,
   randomPermutation,
@@ -284,7 +285,7 @@ export const BASIS_LAWS: readonly Law<ProjectorFixture>[] = [
       const basisOf = async (seed: number, revision?: number): Promise<number[]> => {
         const where = { ...site, seed };
         const context = { site: where, refreshIndex, ...(revision === undefined ? {} : { revision }) };
-        const basis = projector.fit(null, null, context);
+        const basis = fitAfterAnother(projector, context);
         for (const [name, { shape, dtype }] of specs) {
           const found = basis[name];
           require(found !== undefined && found.dtype === dtype && sameShape(found.shape, shape), () =>
@@ -306,6 +307,17 @@ export const BASIS_LAWS: readonly Law<ProjectorFixture>[] = [
     },
   }),
 ];
+
+/** The basis of a refresh; one that is fitted may follow from a drawn gradient and from the basis of another before. */
+function fitAfterAnother(projector: Projector, context: FitContext): Basis {
+  if (projector.traits.basisFrom !== 'gradient') return projector.fit(null, null, context);
+  const { shape, seed } = context.site;
+  const [before, now] = [normalTensor(shape, seed, 'before'), normalTensor(shape, seed, 'now')];
+  const previous = projector.fit(before, null, context);
+  const basis = projector.fit(now, previous, context);
+  dispose([before, now, { ...previous }]);
+  return basis;
+}
 
 /**
  * By Hoeffding's inequality the mean of N numbers in [0, 1] is further than ε below its expectation with probability at
