@@ -10,7 +10,6 @@ import {
 } from '@frugaljs/core';
 import {
   add,
-  clipByValue,
   dispose,
   div,
   equal,
@@ -19,6 +18,7 @@ import {
   isNaN as isNaNTensor,
   keep,
   logicalAnd,
+  maximum,
   minimum,
   mul,
   onesLike,
@@ -82,7 +82,8 @@ export function gated(gate: Pick<Gate, 'proceed'>, next: Tensor, current: Tensor
  * gradients together. The same tensor when there is nothing to do.
  */
 export function clipped(gradient: Tensor, clipValue: number | undefined, factor: number | Tensor): Tensor {
-  const limited = clipValue === undefined ? gradient : clipByValue(gradient, -clipValue, clipValue);
+  // Not clipByValue, which on wasm makes a limit of NaN.
+  const limited = clipValue === undefined ? gradient : minimum(maximum(gradient, -clipValue), clipValue);
   return factor === 1 ? limited : mul(limited, factor);
 }
 
