@@ -50,6 +50,17 @@ test('train: a line for each method, with its time', async () => {
   expect(peak('tf.train.adam')).toBeGreaterThan(peak('gradients'));
 });
 
+test('layers: both sides of each model, and how many times as fast', async () => {
+  const { code, lines } = await run('layers', '--models', 'cnn', '--batch', '1', '--rounds', '1');
+  expect(code).toBe(0);
+  const rows = lines.slice(-2).map(line => line.split(/\s{2,}/));
+  expect(rows.map(([model, backend]) => [model, backend])).toEqual([
+    ['cnn', 'cpu'],
+    ['cnn', 'wasm'],
+  ]);
+  for (const row of rows) expect(Number(row.at(-1))).toBeGreaterThan(0);
+});
+
 test('times and ratios keep three digits, however short they are', () => {
   expect([0.00048, 0.0567, 0.5, 1.234, 131.26].map(milliseconds)).toEqual([
     '0.000480',
@@ -63,7 +74,7 @@ test('times and ratios keep three digits, however short they are', () => {
 
 test('mistakes are told with the usage', async () => {
   for (const [args, message] of [
-    [['run'], /unknown benchmark "run"; there are step and train/],
+    [['run'], /unknown benchmark "run"; there are step, train, layers/],
     [['train', '--methods', 'adam'], /--methods: unknown adam; there are gradients/],
     [['step', '--rounds', '0'], /--rounds: expected an integer of at least 1, found "0"/],
   ] as const) {

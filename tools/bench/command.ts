@@ -1,4 +1,5 @@
 import { UsageError } from './backends.js';
+import { layersCommand } from './layers.js';
 import { type Print, USAGE } from './options.js';
 import { stepCommand } from './step.js';
 import { trainCommand } from './train.js';
@@ -6,6 +7,7 @@ import { trainCommand } from './train.js';
 const COMMANDS: Readonly<Record<string, (args: readonly string[], print: Print) => Promise<void>>> = {
   step: stepCommand,
   train: trainCommand,
+  layers: layersCommand,
 };
 
 /** Runs a benchmark and returns the exit code. */
@@ -18,7 +20,7 @@ export async function command(args: readonly string[], print: Print): Promise<nu
   try {
     const run = COMMANDS[name];
     if (run === undefined) {
-      throw new UsageError(`unknown benchmark "${name}"; there are ${Object.keys(COMMANDS).join(' and ')}`);
+      throw new UsageError(`unknown benchmark "${name}"; there are ${Object.keys(COMMANDS).join(', ')}`);
     }
     await run(rest, print);
     return 0;

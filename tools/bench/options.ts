@@ -4,12 +4,16 @@ import { BACKEND_NAMES, CLOCK_NAMES, type ClockName, UsageError } from './backen
 
 export const USAGE: string = `npm run bench -- step  [options]   one optimizer step, every method on every backend
 npm run bench -- train [options]   whole training steps of a small LLaMA
+npm run bench -- layers [options]  whole training steps of convolutional models of tf.layers, cpu against wasm
 
   --backend A,B     of ${BACKEND_NAMES.join(', ')} (default wasm,cpu; train: wasm)
   --methods A,B     only these (default all; step: without svd where a backend multiplies matrices slowly)
   --rounds N        each method takes one step per round (default 15; slow methods fewer, but at least 3)
   --clock NAME      wall (default), or cpu: time on a processor, for machines that others use at the same time
   --json FILE       writes the rows to a file, too
+layers only (with --rounds, --clock, --json):
+  --models A,B      of cnn, mobilenet (default both)
+  --batch N         images of a step (default 32)
 step only:
   --matrices N      parameters (default 12)
   --size N          each is N × N (default 1024)

@@ -2,7 +2,8 @@ import '@tensorflow/tfjs-backend-wasm';
 import { getKernel, type KernelConfig, registerKernel, unregisterKernel } from '@tensorflow/tfjs-core';
 import { guardWasmHeap } from './heap-guard.js';
 import { conv2D, conv2DBackpropFilter, conv2DBackpropInput, fusedConv2D } from './kernels/convolution.js';
-import { cast, concat, identity, pad, slice, split, transpose } from './kernels/copies.js';
+import { conv3D, conv3DBackpropFilter, conv3DBackpropInput } from './kernels/convolution-3d.js';
+import { cast, concat, identity, pad, slice, split, tile, transpose } from './kernels/copies.js';
 import {
   depthwiseConv2D,
   depthwiseConv2DBackpropFilter,
@@ -23,6 +24,9 @@ const replacements: readonly Replacement[] = [
   conv2D,
   conv2DBackpropFilter,
   conv2DBackpropInput,
+  conv3D,
+  conv3DBackpropFilter,
+  conv3DBackpropInput,
   depthwiseConv2D,
   depthwiseConv2DBackpropFilter,
   depthwiseConv2DBackpropInput,
@@ -38,6 +42,7 @@ const replacements: readonly Replacement[] = [
   slice,
   split,
   sum,
+  tile,
   transpose,
   unsortedSegmentSum,
 ];

@@ -9,6 +9,7 @@ import {
   split,
   type Tensor,
   tensor,
+  tile,
   transpose,
 } from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
@@ -86,6 +87,14 @@ describe('kernels that move data agree with the CPU backend', () => {
       const paddings = one.shape.map((_, axis): [number, number] => [choose(one, axis, 3), choose(one, axis + 5, 3)]);
       return pad(input(one), paddings, one.dtype === 'float32' ? 2.5 : 1);
     }));
+
+  it('tile', () =>
+    agree(one =>
+      tile(
+        input(one),
+        one.shape.map((_, axis) => 1 + choose(one, axis, 3)),
+      ),
+    ));
 
   it('transpose', () => agree(one => transpose(input(one), permutation(one))));
 

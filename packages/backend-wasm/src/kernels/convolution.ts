@@ -193,32 +193,42 @@ function convolution(
   bias: TensorInfo | null = null,
 ): TensorInfo {
   const windows = windowsOf(x.shape, filter.shape, attrs);
-  const depth = depthOf(windows);
   const columns = filter.shape[3]!;
-  const accumulate = bias !== null;
   return filledOutput(heap, windows.outShape, to => {
-    const from = heap.offset(x);
-    const weights = heap.offset(filter);
-    const matrix = stridedMatrix(weights, columns, depth, false);
     if (bias !== null) repeatRow(heap, to, heap.offset(bias), windows.pixels, columns);
-    if (windows.areThePixels) {
-      const rows = stridedMatrix(from, depth, windows.pixels, false);
-      matrixProduct(heap, rows, matrix, to, windows.pixels, depth, columns, accumulate);
-    } else if (windows.areCut && !haveFiniteSum(heap, weights, depth * columns)) {
-      if (!accumulate) new Float32Array(heap.memory.buffer, to, windows.pixels * columns).fill(0);
-      addEntries(windows, (pixel, entry, tap, count) => {
-        const { addRowProduct } = multiplyProgram.on(heap.memory);
-        const row = weights + 4 * columns * windows.channels * tap;
-        addRowProduct(to + 4 * columns * pixel, from + 4 * entry, 4, row, 4 * columns, count, columns);
-      });
-    } else {
-      eachBand(heap, windows, (start, end, band) => {
-        gatherWindows(heap, windows, from, band, start, end);
-        const rows = stridedMatrix(band, depth, end - start, false);
-        matrixProduct(heap, rows, matrix, to + 4 * columns * start, end - start, depth, columns, accumulate);
-      });
-    }
+    convolve(heap, windows, heap.offset(x), heap.offset(filter), to, columns, bias !== null);
   });
+}
+
+/** Writes, or adds, the convolution of images at `x` with a filter at `w`. */
+export function convolve(
+  heap: TensorHeap,
+  windows: Windows,
+  x: number,
+  w: number,
+  to: number,
+  columns: number,
+  accumulate: boolean,
+): void {
+  const depth = depthOf(windows);
+  const matrix = stridedMatrix(w, columns, depth, false);
+  if (windows.areThePixels) {
+    const rows = stridedMatrix(x, depth, windows.pixels, false);
+    matrixProduct(heap, rows, matrix, to, windows.pixels, depth, columns, accumulate);
+  } else if (windows.areCut && !haveFiniteSum(heap, w, depth * columns)) {
+    if (!accumulate) zero(heap, to, windows.pixels * columns);
+    const { addRowProduct } = multiplyProgram.on(heap.memory);
+    addEntries(windows, (pixel, entry, tap, count) => {
+      const row = w + 4 * columns * count * tap;
+      addRowProduct(to + 4 * columns * pixel, x + 4 * entry, 4, row, 4 * columns, count, columns);
+    });
+  } else {
+    eachBand(heap, windows, (start, end, band) => {
+      gatherWindows(heap, windows, x, band, start, end);
+      const rows = stridedMatrix(band, depth, end - start, false);
+      matrixProduct(heap, rows, matrix, to + 4 * columns * start, end - start, depth, columns, accumulate);
+    });
+  }
 }
 
 function filterGradient(
@@ -228,60 +238,89 @@ function filterGradient(
   dy: TensorInfo,
   shape: readonly number[],
 ): TensorInfo {
+  return filledOutput(heap, shape, to =>
+    writeFilterGradient(heap, windows, heap.offset(x), heap.offset(dy), to, shape[3]!),
+  );
+}
+
+/** Pixels that are added up by themselves: rounding errors grow with the length of a sum. */
+const LONGEST_SUM = 128;
+
+/** Writes the gradient with respect to the filter. */
+export function writeFilterGradient(
+  heap: TensorHeap,
+  windows: Windows,
+  x: number,
+  dy: number,
+  to: number,
+  columns: number,
+): void {
   const depth = depthOf(windows);
-  const columns = shape[3]!;
-  return filledOutput(heap, shape, to => {
-    const [from, gradient] = [heap.offset(x), heap.offset(dy)];
-    const zero = (): unknown => new Float32Array(heap.memory.buffer, to, depth * columns).fill(0);
-    const add = (rows: number, start: number, count: number): void => {
-      const transposed = stridedMatrix(rows, count, depth, true);
-      const matrix = stridedMatrix(gradient + 4 * columns * start, columns, count, false);
-      matrixProduct(heap, transposed, matrix, to, depth, count, columns, true);
-    };
-    zero();
-    if (windows.areThePixels) {
-      add(from, 0, windows.pixels);
-      return;
+  zero(heap, to, depth * columns);
+  const add = (rows: number, start: number, count: number): void => {
+    for (let i = 0; i < count; i += LONGEST_SUM) {
+      const length = Math.min(LONGEST_SUM, count - i);
+      const transposed = stridedMatrix(rows + 4 * depth * i, length, depth, true);
+      const matrix = stridedMatrix(dy + 4 * columns * (start + i), columns, length, false);
+      matrixProduct(heap, transposed, matrix, to, depth, length, columns, true);
     }
-    eachBand(heap, windows, (start, end, band) => {
-      gatherWindows(heap, windows, from, band, start, end);
-      add(band, start, end - start);
-    });
-    if (!windows.areCut || haveFiniteSum(heap, to, depth * columns)) return;
-    // A padding of zeros met an infinity: once more, without it.
-    zero();
-    addEntries(windows, (pixel, entry, tap, count) => {
-      const transposed = stridedMatrix(from + 4 * entry, 1, count, false);
-      const matrix = stridedMatrix(gradient + 4 * columns * pixel, columns, 1, false);
-      const rows = to + 4 * columns * windows.channels * tap;
-      matrixProduct(heap, transposed, matrix, rows, count, 1, columns, true);
-    });
+  };
+  if (windows.areThePixels) {
+    add(x, 0, windows.pixels);
+    return;
+  }
+  eachBand(heap, windows, (start, end, band) => {
+    gatherWindows(heap, windows, x, band, start, end);
+    add(band, start, end - start);
+  });
+  if (!windows.areCut || haveFiniteSum(heap, to, depth * columns)) return;
+  // A padding of zeros met an infinity: once more, without it.
+  zero(heap, to, depth * columns);
+  addEntries(windows, (pixel, entry, tap, count) => {
+    const transposed = stridedMatrix(x + 4 * entry, 1, count, false);
+    const matrix = stridedMatrix(dy + 4 * columns * pixel, columns, 1, false);
+    matrixProduct(heap, transposed, matrix, to + 4 * columns * count * tap, count, 1, columns, true);
   });
 }
 
 function inputGradient(heap: TensorHeap, windows: Windows, dy: TensorInfo, filter: TensorInfo): TensorInfo {
-  const depth = depthOf(windows);
-  const columns = filter.shape[3]!;
-  const { channels, filterWidth, inShape } = windows;
+  const { inShape } = windows;
   return filledOutput(heap, inShape, to => {
-    const from = heap.offset(dy);
-    const matrix = stridedMatrix(heap.offset(filter), depth, columns, true);
-    if (windows.areThePixels) {
-      const rows = stridedMatrix(from, columns, windows.pixels, false);
-      matrixProduct(heap, rows, matrix, to, windows.pixels, columns, depth, false);
-      return;
-    }
-    new Float32Array(heap.memory.buffer, to, util.sizeFromShape([...inShape])).fill(0);
-    eachBand(heap, windows, (start, end, band) => {
-      const rows = stridedMatrix(from + 4 * columns * start, columns, end - start, false);
-      matrixProduct(heap, rows, matrix, band, end - start, columns, depth, false);
-      const { addWindows } = windowProgram.on(heap.memory);
-      windows.walk(start, end, run => {
-        const window = band + 4 * (depth * (run.pixel - start) + channels * run.tap);
-        callOver(run, addWindows, [0, to, window], [0, depth, filterWidth * channels], channels);
-      });
+    zero(heap, to, util.sizeFromShape([...inShape]));
+    addInputGradient(heap, windows, heap.offset(dy), heap.offset(filter), to, filter.shape[3]!);
+  });
+}
+
+/** Adds the gradient with respect to the images to what is at `to`. */
+export function addInputGradient(
+  heap: TensorHeap,
+  windows: Windows,
+  dy: number,
+  w: number,
+  to: number,
+  columns: number,
+): void {
+  const depth = depthOf(windows);
+  const { channels, filterWidth } = windows;
+  const matrix = stridedMatrix(w, depth, columns, true);
+  if (windows.areThePixels) {
+    const rows = stridedMatrix(dy, columns, windows.pixels, false);
+    matrixProduct(heap, rows, matrix, to, windows.pixels, columns, depth, true);
+    return;
+  }
+  eachBand(heap, windows, (start, end, band) => {
+    const rows = stridedMatrix(dy + 4 * columns * start, columns, end - start, false);
+    matrixProduct(heap, rows, matrix, band, end - start, columns, depth, false);
+    const { addWindows } = windowProgram.on(heap.memory);
+    windows.walk(start, end, run => {
+      const window = band + 4 * (depth * (run.pixel - start) + channels * run.tap);
+      callOver(run, addWindows, [0, to, window], [0, depth, filterWidth * channels], channels);
     });
   });
+}
+
+function zero(heap: TensorHeap, offset: number, count: number): void {
+  new Float32Array(heap.memory.buffer, offset, count).fill(0);
 }
 
 /**

@@ -13,6 +13,8 @@ import {
   type SplitVAttrs,
   slice_util,
   type TensorInfo,
+  Tile,
+  type TileAttrs,
   Transpose,
   type TransposeAttrs,
   util,
@@ -112,6 +114,25 @@ export const transpose: Replacement = replacement<Record<'x', TensorInfo>, Trans
     const to = { offset: heap.offset(out), strides: denseStrides(shape, bytes) };
     const from = { offset: heap.offset(x), strides: perm.map(axis => sourceStrides[axis]!) };
     stridedCopy(heap, to, from, shape, bytes);
+    return out;
+  },
+);
+
+/** `tile`, which the gradient of batch normalization is made of. tfjs's kernel works out a coordinate per element. */
+export const tile: Replacement = replacement<Record<'x', TensorInfo>, TileAttrs>(
+  Tile,
+  ({ inputs: { x }, attrs: { reps }, heap, tfjs }) => {
+    if (x.dtype === 'string') return tfjs();
+    const out = heap.backend.makeOutput(
+      x.shape.map((size, axis) => size * reps[axis]!),
+      x.dtype,
+    );
+    const bytes = util.bytesPerElement(x.dtype);
+    // Each axis is a pair: repetitions, which stay where they are in the source, and the axis itself.
+    const shape = x.shape.flatMap((size, axis) => [reps[axis]!, size]);
+    const strides = denseStrides(x.shape, bytes).flatMap(stride => [0, stride]);
+    const to = { offset: heap.offset(out), strides: denseStrides(shape, bytes) };
+    stridedCopy(heap, to, { offset: heap.offset(x), strides }, shape, bytes);
     return out;
   },
 );

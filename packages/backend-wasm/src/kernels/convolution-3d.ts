@@ -1,0 +1,151 @@
+import {
+  backend_util,
+  Conv3D,
+  type Conv3DAttrs,
+  Conv3DBackpropFilterV2,
+  type Conv3DBackpropFilterV2Attrs,
+  Conv3DBackpropInputV2,
+  type Conv3DBackpropInputV2Attrs,
+  type TensorInfo,
+  util,
+} from '@tensorflow/tfjs-core';
+import type { TensorHeap } from '../heap.js';
+import { addInputGradient, convolve, writeFilterGradient } from './convolution.js';
+import { multiplyProgram } from './multiply-program.js';
+import { filledOutput, type Replacement, replacement, requireFloat32 } from './replacement.js';
+import { Windows } from './windows.js';
+
+/** `conv3d`: each slice of the output is a sum of convolutions of slices of the input. tfjs's kernel is scalar loops. */
+export const conv3D: Replacement = replacement<Record<'x' | 'filter', TensorInfo>, Conv3DAttrs>(
+  Conv3D,
+  ({ inputs: { x, filter }, attrs, heap }) => {
+    requireFloat32('conv3d', { x, filter });
+    const slices = new Slices(x.shape, filter.shape, attrs);
+    return filledOutput(heap, slices.outShape, to => {
+      fillZero(heap, to, slices.outShape);
+      slices.each((image, out, tap) =>
+        convolve(
+          ...([
+            heap,
+            slices.windows,
+            heap.offset(x) + image,
+            heap.offset(filter) + tap,
+            to + out,
+            slices.columns,
+            true,
+          ] as const),
+        ),
+      );
+    });
+  },
+);
+
+/** The gradient of `conv3d` with respect to its input, which tfjs's kernel gets wrong. */
+export const conv3DBackpropInput: Replacement = replacement<
+  Record<'dy' | 'filter', TensorInfo>,
+  Conv3DBackpropInputV2Attrs
+>(Conv3DBackpropInputV2, ({ inputs: { dy, filter }, attrs, heap }) => {
+  requireFloat32('conv3d gradient', { dy, filter });
+  const slices = new Slices(attrs.inputShape, filter.shape, attrs, dy.shape);
+  return filledOutput(heap, attrs.inputShape, to => {
+    fillZero(heap, to, attrs.inputShape);
+    slices.each((image, out, tap) =>
+      addInputGradient(
+        ...([
+          heap,
+          slices.windows,
+          heap.offset(dy) + out,
+          heap.offset(filter) + tap,
+          to + image,
+          slices.columns,
+        ] as const),
+      ),
+    );
+  });
+});
+
+/** The gradient of `conv3d` with respect to the filter, which tfjs's kernel gets wrong. */
+export const conv3DBackpropFilter: Replacement = replacement<
+  Record<'x' | 'dy', TensorInfo>,
+  Conv3DBackpropFilterV2Attrs
+>(Conv3DBackpropFilterV2, ({ inputs: { x, dy }, attrs, heap }) => {
+  requireFloat32('conv3d gradient', { x, dy });
+  const { filterShape } = attrs;
+  const slices = new Slices(x.shape, filterShape, attrs, dy.shape);
+  const { columns, windows } = slices;
+  const [, height, width, channels] = filterShape;
+  const tapSize = height * width * channels * columns;
+  return filledOutput(heap, filterShape, to => {
+    fillZero(heap, to, filterShape);
+    // The gradient of one slice of the filter from one slice of the input, to be added up.
+    const part = filledOutput(heap, [tapSize], () => {});
+    try {
+      const sum = heap.offset(part);
+      slices.each((image, out, tap) => {
+        writeFilterGradient(heap, windows, heap.offset(x) + image, heap.offset(dy) + out, sum, columns);
+        multiplyProgram.on(heap.memory).addRow(to + tap, sum, tapSize);
+      });
+    } finally {
+      heap.backend.disposeData(part.dataId);
+    }
+  });
+});
+
+function fillZero(heap: TensorHeap, offset: number, shape: readonly number[]): void {
+  new Float32Array(heap.memory.buffer, offset, util.sizeFromShape([...shape])).fill(0);
+}
+
+/** A convolution of volumes as convolutions of their slices, which are images. */
+class Slices {
+  readonly windows: Windows;
+  readonly outShape: readonly number[];
+  readonly columns: number;
+  readonly #info: backend_util.Conv3DInfo;
+
+  constructor(
+    volumes: readonly number[],
+    filter: readonly number[],
+    { strides, pad, dilations }: Pick<Conv3DAttrs, 'strides' | 'pad'> & Partial<Pick<Conv3DAttrs, 'dilations'>>,
+    gradient?: readonly number[],
+  ) {
+    const info = backend_util.computeConv3DInfo(
+      volumes as [number, number, number, number, number],
+      filter as [number, number, number, number, number],
+      strides,
+      dilations ?? 1,
+      pad,
+    );
+    this.#info = info;
+    const { inHeight, inWidth, inChannels, outHeight, outWidth, outChannels, padInfo } = info;
+    this.outShape = info.outShape;
+    this.columns = outChannels;
+    const { top, bottom, left, right } = padInfo;
+    this.windows = new Windows('conv3d', {
+      ...info,
+      batchSize: 1,
+      inShape: [1, inHeight, inWidth, inChannels],
+      outShape: [1, outHeight, outWidth, outChannels],
+      filterShape: info.filterShape.slice(1) as [number, number, number, number],
+      padInfo: { top, bottom, left, right, type: padInfo.type },
+    });
+    if (gradient !== undefined) util.assertShapesMatch([...gradient], info.outShape, 'conv3d gradient dy: ');
+  }
+
+  /** Visits what belongs together: byte offsets of a slice of the input, of the output and of the filter. */
+  each(visit: (image: number, out: number, tap: number) => void): void {
+    const { batchSize, inDepth, inHeight, inWidth, inChannels, outDepth, outHeight, outWidth, padInfo } = this.#info;
+    const { filterDepth, filterHeight, filterWidth, strideDepth, dilationDepth } = this.#info;
+    const imageBytes = 4 * inHeight * inWidth * inChannels;
+    const outBytes = 4 * outHeight * outWidth * this.columns;
+    const tapBytes = 4 * filterHeight * filterWidth * inChannels * this.columns;
+    for (let volume = 0; volume < batchSize; volume++) {
+      for (let out = 0; out < outDepth; out++) {
+        for (let tap = 0; tap < filterDepth; tap++) {
+          const slice = out * strideDepth - padInfo.front + tap * dilationDepth;
+          if (slice < 0 || slice >= inDepth) continue;
+          visit((volume * inDepth + slice) * imageBytes, (volume * outDepth + out) * outBytes, tap * tapBytes);
+        }
+      }
+    }
+  }
+}
