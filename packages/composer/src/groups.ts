@@ -14,6 +14,7 @@ import {
   UnsupportedShapeError,
 } from '@frugaljs/core';
 import { engine, Variable } from '@tensorflow/tfjs-core';
+import { leavesToNext } from './empty-subspace.js';
 import { GROUP_OPTIONS, type Group, type Match, type MatchConditions, type NamedShape } from './options.js';
 
 /** Checks the groups of a composition as far as that goes without parameters. */
@@ -137,11 +138,14 @@ function patternsToJson(patterns: Pattern | readonly Pattern[]): Json {
 export interface Assigned {
   readonly group: number;
   readonly site: Site;
+  /** Why an earlier group, which matches, has left it to this one. */
+  readonly note?: string;
 }
 
 /**
- * Assigns parameters to groups: the first group that matches takes a parameter. The members of a group keep the order in
- * which they first appeared.
+ * Assigns parameters to groups: the first group that matches takes a parameter, but an optional one leaves those of which
+ * its subspace has nothing to the next that matches and trains. The members of a group keep the order in which they first
+ * appeared.
  *
  * @param known Parameters assigned before; they keep their places.
  * @throws UnmatchedGroupError when a non-final, non-optional group matches neither a parameter nor any variable that exists:
@@ -155,15 +159,10 @@ export function assign(
   seed: number,
   known: ReadonlyMap<string, Assigned> = new Map(),
 ): Map<string, Assigned> {
-  const members: SiteMember[][] = groups.map(() => []);
-  const chosen = new Map<string, number>();
-  const place = ({ name, shape }: NamedShape, group: number): void => {
-    chosen.set(name, group);
-    members[group]!.push({ name, shape });
-  };
-  for (const { group, site } of known.values()) place(site, group);
+  const places: Place[] = [...known.values()].map(({ group, site, note }) => ({ parameter: site, group, note }));
+  const taken = new Set(known.keys());
   for (const parameter of parameters) {
-    if (chosen.has(parameter.name)) continue;
+    if (taken.has(parameter.name)) continue;
     const group = groups.findIndex(({ match }) => matches(match, parameter));
     if (group < 0) {
       throw new InvalidOptionError({
@@ -181,17 +180,64 @@ export function assign(
         advice: 'Freeze it with a group { match, frozen: true }.',
       });
     }
-    place(parameter, group);
+    taken.add(parameter.name);
+    places.push({ parameter, group });
   }
+  leaveToNext(groups, places, seed, known.size);
+  const members: readonly SiteMember[][] = membersOf(groups, places);
   if (known.size === 0 && parameters.length > 0) requireMatches(groups, members, parameters);
+  const notes = new Map(places.map(({ parameter, note }) => [parameter.name, note]));
   return new Map(
     members.flatMap((list, group) =>
-      list.map(({ name, shape }, index) => {
-        const site: Site = { name, shape, seed, path: '', members: list, index };
-        return [name, { group, site }] as const;
+      list.map(({ name }, index) => {
+        const note = notes.get(name);
+        return [name, { group, site: siteOf(list, index, seed), ...(note === undefined ? {} : { note }) }] as const;
       }),
     ),
   );
+}
+
+/** A parameter on its way to a group. */
+interface Place {
+  readonly parameter: NamedShape;
+  group: number;
+  note?: string | undefined;
+}
+
+function membersOf(groups: readonly Group[], places: readonly Place[]): SiteMember[][] {
+  const members: SiteMember[][] = groups.map(() => []);
+  for (const { parameter, group } of places) members[group]!.push({ name: parameter.name, shape: parameter.shape });
+  return members;
+}
+
+function siteOf(members: readonly SiteMember[], index: number, seed: number): Site {
+  return { ...members[index]!, seed, path: '', members, index };
+}
+
+/**
+ * Moves parameters on from optional groups whose subspace has nothing of them.
+ *
+ * @param known Places at the beginning that are settled.
+ * @throws InvalidOptionError of a projector whose options suit none of the parameters of its group.
+ */
+function leaveToNext(groups: readonly Group[], places: readonly Place[], seed: number, known: number): void {
+  const settled = new Set(places.slice(0, known));
+  groups.forEach((group, i) => {
+    const { use, optional = false } = group;
+    if (use === undefined || !optional) return;
+    const inGroup = places.filter(place => place.group === i);
+    const members = membersOf(groups, places)[i]!;
+    const unsuited: Error[] = [];
+    inGroup.forEach((place, index) => {
+      if (settled.has(place)) return;
+      const reason = leavesToNext(use, siteOf(members, index, seed));
+      if (reason === null) return;
+      if (reason.error instanceof InvalidOptionError) unsuited.push(reason.error);
+      const next = groups.findIndex(({ match, frozen }, at) => at > i && !frozen && matches(match, place.parameter));
+      if (next >= 0) Object.assign(place, { group: next, note: reason.note });
+    });
+    if (unsuited.length > 0 && unsuited.length === inGroup.length) throw unsuited[0]!;
+  });
 }
 
 /** Of the groups that must match something, those that have not yet. */

@@ -49,7 +49,10 @@ export interface Group {
   readonly decay?: 'before' | 'after';
   /** Whether parameters that a block-wise method leaves out of an update decay all the same. Default true. */
   readonly decayInactive?: boolean;
-  /** Permits a non-final group to match no variable that exists. Default false. */
+  /**
+   * Permits a non-final group to match no variable that exists, and to leave to a later group the parameters of which its subspace has
+   * nothing, as its density rounds to nothing of them or its projector does not take their shape. Default false.
+   */
   readonly optional?: boolean;
 }
 
@@ -80,7 +83,8 @@ export const GROUP_OPTIONS: OptionTable<keyof Group> = {
   optional: {
     type: 'boolean',
     default: false,
-    meaning: 'a group that is neither last nor optional must match a variable that exists',
+    meaning:
+      'may match no variable that exists, unlike others but the last, and leaves to a later group what its subspace has nothing of',
   },
 };
 

@@ -10,6 +10,7 @@ import { mul, Tensor, tidy, type Variable } from '@tensorflow/tfjs-core';
 import type { BoundRule } from './bound/rules.js';
 import { stepsTaken } from './bound/slots.js';
 import { BoundSubspace, bind, type SubspaceChoice } from './bound/subspace.js';
+import { isOfEmptySubspace } from './empty-subspace.js';
 import { type Checked, clipped, gated } from './finite-check.js';
 import { DensePlan } from './fused/dense-plan.js';
 import { SplitPlan } from './fused/split-plan.js';
@@ -223,6 +224,8 @@ export class Parameters {
         const sum = entries.get(ACCUMULATOR);
         if (sum instanceof Tensor) this.accumulator.restore(variable, sum);
         entries.delete(ACCUMULATOR);
+        // A version that left such parameters in their subspace had nothing of them in it.
+        if (this.assigned.get(variable.name)?.note !== undefined && isOfEmptySubspace(entries)) entries.clear();
         this.requireValues(variable, entries);
         const reader = new StateReader(variable.name, entries);
         this.trained.get(variable.name)!.bound.restore('', reader, {});

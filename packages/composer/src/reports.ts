@@ -1,5 +1,6 @@
 import { type Described, InvalidOptionError, type Json, sizeOf } from '@frugaljs/core';
 import { bind } from './bound/subspace.js';
+import { noteOn } from './empty-subspace.js';
 import { assign } from './groups.js';
 import type { ComposeOptions, NamedShape } from './options.js';
 
@@ -18,6 +19,8 @@ export interface MemoryRow {
   readonly accumulatorBytes: number;
   /** slotBytes + basisBytes + accumulatorBytes. */
   readonly stateBytes: number;
+  /** Why the parameter is not in a subspace that is meant for it, where that is so. */
+  readonly note?: string;
 }
 
 /**
@@ -44,11 +47,12 @@ export function memoryReport(options: ComposeOptions, parameters: readonly Named
   const assigned = assign(options.groups, parameters, options.seed ?? 0);
   const sentences = options.groups.map(({ use }) => (use === undefined ? '(frozen)' : sentence(use)));
   const rows = parameters.map(({ name, shape }): MemoryRow => {
-    const { group, site } = assigned.get(name)!;
+    const { group, site, note: left } = assigned.get(name)!;
     const { use, frozen = false } = options.groups[group]!;
     const planned = frozen ? [] : bind(use!, site).plan(update);
     const bytes = (role: 'slot' | 'basis'): number =>
       planned.reduce((sum, tensor) => sum + (tensor.role === role ? 4 * sizeOf(tensor.shape) : 0), 0);
+    const note = left ?? (frozen ? null : noteOn(use!, site));
     const accumulatorBytes = !frozen && (options.accumulate ?? 1) > 1 ? 4 * sizeOf(shape) : 0;
     return {
       parameter: name,
@@ -59,6 +63,7 @@ export function memoryReport(options: ComposeOptions, parameters: readonly Named
       basisBytes: bytes('basis'),
       accumulatorBytes,
       stateBytes: bytes('slot') + bytes('basis') + accumulatorBytes,
+      ...(note === null ? {} : { note }),
     };
   });
   const totalStateBytes = rows.reduce((sum, row) => sum + row.stateBytes, 0);
@@ -79,6 +84,8 @@ export interface ExplanationRow {
   /** What runs the expression, and why. */
   readonly kernel: string;
   readonly stateBytes: number;
+  /** Why the parameter is not in a subspace that is meant for it, where that is so. */
+  readonly note?: string;
 }
 
 /** Rows in the order of the parameters. */
@@ -86,12 +93,13 @@ export type Explanation = readonly ExplanationRow[];
 
 /** @param kernelOf What runs a parameter that has been trained; undefined before its first update. */
 export function explain(report: MemoryReport, kernelOf: (parameter: string) => string | undefined): Explanation {
-  return report.map(({ parameter, shape, rule, stateBytes }) => ({
+  return report.map(({ parameter, shape, rule, stateBytes, note }) => ({
     parameter,
     shape,
     rule,
     kernel: rule === '(frozen)' ? 'none' : (kernelOf(parameter) ?? 'chosen at the first update'),
     stateBytes,
+    ...(note === undefined ? {} : { note }),
   }));
 }
 

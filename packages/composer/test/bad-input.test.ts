@@ -388,18 +388,18 @@ test('a loss that is none is an error that says what to return', async () => {
 });
 
 test.each([1, 2])(
-  'GaLore says that a matrix with %i columns would not be trained, and recipes with a residual train it',
+  'a subspace with drop() says that a matrix with %i columns would not be trained, and recipes train it',
   units => {
     const w = tf.variable(tf.ones([16, units]), true, 'narrow');
     const g = tf.ones([16, units]);
-    const optimizer = galore({ density: 0.25 });
-    const message =
-      /svd at "narrow": .*shape \[16,\d\], of which the share in the subspace rounds to nothing.*plain rule/;
+    const use = subspace({ projector: svd({ density: 0.25 }), rule: adamW() });
+    const optimizer = compose({ learningRate: 1, groups: [{ use }] });
+    const message = /svd\(density 0\.25\) at "narrow": .*shape \[16,\d\]: .* comes to nothing of 16×\d.*plain rule/;
     expectUnchanged(optimizer, [w], 'unsupported-shape', message, () => optimizer.applyGradients({ narrow: g }));
     expect(() => optimizer.memoryReport([w])).toThrow(message);
     optimizer.dispose();
-    for (const projector of ['rows', 'columns', 'svd']) {
-      const other = frugal({ projector, density: 0.25, learningRate: 1 });
+    const recipes = ['rows', 'columns', 'svd'].map(projector => frugal({ projector, density: 0.25, learningRate: 1 }));
+    for (const other of [...recipes, galore({ density: 0.25, learningRate: 1 })]) {
       w.assign(tf.tidy(() => tf.ones([16, units])));
       other.applyGradients({ narrow: g });
       for (const value of w.dataSync()) expect(value).toBeCloseTo(0, 4);

@@ -93,9 +93,18 @@ export class ShapeMismatchError extends FrugalError {
 
 /** A part cannot work on a parameter of this shape. */
 export class UnsupportedShapeError extends FrugalError {
+  readonly #complaint: Complaint;
+
   constructor(complaint: Complaint) {
     super('unsupported-shape', complaint);
     this.name = 'UnsupportedShapeError';
+    this.#complaint = complaint;
+  }
+
+  /** The same about a parameter, for a part that knows its shape alone. */
+  at(name: string): UnsupportedShapeError {
+    if (this.parameter.includes(`"${name}"`)) return this;
+    return new UnsupportedShapeError({ ...this.#complaint, parameter: `${this.parameter} at "${name}"` });
   }
 }
 

@@ -60,6 +60,11 @@ export interface Projector<B extends string = string> extends Described {
   check?(site: Site): void;
   /** Shape of down(G) in this refresh; `null` when nothing of this parameter is in the subspace (block-wise). */
   reducedShape(site: Site, refreshIndex: number): Shape | null;
+  /**
+   * Why nothing of this parameter is in the subspace in any refresh, in a few words; null when its turn comes. For
+   * projectors whose `reducedShape` is null in some refreshes. Default: its turn comes.
+   */
+  leavesOut?(site: Site): string | null;
   /** The tensors `fit` returns. Empty when the basis needs none. */
   basis(site: Site): Readonly<Record<B, BasisSpec>>;
   /**

@@ -77,6 +77,7 @@ export function blockwise(options: BlockwiseOptions = {}): Projector<never> {
     traits: { orthonormal: true, coordinate: true, basisFrom: 'seed' },
     check: site => void group.isActive(site, 0),
     reducedShape: (site, refreshIndex) => (group.isActive(site, refreshIndex) ? site.shape : null),
+    leavesOut: site => group.leavesOut(site),
     basis: () => ({}),
     fit: () => ({}),
     down: g => clone(g),
@@ -99,12 +100,17 @@ class GroupSchedule {
     private readonly partition: (members: readonly SiteMember[]) => BlockPartition,
   ) {}
 
+  /** Why the turn of a parameter never comes. */
+  leavesOut({ members, index }: Site): string | null {
+    const { count, of } = this.blocksOf(members);
+    const isMiddle = count % 2 === 1 && of[index] === (count - 1) / 2;
+    return this.order === 'mirror' && isMiddle
+      ? `it is in the middle one of ${count} blocks, which is never active in order mirror`
+      : null;
+  }
+
   isActive({ members, index, seed }: Site, refreshIndex: number): boolean {
-    let blocks = this.partitions.get(members);
-    if (blocks === undefined) {
-      blocks = this.partition(members);
-      this.partitions.set(members, blocks);
-    }
+    const blocks = this.blocksOf(members);
     let held = this.latest.get(members);
     if (held === undefined || held.refreshIndex !== refreshIndex || held.seed !== seed) {
       const { order, skip } = this;
@@ -114,6 +120,15 @@ class GroupSchedule {
       this.latest.set(members, held);
     }
     return held.flags[blocks.of[index]!] === 1;
+  }
+
+  private blocksOf(members: readonly SiteMember[]): BlockPartition {
+    let blocks = this.partitions.get(members);
+    if (blocks === undefined) {
+      blocks = this.partition(members);
+      this.partitions.set(members, blocks);
+    }
+    return blocks;
   }
 }
 

@@ -2,6 +2,7 @@ import {
   type ExpressionRule,
   type Graph,
   interpret,
+  requireSlots,
   type Shape,
   ShapeMismatchError,
   type Site,
@@ -155,6 +156,7 @@ export class BoundTensorRule extends BoundLeaf {
     site: Site,
   ) {
     super(rule.state(site.shape), site);
+    requireSlots(rule.kind, this.slots.specs);
   }
 
   step(g: Tensor, { gate }: StepContext): Tensor {

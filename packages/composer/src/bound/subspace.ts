@@ -16,8 +16,10 @@ import {
   select,
   Tracer,
   traceCombine,
+  UnsupportedShapeError,
 } from '@frugaljs/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
+import { requireTraining } from '../empty-subspace.js';
 import type { Gate } from '../finite-check.js';
 import { joinPath, REFRESH_INDEX, type SavedState, type StateReader } from '../saved-state.js';
 import { Cadence, coordinatesOf, disposeBasis, SubspaceBases } from './bases.js';
@@ -31,8 +33,20 @@ import {
 } from './rules.js';
 import { type Carry, CoordinateAges, type CoordinateMove, type PlannedTensor, SlotState } from './slots.js';
 
-/** Puts a rule to work at a site. Checks that it can work there; allocates nothing. */
+/**
+ * Puts a rule to work at a site. Checks that it can work there; allocates nothing.
+ *
+ * @throws UnsupportedShapeError naming the parameter.
+ */
 export function bind(rule: Rule, site: Site): BoundRule {
+  try {
+    return bound(rule, site);
+  } catch (error) {
+    throw error instanceof UnsupportedShapeError ? error.at(site.name) : error;
+  }
+}
+
+function bound(rule: Rule, site: Site): BoundRule {
   switch (rule.type) {
     case 'expression':
       return new BoundExpression(rule, site);
@@ -68,6 +82,8 @@ export class BoundSubspace implements BoundRule {
     private readonly bind: Bind,
   ) {
     rule.projector.check?.(site);
+    // Within another subspace, or on its residual, this one may be empty.
+    if (site.path === '') requireTraining(rule, site);
     this.cadence = new Cadence(rule.refresh, site);
     this.bases = new SubspaceBases(rule.projector, this.cadence, site);
     const { combine } = rule;

@@ -1,7 +1,6 @@
 import { type BlockwiseOptions, blockwise } from '@frugaljs/projectors';
 import { drop } from '../combine/drop.js';
 import { type ComposedOptimizer, compose } from '../optimizer.js';
-import type { Match } from '../options.js';
 import { subspace } from '../subspace.js';
 import { BADAM_OPTIONS } from './options.js';
 import {
@@ -9,13 +8,14 @@ import {
   chooseRule,
   composeSettings,
   decayOf,
-  PROJECTABLE,
   type RuleChoice,
   requireRecipeOptions,
+  type SubspaceScope,
+  scopedGroups,
 } from './settings.js';
 
-export interface BadamOptions extends CommonOptions {
-  /** Share of the blocks that is trained at a time. Default 0.25. */
+export interface BadamOptions extends CommonOptions, SubspaceScope {
+  /** Share of the blocks that is trained at a time; above 0 at least one is. Default 0.25. */
   readonly density?: number;
   /** Updates before the next blocks take their turn (K). Default 100. */
   readonly switchEvery?: number;
@@ -25,8 +25,6 @@ export interface BadamOptions extends CommonOptions {
   readonly unit?: BlockwiseOptions['unit'];
   /** The rule. Default adamW. */
   readonly rule?: RuleChoice;
-  /** The parameters that take turns; all others are trained all the time. */
-  readonly projectable?: Match;
 }
 
 /**
@@ -47,12 +45,12 @@ export function badam(options: BadamOptions = {}): ComposedOptimizer {
     refresh: { every: switchEvery },
     onRefresh: 'reset',
   });
-  const match = options.projectable ?? PROJECTABLE;
   return compose({
     ...composeSettings(options, 1e-3),
-    groups: [
-      { match, use: blocks, decayInactive: false, optional: true, ...decayOf(options) },
+    groups: scopedGroups(
+      options,
+      { use: blocks, decayInactive: false, ...decayOf(options) },
       { use: chooseRule(rule), ...decayOf(options) },
-    ],
+    ),
   });
 }

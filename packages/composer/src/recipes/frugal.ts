@@ -1,7 +1,6 @@
 import type { OnRefresh } from '@frugaljs/core';
 import { residual } from '../combine/residual.js';
 import { type ComposedOptimizer, compose } from '../optimizer.js';
-import type { Match } from '../options.js';
 import { subspace } from '../subspace.js';
 import { FRUGAL_OPTIONS } from './options.js';
 import {
@@ -10,13 +9,15 @@ import {
   chooseRule,
   composeSettings,
   decayOf,
-  PROJECTABLE,
   type ProjectorChoice,
   type RuleChoice,
   requireRecipeOptions,
+  type SubspaceScope,
+  scopedGroups,
+  scopedProjector,
 } from './settings.js';
 
-export interface FrugalOptions extends CommonOptions {
+export interface FrugalOptions extends CommonOptions, SubspaceScope {
   /** Share of the projectable parameters that has state, from 0 to 1. Default 0.25. */
   readonly density?: number;
   /** The subspace: a projector, its JSON, or a name that takes `density`. Default `rows`. */
@@ -38,13 +39,11 @@ export interface FrugalOptions extends CommonOptions {
   readonly tolerance?: number;
   /** Factor on the learning rate of the projectable parameters. Default 1. */
   readonly lrScale?: number;
-  /** The parameters to train in a subspace. Default: matrices other than embeddings and output layers. */
-  readonly projectable?: Match;
 }
 
 /**
  * FRUGAL: a state-full rule in a small subspace of every matrix, a state-free rule on all the rest, and the state-full
- * rule on everything that is not a hidden matrix. Learning rate 1e-3 by default.
+ * rule on everything that is not a hidden matrix, or of which the subspace would have nothing. Learning rate 1e-3 by default.
  *
  * Source: Zmushko et al., "FRUGAL: Memory-Efficient Optimization by Reducing State Overhead for Scalable Training",
  * ICML 2025 (arXiv 2411.07837), Algorithm 1 in the form of Algorithm 4.
@@ -54,7 +53,7 @@ export function frugal(options: FrugalOptions = {}): ComposedOptimizer {
   const { density = 0.25, projector = 'rows', stateFull = 'adamW', stateFree = 'signSgd' } = options;
   const { updateGap = 200, onRefresh = 'reset', stateFreeScale = 1, tolerance = 1e-6, lrScale = 1 } = options;
   const hybrid = subspace({
-    projector: chooseProjector(projector, { density }),
+    projector: scopedProjector(options, chooseProjector(projector, { density })),
     rule: chooseRule(stateFull),
     combine: residual(chooseRule(stateFree), { scale: stateFreeScale, tolerance }),
     refresh: { every: updateGap },
@@ -62,9 +61,10 @@ export function frugal(options: FrugalOptions = {}): ComposedOptimizer {
   });
   return compose({
     ...composeSettings(options, 1e-3),
-    groups: [
-      { match: options.projectable ?? PROJECTABLE, use: hybrid, lrScale, optional: true, ...decayOf(options) },
+    groups: scopedGroups(
+      options,
+      { use: hybrid, lrScale, ...decayOf(options) },
       { use: chooseRule(stateFull), ...decayOf(options) },
-    ],
+    ),
   });
 }

@@ -1,8 +1,7 @@
-import { InvalidOptionError, type Projector, sizeOf, UnsupportedShapeError } from '@frugaljs/core';
+import { InvalidOptionError } from '@frugaljs/core';
 import { type AdamWOptions, adamW } from '@frugaljs/state-full';
 import { drop } from '../combine/drop.js';
 import { type ComposedOptimizer, compose } from '../optimizer.js';
-import type { Match } from '../options.js';
 import { subspace } from '../subspace.js';
 import { GALORE_OPTIONS } from './options.js';
 import {
@@ -10,11 +9,13 @@ import {
   chooseProjector,
   composeSettings,
   decayOf,
-  PROJECTABLE,
   requireRecipeOptions,
+  type SubspaceScope,
+  scopedGroups,
+  scopedProjector,
 } from './settings.js';
 
-export interface GaloreOptions extends CommonOptions {
+export interface GaloreOptions extends CommonOptions, SubspaceScope {
   /** Rank of the subspace; give this or `density`. */
   readonly rank?: number;
   /** Rank as a share of the smaller dimension. Default 0.25. */
@@ -25,13 +26,12 @@ export interface GaloreOptions extends CommonOptions {
   readonly scale?: number;
   /** Betas and epsilon of Adam. Default: GaLore's, with epsilon 1e-6 added before bias correction. */
   readonly adam?: AdamWOptions;
-  /** The parameters to train in a subspace. Default: matrices other than embeddings and output layers. */
-  readonly projectable?: Match;
 }
 
 /**
- * GaLore: Adam on the gradient projected on its leading singular vectors; the rest of the gradient is dropped. Learning
- * rate 0.01 by default, weight decay after the step.
+ * GaLore: Adam on the gradient projected on its leading singular vectors; the rest of the gradient is dropped. Plain Adam
+ * for all that is not a hidden matrix, or of which the subspace would have nothing. Learning rate 0.01 by default, weight
+ * decay after the step.
  *
  * Source: Zhao et al., "GaLore: Memory-Efficient LLM Training by Gradient Low-Rank Projection", ICML 2024
  * (arXiv 2403.03507), Algorithm 2.
@@ -41,7 +41,7 @@ export function galore(options: GaloreOptions = {}): ComposedOptimizer {
   const { updateGap = 200, scale = 0.25, adam } = options;
   const rule = adamW({ epsilon: 1e-6, epsilonPlacement: 'beforeCorrection', ...adam });
   const projected = subspace({
-    projector: requireTraining(chooseProjector('svd', chooseSize('galore', options, 0.25)), options.density),
+    projector: scopedProjector(options, chooseProjector('svd', chooseSize('galore', options, 0.25))),
     rule,
     combine: drop(),
     refresh: { every: updateGap },
@@ -50,10 +50,7 @@ export function galore(options: GaloreOptions = {}): ComposedOptimizer {
   const decay = { decay: 'after', ...decayOf(options) } as const;
   return compose({
     ...composeSettings(options, 0.01),
-    groups: [
-      { match: options.projectable ?? PROJECTABLE, use: projected, lrScale: scale, optional: true, ...decay },
-      { use: rule, ...decay },
-    ],
+    groups: scopedGroups(options, { use: projected, lrScale: scale, ...decay }, { use: rule, ...decay }),
   });
 }
 
@@ -71,28 +68,4 @@ function chooseSize(
     });
   }
   return rank === undefined ? { density: density ?? defaultDensity } : { rank };
-}
-
-/**
- * The same projector, which also refuses parameters of which its share rounds to nothing: with the rest dropped they
- * would stay as they are without a word.
- *
- * @param density The share; 0 is taken at its word.
- */
-function requireTraining(projector: Projector, density: number | undefined): Projector {
-  if (density === 0) return projector;
-  return {
-    ...projector,
-    check(site) {
-      projector.check?.(site);
-      const reduced = projector.reducedShape(site, 0);
-      if (reduced !== null && sizeOf(reduced) > 0) return;
-      throw new UnsupportedShapeError({
-        parameter: `${projector.kind} at "${site.name}"`,
-        found: `shape [${site.shape}], of which the share in the subspace rounds to nothing, and the rest is dropped`,
-        expected: 'a parameter of which something is trained',
-        advice: 'Raise the density, or leave such parameters out of `projectable`, so that the plain rule trains them.',
-      });
-    },
-  };
 }

@@ -31,6 +31,12 @@ const PROJECTABLE: OptionSpec = {
   type: 'structure',
   meaning: 'the parameters to train in a subspace: a `match` of a group',
 };
+/** Which parameters are in a subspace. */
+const SCOPE: OptionTable<'projectable' | 'fullRank' | 'convolutions'> = {
+  projectable: PROJECTABLE,
+  fullRank: { type: 'structure', meaning: 'names that the plain rule trains, such as the output layer of tf.layers' },
+  convolutions: { type: 'boolean', default: false, meaning: 'kernels of convolutions in a subspace, too, as matrices' },
+};
 
 export const FRUGAL_OPTIONS: OptionTable<
   | 'density'
@@ -42,7 +48,7 @@ export const FRUGAL_OPTIONS: OptionTable<
   | 'stateFreeScale'
   | 'tolerance'
   | 'lrScale'
-  | 'projectable'
+  | keyof typeof SCOPE
 > = {
   density: DENSITY,
   projector: { type: 'structure', default: 'rows', meaning: 'a projector, its JSON, or a name that takes `density`' },
@@ -63,10 +69,10 @@ export const FRUGAL_OPTIONS: OptionTable<
     meaning: 'entries of the residual of svd, random and dct up to this share of the largest gradient count as 0',
   },
   lrScale: GROUP_OPTIONS.lrScale,
-  projectable: PROJECTABLE,
+  ...SCOPE,
 };
 
-export const GALORE_OPTIONS: OptionTable<'rank' | 'density' | 'updateGap' | 'scale' | 'adam' | 'projectable'> = {
+export const GALORE_OPTIONS: OptionTable<'rank' | 'density' | 'updateGap' | 'scale' | 'adam' | keyof typeof SCOPE> = {
   rank: { type: 'integer', minimum: 0, meaning: 'rank of the subspace, in the place of `density`' },
   density: { ...DENSITY, meaning: 'rank as a share of the smaller dimension' },
   updateGap: UPDATE_GAP,
@@ -77,15 +83,16 @@ export const GALORE_OPTIONS: OptionTable<'rank' | 'density' | 'updateGap' | 'sca
     meaning: 'factor α on the learning rate of the projected parameters',
   },
   adam: { type: 'structure', meaning: 'options of its `adamW`' },
-  projectable: PROJECTABLE,
+  ...SCOPE,
 };
 
-export const BADAM_OPTIONS: OptionTable<'density' | 'switchEvery' | 'order' | 'unit' | 'rule' | 'projectable'> = {
+export const BADAM_OPTIONS: OptionTable<'density' | 'switchEvery' | 'order' | 'unit' | 'rule' | keyof typeof SCOPE> = {
   density: { ...DENSITY, meaning: 'share of the blocks that is trained at a time' },
   switchEvery: { ...UPDATE_GAP, default: 100, meaning: 'updates before the next blocks take their turn' },
   order: { type: 'structure', default: 'descending', meaning: 'order of the blocks' },
   unit: { type: 'structure', default: 'layer', meaning: 'what a block is' },
   rule: { type: 'structure', default: 'adamW', meaning: 'the rule' },
+  ...SCOPE,
   projectable: { ...PROJECTABLE, meaning: 'the parameters that take turns: a `match` of a group' },
 };
 

@@ -9,9 +9,10 @@ import {
   type Schedule,
   scheduleFromJson,
 } from '@frugaljs/core';
+import { asMatrix } from '@frugaljs/projectors';
 import '../built-ins.js';
 import { projectorFromJson, ruleFromJson } from '../json.js';
-import { COMPOSE_OPTIONS, type ComposeOptions, type Group, type Match } from '../options.js';
+import { COMPOSE_OPTIONS, type ComposeOptions, type Group, type Match, type MatchConditions } from '../options.js';
 import { COMMON_OPTIONS } from './options.js';
 
 /** A rule, its JSON, or the name of a rule with default options. */
@@ -69,6 +70,39 @@ export function composeSettings(options: CommonOptions, defaultRate: number): Om
 /** Weight decay as a part of a group. */
 export function decayOf({ weightDecay }: CommonOptions): Pick<Group, 'weightDecay'> {
   return weightDecay === undefined ? {} : { weightDecay };
+}
+
+/** Which parameters a recipe trains in a subspace. */
+export interface SubspaceScope {
+  /** The parameters to train in a subspace. Default: matrices other than embeddings and output layers. */
+  readonly projectable?: Match;
+  /**
+   * Names of parameters that the plain rule trains although they would be projectable, such as those of the output layer,
+   * which tf.layers names like any other. It is an error when no parameter has one of them. Default: none.
+   */
+  readonly fullRank?: string | RegExp | readonly (string | RegExp)[];
+  /**
+   * Train kernels of convolutions (tensors with more than two axes) in a subspace, too: as matrices whose columns are the
+   * last axis. Default false.
+   */
+  readonly convolutions?: boolean;
+}
+
+/** The groups of a recipe: what is trained in a subspace, and by the plain rule all that is not. */
+export function scopedGroups(
+  { projectable, fullRank, convolutions = false }: SubspaceScope,
+  inSubspace: Group,
+  plain: Group,
+): readonly Group[] {
+  const { maxRank: _, ...ofAnyRank } = PROJECTABLE as MatchConditions;
+  const match = projectable ?? (convolutions ? ofAnyRank : PROJECTABLE);
+  const split = { match, ...inSubspace, optional: true };
+  return fullRank === undefined ? [split, plain] : [{ match: fullRank, ...plain }, split, plain];
+}
+
+/** The projector that a recipe uses: on kernels of convolutions as well, where they are asked for. */
+export function scopedProjector({ convolutions = false }: SubspaceScope, projector: Projector): Projector {
+  return convolutions ? asMatrix(projector) : projector;
 }
 
 /**
