@@ -75,7 +75,7 @@ export interface Projector<B extends string = string> extends Described {
   down(g: Tensor, basis: Basis<B>, site: Site): Tensor;
   up(x: Tensor, basis: Basis<B>, site: Site): Tensor;
   /**
-   * A function for rows `from` … `from + count` of up(X), for a parameter that is a matrix. With it a step needs not hold
+   * A function for rows `from` … `from + count` of up(X), as a matrix. With it a step needs not hold
    * all of up(X) at once; worth having for projectors whose `up` is a product of matrices. Tensors made here, for use by
    * all calls, are left to the caller's `tidy`.
    */

@@ -3,6 +3,7 @@ import {
   type Graph,
   inlineGraph,
   type KernelSet,
+  matrixView,
   type Operand,
   select,
   Tracer,
@@ -111,14 +112,14 @@ export class DensePlan {
     const { g: _, ...written } = whole;
     const inPlace = sameNames(written);
     const largest = largestEntry(this.subspace, kernels, g);
-    if (!this.byRows || projector.upRows === undefined || w.rank !== 2 || w.size < SMALL) {
+    if (!this.byRows || projector.upRows === undefined || w.rank < 2 || w.size < SMALL) {
       const lifted = projector.up(direction, basis, site);
       const projected: Record<string, Tensor> = splits ? { projected: projector.up(low, basis, site) } : {};
       kernels.run(this.epilogue, { ...whole, ...shared, ...largest, lifted, ...projected }, numbers, w.shape, inPlace);
       return;
     }
     const upRows = projector.upRows(basis, site);
-    const [rows, columns] = w.shape as [number, number];
+    const [rows, columns] = matrixView(w.shape);
     const height = Math.ceil(rows / BANDS);
     for (let from = 0; from < rows; from += height) {
       const count = Math.min(height, rows - from);
