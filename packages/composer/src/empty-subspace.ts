@@ -18,13 +18,14 @@ import { REFRESH_INDEX } from './saved-state.js';
 //
 // - A group that is `optional`, as those of the recipes are, leaves the parameter to a later group.
 // - Where a combine steps on the residual, all of the parameter is residual, and `explain()` says so.
-// - Where nothing would train the parameter it is refused, unless the density is 0, which is taken at its word.
+// - Where nothing would train the parameter it is refused, unless that was asked for: a density of 0 and a table of nothing
+//   are taken at their word, and so is an order of blocks that is known to leave one out.
 
 /** Why a subspace has nothing of a parameter in any refresh. */
 interface Emptiness {
   readonly reason: string;
-  /** A density or rank of 0 was asked for. */
-  readonly isChosen: boolean;
+  /** Nothing was asked for, a size came to nothing, or the turn of a block never comes. */
+  readonly how: 'chosen' | 'rounded' | 'left out';
 }
 
 /**
@@ -42,7 +43,7 @@ export function leavesToNext(rule: Rule, site: Site): { readonly note: string; r
     return { note: `not in a subspace: ${sized(projector)} does not take ${shapeOf(site)}`, error };
   }
   const empty = emptinessOf(projector, site);
-  return empty === null || empty.isChosen ? null : { note: `not in a subspace: ${empty.reason}`, error: null };
+  return empty === null || empty.how === 'chosen' ? null : { note: `not in a subspace: ${empty.reason}`, error: null };
 }
 
 /** What `explain()` says of a rule whose subspace is empty for a parameter; null of all others. */
@@ -61,7 +62,7 @@ export function noteOn(rule: Rule, site: Site): string | null {
  */
 export function requireTraining(rule: SubspaceRule, site: Site): void {
   const why = whyUntrained(rule, site);
-  if (why === null || why.isChosen) return;
+  if (why?.how !== 'rounded') return;
   throw new UnsupportedShapeError({
     parameter: `${sized(rule.projector)} at "${site.name}"`,
     found: `shape [${site.shape}]: ${why.reason}, and what is not in the subspace is dropped`,
@@ -78,13 +79,13 @@ export function isOfEmptySubspace(entries: ReadonlyMap<string, unknown>): boolea
 
 /** Why a projector has nothing of a parameter, at a site that its `check` lets pass. */
 function emptinessOf(projector: Projector, site: Site): Emptiness | null {
-  const isChosen = sizeOption(projector)?.size === 0;
+  const isChosen = sizeOption(projector)?.size === 0 || projector.kind === 'given';
   const reduced = projector.reducedShape(site, 0);
   if (reduced !== null && sizeOf(reduced) > 0) return null;
-  if (isChosen) return { reason: sized(projector), isChosen };
-  if (reduced !== null) return { reason: `${sized(projector)} comes to nothing of ${shapeOf(site)}`, isChosen };
+  if (isChosen) return { reason: sized(projector), how: 'chosen' };
+  if (reduced !== null) return { reason: `${sized(projector)} comes to nothing of ${shapeOf(site)}`, how: 'rounded' };
   const reason = projector.leavesOut?.(site) ?? null;
-  return reason === null ? null : { reason, isChosen };
+  return reason === null ? null : { reason, how: 'left out' };
 }
 
 /** Why nothing of a parameter is ever trained; null when something is. */

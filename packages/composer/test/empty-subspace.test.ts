@@ -1,7 +1,7 @@
 import '@frugaljs/backend-wasm';
 import '@frugaljs/backend-wasm/cpu';
 import { type Json, type Projector, UnsupportedShapeError } from '@frugaljs/core';
-import { asMatrix, blockwise, columns, dct, randK, random, rows, svd } from '@frugaljs/projectors';
+import { asMatrix, blockwise, columns, dct, given, randK, random, rows, svd } from '@frugaljs/projectors';
 import { signSgd } from '@frugaljs/state-free';
 import { adamW, lion } from '@frugaljs/state-full';
 import * as tf from '@tensorflow/tfjs-core';
@@ -128,7 +128,7 @@ describe('block-wise', () => {
       for (let layers = 1; layers <= 5; layers++) {
         if (order === 'mirror' && layers === 1) continue;
         const trained = variables(Array.from({ length: layers }, () => [4, 3]));
-        const optimizer = badam({ density: 0.25, order, switchEvery: 1, learningRate: 0.01 });
+        const optimizer = badam({ density: 0.01, order, switchEvery: 1, learningRate: 0.01 });
         expect(train(optimizer, trained, 2 * layers)).toEqual([]);
         const middle = order === 'mirror' && layers % 2 === 1 ? [`layers.${(layers - 1) / 2}.w`] : [];
         expect(Object.keys(noted(optimizer, trained))).toEqual(middle);
@@ -283,6 +283,19 @@ describe('an expression of one’s own', () => {
       report(subspace({ projector: columns({ density: 0.01 }), rule: lion(), combine: reading as never })),
     ).not.toThrow();
   });
+});
+
+test('what was asked for is not refused, and noted: a table of nothing, and the middle block of order mirror', () => {
+  const notes = (projector: Projector, count: number): (string | undefined)[] => {
+    const optimizer = compose({ learningRate: 1, groups: [{ use: subspace({ projector, rule: adamW() }) }] });
+    const report = optimizer.memoryReport(Array.from({ length: count }, (_, i) => ({ name: `w${i}`, shape: [4, 3] })));
+    optimizer.dispose();
+    return report.map(({ note }) => note);
+  };
+  const start = 'the subspace is empty, and it is never trained: ';
+  expect(notes(given({ kind: 'rows', indices: { w0: [[]] } }), 1)).toEqual([`${start}given`]);
+  const middle = `${start}it is in the middle one of 3 blocks, which is never active in order mirror`;
+  expect(notes(blockwise({ order: 'mirror', density: 0.5 }), 3)).toEqual([undefined, middle, undefined]);
 });
 
 describe('an optional group', () => {

@@ -134,8 +134,9 @@ class GroupSchedule {
 
 /** Number of blocks that are active at a time. */
 function activeCount(density: number, order: BlockOrder, count: number): number {
-  const least = density === 0 ? 0 : Math.min(order === 'mirror' ? 2 : 1, count);
-  return Math.max(least, roundHalfToEven(density * count));
+  const rounded = roundHalfToEven(density * count);
+  if (rounded > 0 || density === 0) return rounded;
+  return Math.min(order === 'mirror' ? 2 : 1, count);
 }
 
 /** The blocks that the parameters of a group form: `of[i]` is the number of the block of member i. */
