@@ -9,7 +9,7 @@ const slow = [
   '**/laws.test.ts',
   'packages/core/test/interpreter-differential.test.ts',
   'packages/core/test/random/subset.test.ts',
-  'packages/composer/test/{dense-bands,edges,fused,fused-large,kept-signs,large-gradients,non-finite-table,recipes,reductions}.test.ts',
+  'packages/composer/test/{dense-bands,edges,fused,fused-large,kept-signs,large-gradients,non-finite-table,order,recipes,reductions}.test.ts',
   'packages/linalg/test/{leading-subspace,orthonormalize}.test.ts',
   'packages/state-full/test/magnitudes.test.ts',
   'packages/testing/test/**',

@@ -129,7 +129,7 @@ describe('an expression that is not right says what to write', () => {
   it('a combine without state is refused where it is given', () => {
     const { state: _, ...combine } = composer.drop();
     const make = () => subspace({ projector: rows(), rule: adamW(), combine: combine as never });
-    expect(make).toThrow(/subspace\.combine\.state/);
+    expect(make).toThrow(/subspace\.combine: .*without state/);
   });
 
   it('Muon on a vector names the vector', () => {

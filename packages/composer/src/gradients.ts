@@ -99,6 +99,16 @@ function noGradients(): MissingGradientError {
   });
 }
 
+/**
+ * Parameters in the order in which their variables were made, which no listing changes; names without a variable come
+ * last, as they were listed.
+ */
+export function inCreationOrder<P extends { readonly name: string }>(parameters: readonly P[]): P[] {
+  const { registeredVariables } = engine();
+  const made = ({ name }: P): number => registeredVariables[name]?.id ?? Number.MAX_SAFE_INTEGER;
+  return [...parameters].sort((a, b) => made(a) - made(b));
+}
+
 /** Twice in a list, a variable would take two steps in one update. */
 function requireOnce(pairs: readonly (readonly [string, unknown])[]): void {
   if (new Set(pairs.map(([name]) => name)).size === pairs.length) return;

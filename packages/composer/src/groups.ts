@@ -142,12 +142,19 @@ export interface Assigned {
   readonly note?: string;
 }
 
+/** The first group that matches a parameter; undefined when none does. */
+export function groupOf(groups: readonly Group[], parameter: NamedShape): Group | undefined {
+  return groups.find(({ match }) => matches(match, parameter));
+}
+
 /**
  * Assigns parameters to groups: the first group that matches takes a parameter, but an optional one leaves those of which
- * its subspace has nothing to the next that matches and trains. The members of a group keep the order in which they first
- * appeared.
+ * its subspace has nothing to the next that matches and trains. The members of a group keep the order in which they joined:
+ * those assigned before, then the new ones as they are listed.
  *
  * @param known Parameters assigned before; they keep their places.
+ * @param seedName The name that the seeds of a parameter follow, where it is another than its own.
+ * @param isFirst Whether every group must have got its parameters now.
  * @throws UnmatchedGroupError when a non-final, non-optional group matches neither a parameter nor any variable that exists:
  *   other groups wait for theirs, see {@link warnOfUnmatched}.
  * @throws InvalidOptionError when no group takes a parameter.
@@ -158,8 +165,12 @@ export function assign(
   parameters: readonly NamedShape[],
   seed: number,
   known: ReadonlyMap<string, Assigned> = new Map(),
+  seedName: (name: string) => string = name => name,
+  isFirst: boolean = known.size === 0,
 ): Map<string, Assigned> {
-  const places: Place[] = [...known.values()].map(({ group, site, note }) => ({ parameter: site, group, note }));
+  const places = [...known].map(([name, { group, site, note }]): Place => {
+    return { parameter: { name, shape: site.shape }, group, note };
+  });
   const taken = new Set(known.keys());
   for (const parameter of parameters) {
     if (taken.has(parameter.name)) continue;
@@ -185,15 +196,16 @@ export function assign(
   }
   leaveToNext(groups, places, seed, known.size);
   const members: readonly SiteMember[][] = membersOf(groups, places);
-  if (known.size === 0 && parameters.length > 0) requireMatches(groups, members, parameters);
+  if (isFirst && parameters.length > 0) requireMatches(groups, members, parameters);
   const notes = new Map(places.map(({ parameter, note }) => [parameter.name, note]));
   return new Map(
-    members.flatMap((list, group) =>
-      list.map(({ name }, index) => {
+    members.flatMap((list, group) => {
+      const seen = list.map(({ name, shape }) => ({ name: seedName(name), shape }));
+      return list.map(({ name }, index) => {
         const note = notes.get(name);
-        return [name, { group, site: siteOf(list, index, seed), ...(note === undefined ? {} : { note }) }] as const;
-      }),
-    ),
+        return [name, { group, site: siteOf(seen, index, seed), ...(note === undefined ? {} : { note }) }] as const;
+      });
+    }),
   );
 }
 
@@ -260,7 +272,7 @@ function requireMatches(
 ): void {
   const others = Object.values(engine().registeredVariables);
   for (const i of unmatched(groups, group => members[group]!.length > 0)) {
-    if (others.some(variable => groupOf(groups, variable) === i)) continue;
+    if (others.some(variable => groupIndexOf(groups, variable) === i)) continue;
     const found = `${shownMatch(groups[i]!.match!)} that takes none of the parameters ${namesOf(parameters)}`;
     const more = others.some(({ name }) => !parameters.some(parameter => parameter.name === name));
     throw new UnmatchedGroupError({
@@ -293,7 +305,7 @@ export function warnOfUnmatched(
 }
 
 /** The group that would take a variable; -1 for none, and where a predicate fails on a variable that it does not know. */
-function groupOf(groups: readonly Group[], variable: NamedShape): number {
+function groupIndexOf(groups: readonly Group[], variable: NamedShape): number {
   try {
     return groups.findIndex(({ match }) => matches(match, variable));
   } catch {

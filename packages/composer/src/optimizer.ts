@@ -5,6 +5,7 @@ import {
   type Json,
   type KernelSet,
   kernelsFor,
+  NonFiniteGradientError,
   printedAs,
   requireNumber,
   type Schedule,
@@ -138,7 +139,8 @@ export class ComposedOptimizer extends Optimizer {
     const { onMissingGradient = 'throw', accumulate = 1 } = this.options;
     const read = readGradients(gradients as Gradients, onMissingGradient, this.parameters);
     this.parameters.adopt(read.variables);
-    const entries = read.entries.filter(({ name }) => this.parameters.get(name) !== undefined);
+    const trained = read.entries.filter(({ name }) => this.parameters.get(name) !== undefined);
+    const entries = this.parameters.inOrder(trained);
     if (accumulate === 1) this.update(entries, null);
     else this.accumulate(entries);
   }
@@ -175,7 +177,8 @@ export class ComposedOptimizer extends Optimizer {
 
   /** What the optimizer keeps for these variables after the next update (or a later one); exact to the byte. */
   memoryReport(parameters: ReportedParameters, options: { readonly update?: number } = {}): MemoryReport {
-    return memoryReport(this.options, namedShapes(parameters), options.update ?? this.updates);
+    const { sites } = this.parameters;
+    return memoryReport(this.options, namedShapes(parameters), options.update ?? this.updates, sites);
   }
 
   /** The expression, the kernel that runs it and the bytes of state, per variable. */
@@ -273,12 +276,11 @@ export class ComposedOptimizer extends Optimizer {
       disposeStates(states);
       throw error;
     }
-    this.parameters.load(states);
     this.accumulator.reset(accumulated);
     this.iterations_ = updates;
     this.skippedUpdates = skipped;
     this.rateScale = scale;
-    this.parameters.restore();
+    this.parameters.load(states);
     this.parameters.torn = null;
   }
 
@@ -311,11 +313,20 @@ export class ComposedOptimizer extends Optimizer {
     if (completed === null) return;
     const { means, cycle } = completed;
     try {
-      this.update(means, cycle);
-      this.accumulator.reset();
+      this.update(this.parameters.inOrder(means), cycle);
+      this.startCycle();
+    } catch (error) {
+      // Sums that have overflowed would do so at every further try.
+      if (error instanceof NonFiniteGradientError) this.startCycle();
+      throw error;
     } finally {
       for (const { gradient } of means) gradient.dispose();
     }
+  }
+
+  private startCycle(): void {
+    this.parameters.dropSums();
+    this.accumulator.reset();
   }
 
   /**

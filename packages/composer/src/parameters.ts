@@ -6,7 +6,7 @@ import {
   sameShape,
   TornUpdateError,
 } from '@frugaljs/core';
-import { mul, Tensor, tidy, type Variable } from '@tensorflow/tfjs-core';
+import { engine, mul, Tensor, tidy, type Variable } from '@tensorflow/tfjs-core';
 import type { BoundRule } from './bound/rules.js';
 import { stepsTaken } from './bound/slots.js';
 import { BoundSubspace, bind, type SubspaceChoice } from './bound/subspace.js';
@@ -15,17 +15,23 @@ import { type Checked, clipped, gated } from './finite-check.js';
 import { DensePlan } from './fused/dense-plan.js';
 import { SplitPlan } from './fused/split-plan.js';
 import { type Clipping, type DecayForm, type ParameterStep, UPDATE_GRAPHS } from './fused/step-graph.js';
-import type { GradientAccumulator, VariableGradient } from './gradients.js';
-import { type Assigned, assign, warnOfUnmatched } from './groups.js';
-import type { ComposeOptions, Group } from './options.js';
+import { type GradientAccumulator, inCreationOrder, type VariableGradient } from './gradients.js';
+import { type Assigned, assign, groupOf, warnOfUnmatched } from './groups.js';
+import type { ComposeOptions, Group, NamedShape } from './options.js';
 import {
   disposeStates,
   matchSavedNames,
+  PLACE,
+  placeEntry,
+  placeOf,
   requireSquares,
   type SavedEntry,
   type SavedState,
   type SavedStates,
   StateReader,
+  type UnclaimedState,
+  unclaimed,
+  withoutMembers,
 } from './saved-state.js';
 
 /** What is the same for all parameters in one update. */
@@ -47,7 +53,17 @@ const ACCUMULATOR = 'accumulator';
 /** Updates after which a group that has matched nothing is called to attention. */
 const UPDATES_TO_WAIT = 100;
 
-/** All variables an optimizer has met, by name: which group each is in, the rule at work on it, and their state. */
+/** Comes after every place. */
+const LAST = Number.MAX_SAFE_INTEGER;
+
+/**
+ * All variables an optimizer has met, by name: which group each is in, the rule at work on it, and their state.
+ *
+ * Nothing depends on the order in which gradients are listed. Variables that join in one call do so in the order in which
+ * they were made, after all that joined before; where that order matters (a subspace may depend on the members of its
+ * group, the norm of all gradients on the order of a sum) each has its place saved under its name. Loaded state whose
+ * variable has not come yet keeps its place, and is at work like that of the others.
+ */
 export class Parameters {
   private readonly trained = new Map<string, Parameter>();
   private readonly claimed = new Map<string, Variable>();
@@ -55,15 +71,21 @@ export class Parameters {
   private readonly taken = new Map<string, { readonly variable: Variable; readonly by: string }>();
   /** Updates made here, whatever was made before the state was saved. */
   private updates = 0;
+  /** Names in training whose variables have not come since their state was loaded. */
+  private readonly awaited = new Set<string>();
   /** Names under which state was saved, of variables that have another name since: seeds follow these. */
   private readonly savedNames = new Map<string, string>();
   private assigned: ReadonlyMap<string, Assigned> = new Map();
+  /** The order in which variables joined, of those whose group or norm depends on it. */
+  private readonly places = new Map<string, number>();
+  /** False for state from before places were saved, until a variable joins that it does not know. */
+  private savesPlaces = true;
+  /** Some variable was found in the loaded state under its own name. */
+  private keepsNames = false;
   /** What to say about an update of which only a part was made; null when there is none. */
   torn: TornUpdateError | null = null;
   /** Loaded state that waits for its variables. */
   private pending: SavedStates | null = null;
-  /** Giving it to them failed: no update happens before that is made good. */
-  private isOwed = false;
 
   /**
    * @param accumulator Its sums are part of the state of their variables.
@@ -85,29 +107,36 @@ export class Parameters {
     return this.trained.get(name);
   }
 
+  /** The group and the place of every variable there is, and of every one that state was loaded for. */
+  get sites(): ReadonlyMap<string, Assigned> {
+    return this.assigned;
+  }
+
   variables(): Variable[] {
     return [...this.claimed.values()];
   }
 
+  /** Gradients in the order in which their variables joined. */
+  inOrder(entries: readonly VariableGradient[]): VariableGradient[] {
+    const place = ({ name }: VariableGradient): number => this.places.get(name) ?? LAST;
+    return inCreationOrder(entries).sort((a, b) => place(a) - place(b));
+  }
+
   /** Takes in variables that appear for the first time, with state that waits for them. Checks all before it takes any. */
-  adopt(variables: readonly Variable[]): void {
-    let hasNew = false;
+  adopt(listed: readonly Variable[]): void {
+    const variables = [...listed, ...this.summed(listed)];
     for (const variable of variables) {
       const taken = this.taken.get(variable.name);
       if (taken?.variable === variable) throw takenOver(variable, taken.by);
       const known = this.assigned.get(variable.name);
-      if (known === undefined) hasNew = true;
-      else if (!sameShape(known.site.shape, variable.shape)) throw changedShape(variable, known);
-      else hasNew ||= !this.trained.has(variable.name) && !this.options.groups[known.group]!.frozen;
+      if (known !== undefined && !sameShape(known.site.shape, variable.shape)) throw changedShape(variable, known);
     }
-    // One made anew under the name of a variable that was taken is another variable.
-    for (const { name } of variables) this.taken.delete(name);
-    if (hasNew) this.assign(variables);
-    for (const variable of variables) this.claimed.set(variable.name, variable);
-    if (!hasNew && !this.isOwed) return;
-    this.isOwed = true;
-    this.restore();
-    this.isOwed = false;
+    // One made anew under the name of a variable that was taken is another variable; it has the place of the old one.
+    if (variables.filter(({ name }) => this.taken.delete(name)).length > 0) this.add([]);
+    this.keepsNames ||= variables.some(({ name }) => this.awaited.has(name) && this.seedName(name) === name);
+    const fresh = inCreationOrder(variables.filter(({ name }) => !this.assigned.has(name)));
+    if (fresh.length > 0) this.join(fresh, this.match(fresh), this.assigned.size === 0 && !this.awaitsMore(fresh));
+    for (const variable of inCreationOrder(variables)) this.claim(variable);
   }
 
   /**
@@ -166,11 +195,15 @@ export class Parameters {
   save(): Map<string, SavedState> {
     const states = new Map<string, SavedState>();
     for (const [name, parameter] of this.trained) {
+      const source = this.seedName(name);
       const state: SavedState = new Map();
       parameter.bound.save('', state);
-      const sum = this.accumulator.sumOf(name);
+      if (!this.savesPlaces) withoutMembers(state);
+      const sum = this.accumulator.sumOf(name) ?? this.pending?.get(source)?.get(ACCUMULATOR);
       if (sum !== undefined) state.set(ACCUMULATOR, sum);
-      if (state.size > 0) states.set(this.savedNames.get(name) ?? name, state);
+      const place = this.savesPlaces && this.isPlaced(name) ? this.places.get(name) : undefined;
+      if (place !== undefined) state.set(PLACE, placeEntry({ place, shape: this.assigned.get(name)!.site.shape }));
+      if (state.size > 0) states.set(source, state);
     }
     for (const [name, entries] of this.pending ?? []) {
       if (!states.has(name)) states.set(name, entries);
@@ -186,75 +219,274 @@ export class Parameters {
   require(states: SavedStates): void {
     const variables = this.variables().filter(({ name }) => this.trained.has(name));
     for (const [name, source] of savedNamesOf(variables, states)) {
-      this.requireValues(this.claimed.get(name)!, states.get(source)!);
+      this.requireValues(this.claimed.get(name)!, states.get(source)!, this.assigned.get(name)!);
     }
   }
 
-  private requireValues({ name, shape }: Variable, state: ReadonlyMap<string, SavedEntry>): void {
-    const assigned = this.assigned.get(name);
-    const rule = assigned === undefined ? undefined : this.options.groups[assigned.group]!.use;
-    if (rule !== undefined) requireSquares(name, state, rule, shape);
-  }
-
-  /** Takes over state in the place of all there was. It waits for {@link restore}. */
-  load(states: SavedStates): void {
-    if (this.pending !== null) disposeStates(this.pending);
-    this.reset();
-    this.taken.clear();
-    this.pending = states;
-    this.isOwed = false;
+  private requireValues(
+    { name, shape }: NamedShape,
+    state: ReadonlyMap<string, SavedEntry>,
+    { group }: Assigned,
+  ): void {
+    const { use } = this.options.groups[group]!;
+    if (use !== undefined) requireSquares(name, state, use, shape);
   }
 
   /**
-   * Gives loaded state to the variables it belongs to; the rest waits for variables still to come. When one does not fit,
-   * all start afresh.
+   * Takes over state in the place of all there was: that of variables which were met before at once, the rest when its
+   * variables come. Variables that the state does not know join anew when they are listed again.
    */
-  restore(): void {
-    const { pending } = this;
-    if (pending === null || this.claimed.size === 0) return;
-    const waiting = this.variables().filter(({ name }) => this.trained.has(name) && !this.hasState(name));
-    const sources = matchSavedNames(waiting, pending);
-    for (const [name, source] of sources) this.savedNames.set(name, source);
-    this.moveAll();
-    try {
-      for (const variable of waiting) {
-        const source = sources.get(variable.name);
-        if (source === undefined) continue;
-        const entries: SavedState = new Map(pending.get(source)!);
-        const sum = entries.get(ACCUMULATOR);
-        if (sum instanceof Tensor) this.accumulator.restore(variable, sum);
-        entries.delete(ACCUMULATOR);
-        // A version that left such parameters in their subspace had nothing of them in it.
-        if (this.assigned.get(variable.name)?.note !== undefined && isOfEmptySubspace(entries)) entries.clear();
-        this.requireValues(variable, entries);
-        const reader = new StateReader(variable.name, entries);
-        this.trained.get(variable.name)!.bound.restore('', reader, {});
-        reader.finish();
-      }
-    } catch (error) {
-      this.reset();
-      throw error;
-    }
-    for (const source of sources.values()) {
-      disposeStates(new Map([[source, pending.get(source)!]]));
-      pending.delete(source);
+  load(states: SavedStates): void {
+    if (this.pending !== null) disposeStates(this.pending);
+    this.forget();
+    this.taken.clear();
+    this.pending = states;
+    this.savesPlaces = states.size === 0 || [...states.values()].some(state => state.has(PLACE));
+    const met = this.variables();
+    if (met.length === 0) return;
+    const sources = this.match(met);
+    // Before places were saved, those that had met stayed together.
+    const taken = this.savesPlaces ? met.filter(({ name }) => sources.has(name)) : met;
+    if (taken.length === 0) return;
+    this.join(taken, sources, false);
+    for (const variable of taken) this.claim(variable);
+  }
+
+  /** Frees loaded sums of gradients that nobody has come for: the cycle they belong to has ended. */
+  dropSums(): void {
+    for (const [name, entries] of this.pending ?? []) {
+      const sum = entries.get(ACCUMULATOR);
+      if (sum instanceof Tensor) sum.dispose();
+      entries.delete(ACCUMULATOR);
+      if (entries.size === 0) this.pending!.delete(name);
     }
   }
 
   dispose(): void {
     if (this.pending !== null) disposeStates(this.pending);
     this.pending = null;
-    for (const parameter of this.trained.values()) parameter.bound.dispose();
+    this.forget();
     for (const variable of this.claimed.values()) {
       if (owners.get(variable) === this) owners.delete(variable);
     }
-    this.trained.clear();
     this.claimed.clear();
     this.taken.clear();
   }
 
-  private reset(): void {
-    for (const parameter of this.trained.values()) parameter.bound.reset();
+  private forget(): void {
+    for (const parameter of this.trained.values()) parameter.bound.dispose();
+    this.trained.clear();
+    this.awaited.clear();
+    this.savedNames.clear();
+    this.places.clear();
+    this.assigned = new Map();
+    this.keepsNames = false;
+  }
+
+  /** The name that the seeds and the saved state of a variable follow. */
+  private seedName(name: string): string {
+    return this.savedNames.get(name) ?? name;
+  }
+
+  /** Something depends on the place of this variable: a subspace, or the order in which the global norm is summed. */
+  private isPlaced(name: string): boolean {
+    const { groups, clip } = this.options;
+    const { use, frozen = false } = groups[this.assigned.get(name)!.group]!;
+    return !frozen && (use!.type === 'subspace' || clip?.globalNorm !== undefined);
+  }
+
+  /** Live variables that loaded sums of gradients belong to: their mean is due with that of the others, listed or not. */
+  private summed(listed: readonly Variable[]): Variable[] {
+    const { pending } = this;
+    if (pending === null) return [];
+    if (!this.keepsNames && !listed.some(({ name }) => pending.has(name))) return [];
+    return [...pending].flatMap(([name, entries]) => {
+      const variable = this.awaitedVariable(name);
+      if (!entries.has(ACCUMULATOR) || variable === undefined || listed.includes(variable)) return [];
+      return groupOf(this.options.groups, variable)?.frozen ? [] : [variable];
+    });
+  }
+
+  /** A group may still get its parameters: loaded state waits for variables that live and are not listed yet. */
+  private awaitsMore(fresh: readonly Variable[]): boolean {
+    return [...(this.pending?.keys() ?? [])].some(name => {
+      const variable = this.awaitedVariable(name);
+      return variable !== undefined && !fresh.includes(variable);
+    });
+  }
+
+  /** The live variable of a saved name, unless another optimizer trains it. */
+  private awaitedVariable(name: string): Variable | undefined {
+    const variable = engine().registeredVariables[name];
+    const owner = variable === undefined ? undefined : owners.get(variable);
+    return owner === undefined || owner === this ? variable : undefined;
+  }
+
+  /** Finds loaded state for variables that join. */
+  private match(fresh: readonly Variable[]): Map<string, string> {
+    const saved = new Map<string, UnclaimedState>();
+    const placed: [number, string][] = [];
+    for (const name of this.awaited) {
+      const { shape } = this.assigned.get(name)!.site;
+      placed.push([this.places.get(name) ?? LAST, name]);
+      const fits = (parameter: NamedShape): boolean => sameShape(shape, parameter.shape);
+      const isMoreThanPlace = this.hasState(name);
+      saved.set(name, { fits, isMoreThanPlace, isAwaited: this.awaitedVariable(name) !== undefined });
+    }
+    for (const [name, entries] of this.pending ?? []) {
+      if (saved.has(name)) continue;
+      const state = unclaimed(entries, this.awaitedVariable(name) !== undefined);
+      placed.push([state.place?.place ?? LAST, name]);
+      saved.set(name, state);
+    }
+    const ordered = placed.every(([place]) => place !== LAST) ? placed.sort(([a], [b]) => a - b) : placed;
+    const { groups } = this.options;
+    const matched = matchSavedNames(
+      fresh.filter(variable => !groupOf(groups, variable)?.frozen),
+      new Map(ordered.map(([, name]) => [name, saved.get(name)!])),
+      this.keepsNames,
+    );
+    for (const [name, source] of matched) this.keepsNames ||= name === source;
+    return matched;
+  }
+
+  /**
+   * Gives variables their places: those that loaded state has for them, or the next ones.
+   *
+   * @param fresh In the order in which they join.
+   * @param sources Where their state is.
+   * @param isFirst Whether every group must have got its parameters now.
+   */
+  private join(fresh: readonly Variable[], sources: ReadonlyMap<string, string>, isFirst: boolean): void {
+    const { groups } = this.options;
+    const isLate = this.assigned.size > 0;
+    const arranged = this.savesPlaces ? fresh : this.inSavedOrder(fresh, sources);
+    try {
+      for (const [name, source] of sources) {
+        if (this.awaited.has(source)) this.rename(source, name);
+        this.savedNames.set(name, source);
+      }
+      const variableOf = new Map([...sources].map(([name, source]) => [source, name]));
+      const reserved = [...(this.pending ?? [])].flatMap(([source, state]) => {
+        const saved = placeOf(state);
+        const name = variableOf.get(source) ?? source;
+        if (saved === null || this.assigned.has(name)) return [];
+        const parameter = { name, shape: saved.shape, place: saved.place };
+        const group = groupOf(groups, parameter);
+        return group === undefined || group.frozen ? [] : [parameter];
+      });
+      this.add(reserved.sort((a, b) => a.place - b.place));
+      for (const { name, place } of reserved) {
+        this.places.set(name, place);
+        this.awaited.add(name);
+      }
+      const others = arranged.filter(({ name }) => !this.assigned.has(name));
+      this.add(others, isFirst);
+      // From here on the order is another than that in which the first listing would have it.
+      if (isLate && others.some(({ name }) => !sources.has(name))) this.savesPlaces = true;
+      let last = [...this.places.values()].reduce((a, b) => Math.max(a, b), -1);
+      for (const { name } of others) if (this.isPlaced(name)) this.places.set(name, ++last);
+    } catch (error) {
+      for (const name of sources.keys()) if (!this.assigned.has(name)) this.savedNames.delete(name);
+      throw error;
+    }
+  }
+
+  /**
+   * The members of a group in the order in which their state was saved, before that of places was: each list of gradients
+   * was the order of its members then.
+   */
+  private inSavedOrder(fresh: readonly Variable[], sources: ReadonlyMap<string, string>): readonly Variable[] {
+    const ranks = new Map([...(this.pending?.keys() ?? [])].map((name, rank) => [name, rank]));
+    const rankOf = ({ name }: Variable): number | undefined => ranks.get(sources.get(name) ?? '');
+    const ranked = new Map<Group | undefined, Variable[]>();
+    for (const variable of fresh) {
+      if (rankOf(variable) === undefined) continue;
+      const group = groupOf(this.options.groups, variable);
+      ranked.set(group, [...(ranked.get(group) ?? []), variable]);
+    }
+    for (const list of ranked.values()) list.sort((a, b) => rankOf(b)! - rankOf(a)!);
+    return fresh.map(variable => {
+      return rankOf(variable) === undefined ? variable : ranked.get(groupOf(this.options.groups, variable))!.pop()!;
+    });
+  }
+
+  /** Puts rules to work on parameters, with the state that was loaded for them; all of them or, after an error, none. */
+  private add(parameters: readonly NamedShape[], isFirst = false): void {
+    const { groups, seed = 0, clip } = this.options;
+    const assigned = assign(groups, parameters, seed, this.assigned, name => this.seedName(name), isFirst);
+    const made = new Map<string, Parameter>();
+    try {
+      for (const [name, { group: index, site }] of assigned) {
+        const group = groups[index]!;
+        if (group.frozen || this.trained.has(name) || this.taken.has(name)) continue;
+        const parameter = new Parameter(bind(group.use!, site), group, clip?.value);
+        made.set(name, parameter);
+        this.restore(parameter.bound, { name, shape: site.shape }, assigned.get(name)!);
+      }
+    } catch (error) {
+      for (const { bound } of made.values()) bound.dispose();
+      throw error;
+    }
+    this.assigned = assigned;
+    for (const [name, parameter] of made) {
+      this.trained.set(name, parameter);
+      this.drop(this.seedName(name));
+    }
+    for (const [name, { bound }] of this.trained) bound.move(assigned.get(name)!.site);
+  }
+
+  private restore(bound: BoundRule, parameter: NamedShape, assigned: Assigned): void {
+    const saved = this.pending?.get(this.seedName(parameter.name));
+    if (saved === undefined) return;
+    const entries: SavedState = new Map(saved);
+    entries.delete(ACCUMULATOR);
+    entries.delete(PLACE);
+    // A version that left such parameters in their subspace had nothing of them in it.
+    if (assigned.note !== undefined && isOfEmptySubspace(entries)) entries.clear();
+    this.requireValues(parameter, entries, assigned);
+    const reader = new StateReader(parameter.name, entries);
+    bound.restore('', reader, {});
+    reader.finish();
+  }
+
+  /** Frees loaded state that is at work, but for the sum of gradients, which waits for the variable. */
+  private drop(source: string): void {
+    const saved = this.pending?.get(source);
+    if (saved === undefined) return;
+    const sum = saved.get(ACCUMULATOR);
+    saved.delete(ACCUMULATOR);
+    disposeStates(new Map([[source, saved]]));
+    if (sum === undefined) this.pending!.delete(source);
+    else this.pending!.set(source, new Map([[ACCUMULATOR, sum]]));
+  }
+
+  /** A variable has come, under this name, for state that is at work under the name it was saved with. */
+  private rename(source: string, name: string): void {
+    if (source === name) return;
+    const renamed = <V>(map: ReadonlyMap<string, V>): [string, V][] =>
+      [...map].map(([key, value]) => [key === source ? name : key, value]);
+    const trained = renamed(this.trained);
+    this.trained.clear();
+    for (const [key, parameter] of trained) this.trained.set(key, parameter);
+    this.assigned = new Map(renamed(this.assigned));
+    const place = this.places.get(source);
+    if (place !== undefined) this.places.set(name, place);
+    this.places.delete(source);
+    this.awaited.delete(source);
+    this.awaited.add(name);
+  }
+
+  private claim(variable: Variable): void {
+    const { name } = variable;
+    this.awaited.delete(name);
+    this.claimed.set(name, variable);
+    const source = this.seedName(name);
+    const sum = this.trained.has(name) ? this.pending?.get(source)?.get(ACCUMULATOR) : undefined;
+    if (!(sum instanceof Tensor)) return;
+    this.accumulator.restore(variable, sum);
+    sum.dispose();
+    this.pending!.delete(source);
   }
 
   private hasState(name: string): boolean {
@@ -262,34 +494,13 @@ export class Parameters {
     this.trained.get(name)!.bound.save('', state);
     return state.size > 0;
   }
-
-  private assign(parameters: readonly Variable[]): void {
-    const { groups, seed = 0, clip } = this.options;
-    const assigned = assign(groups, parameters, seed, this.assigned);
-    const made = new Map<string, Parameter>();
-    for (const [name, { group: index, site }] of assigned) {
-      const group = groups[index]!;
-      if (group.frozen || this.trained.has(name) || this.taken.has(name)) continue;
-      made.set(name, new Parameter(bind(group.use!, site), group, clip?.value));
-    }
-    this.assigned = assigned;
-    for (const [name, parameter] of made) this.trained.set(name, parameter);
-    this.moveAll();
-  }
-
-  /** Tells every rule where it is now. */
-  private moveAll(): void {
-    for (const [name, parameter] of this.trained) {
-      const { site } = this.assigned.get(name)!;
-      parameter.bound.move({ ...site, name: this.savedNames.get(name) ?? name });
-    }
-  }
 }
 
 /** Which state belongs to which variable; none where they do not fit, which {@link Parameters.restore} complains about. */
 function savedNamesOf(variables: readonly Variable[], states: SavedStates): ReadonlyMap<string, string> {
   try {
-    return matchSavedNames(variables, states);
+    const saved = new Map([...states].map(([name, state]) => [name, unclaimed(state, false)]));
+    return matchSavedNames(variables, saved);
   } catch {
     return new Map();
   }

@@ -1,7 +1,8 @@
-import { type Described, InvalidOptionError, type Json, sizeOf } from '@frugaljs/core';
+import { type Described, InvalidOptionError, type Json, sameShape, sizeOf } from '@frugaljs/core';
 import { bind } from './bound/subspace.js';
 import { noteOn } from './empty-subspace.js';
-import { assign } from './groups.js';
+import { inCreationOrder } from './gradients.js';
+import { type Assigned, assign } from './groups.js';
 import type { ComposeOptions, NamedShape } from './options.js';
 
 /** What one parameter costs, in bytes. */
@@ -42,9 +43,22 @@ const DURING_UPDATE =
  * What the optimizer will keep on the device for the update that follows `update` earlier ones, at its fullest moment:
  * exact to the byte, and known before the first step, since every rule and projector declares its state. Where gradients
  * are accumulated their sum is there beside the state until the update is made; else it is the state after the update.
+ *
+ * @param known Where parameters are that have been trained; the others join after them.
  */
-export function memoryReport(options: ComposeOptions, parameters: readonly NamedShape[], update = 0): MemoryReport {
-  const assigned = assign(options.groups, parameters, options.seed ?? 0);
+export function memoryReport(
+  options: ComposeOptions,
+  parameters: readonly NamedShape[],
+  update = 0,
+  known: ReadonlyMap<string, Assigned> = new Map(),
+): MemoryReport {
+  const isOfThese = parameters.every(({ name, shape }) => sameShape(known.get(name)?.site.shape ?? shape, shape));
+  const assigned = assign(
+    options.groups,
+    inCreationOrder(parameters),
+    options.seed ?? 0,
+    isOfThese ? known : new Map(),
+  );
   const sentences = options.groups.map(({ use }) => (use === undefined ? '(frozen)' : sentence(use)));
   const rows = parameters.map(({ name, shape }): MemoryRow => {
     const { group, site, note: left } = assigned.get(name)!;

@@ -12,6 +12,13 @@ const SEPARATOR = '::';
 export const OWN = '';
 /** The last step in the path of a refresh index, which was called so when the first files were written. */
 export const REFRESH_INDEX = 'epoch';
+/** The last step in the path of the number of members that a group had when a subspace was chosen, if it grew since. */
+export const MEMBERS = 'members';
+/**
+ * Path of the place of a variable in the order in which they joined, followed by its shape. No slot has a name with a
+ * slash.
+ */
+export const PLACE = 'order/place';
 
 /** The variable that a saved tensor belongs to; empty for what is no variable's own. */
 export function variableOf(name: string): string {
@@ -155,6 +162,7 @@ export async function fromNamedTensors(weights: readonly NamedTensor[]): Promise
       if (!states.has(variable)) states.set(variable, new Map());
       states.get(variable)!.set(path, await entryOf(name, tensor));
     }
+    requirePlaces(states);
   } catch (error) {
     disposeStates(states);
     throw error;
@@ -230,51 +238,112 @@ function damaged(name: string, found: string, expected: string): InvalidStateErr
   });
 }
 
+/** State as it was before the order was part of it. */
+export function withoutMembers(state: SavedState): void {
+  for (const [path, entry] of state) {
+    if (typeof entry === 'number' && path.split('/').at(-1) === MEMBERS) state.delete(path);
+  }
+}
+
+/** State under a saved name that no variable has claimed yet. */
+export interface UnclaimedState {
+  /** There is more of it than a place in the order. */
+  readonly isMoreThanPlace: boolean;
+  /** The variable of this very name lives and can still come for it. */
+  readonly isAwaited: boolean;
+  /** It may be that of a variable of this shape. */
+  fits(parameter: NamedShape): boolean;
+}
+
+/** Loaded state as {@link matchSavedNames} sees it. */
+export function unclaimed(
+  state: ReadonlyMap<string, SavedEntry>,
+  isAwaited: boolean,
+): UnclaimedState & { readonly place: SavedPlace | null } {
+  const place = placeOf(state);
+  const isMoreThanPlace = [...state.keys()].some(path => path !== PLACE);
+  return {
+    place,
+    isMoreThanPlace,
+    isAwaited,
+    fits: parameter => mayBelong(state, parameter) && (place === null || sameShape(place.shape, parameter.shape)),
+  };
+}
+
 /**
  * Finds, for variables in training, the names under which their state was saved. Loading a model beside a live one
- * renames its variables (`kernel` becomes `kernel_1`), so a name is looked for as it is, then without its number if only
- * one fits, and then, if there are as many names left as variables and all slots fit, by position. State that belongs to
- * no variable may wait for one to come; variables without state start afresh; but not both at once.
+ * renames its variables (`kernel` becomes `kernel_1`), so a name is looked for as it is; then without its number, where as
+ * many names as variables are left that differ in nothing else, in the order of the numbers; and then, if as many names
+ * are left as variables and all slots fit, by position. State that belongs to no variable may wait for one to come;
+ * variables without state start afresh; but not both at once, unless the state is known to wait: a variable of its very
+ * name lives. Once one was found under its own name, state that waits so is not matched otherwise.
  *
+ * @param variables In the order in which they were made, so that no listing of gradients plays a part.
+ * @param saved In the order in which the variables joined.
+ * @param isSameNaming Some variable was found under its own name before.
  * @throws InvalidStateError when state and variables are left over that do not fit each other.
  */
-export function matchSavedNames(variables: readonly NamedShape[], saved: SavedStates): Map<string, string> {
+export function matchSavedNames(
+  variables: readonly NamedShape[],
+  saved: ReadonlyMap<string, UnclaimedState>,
+  isSameNaming = false,
+): Map<string, string> {
   const matched = new Map(variables.filter(({ name }) => saved.has(name)).map(({ name }) => [name, name]));
+  const keepsNames = isSameNaming || matched.size > 0;
   const left = (): { variables: NamedShape[]; names: string[] } => {
     const used = new Set(matched.values());
+    const isLeft = (name: string): boolean => !used.has(name) && !(keepsNames && saved.get(name)!.isAwaited);
     return {
       variables: variables.filter(({ name }) => !matched.has(name)),
-      names: [...saved.keys()].filter(name => name !== OWN && !used.has(name)),
+      names: [...saved.keys()].filter(isLeft),
     };
   };
   const byName = left();
-  for (const { name } of byName.variables) {
-    const stem = stemOf(name);
-    const candidates = byName.names.filter(candidate => stemOf(candidate) === stem);
-    const namesakes = byName.variables.filter(variable => stemOf(variable.name) === stem);
-    if (candidates.length === 1 && namesakes.length === 1) matched.set(name, candidates[0]!);
+  for (const stem of new Set(byName.variables.map(({ name }) => stemOf(name)))) {
+    const candidates = byName.names.filter(candidate => stemOf(candidate) === stem).sort(byNumbers);
+    const namesakes = byName.variables.filter(({ name }) => stemOf(name) === stem);
+    if (candidates.length !== namesakes.length) continue;
+    namesakes.sort((a, b) => byNumbers(a.name, b.name));
+    // Numbers alone do not tell: of several, all must fit.
+    if (candidates.length > 1 && !namesakes.every((each, i) => saved.get(candidates[i]!)!.fits(each))) continue;
+    namesakes.forEach(({ name }, i) => {
+      matched.set(name, candidates[i]!);
+    });
   }
   const rest = left();
-  if (rest.variables.length === 0 || rest.names.length === 0) return matched;
+  // A place alone is no state that somebody would miss.
+  const names = rest.names.filter(name => saved.get(name)!.isMoreThanPlace);
+  if (rest.variables.length === 0 || names.length === 0) return matched;
   if (
-    rest.variables.length === rest.names.length &&
-    rest.variables.every((variable, i) => mayBelong(saved.get(rest.names[i]!)!, variable))
+    rest.variables.length === names.length &&
+    rest.variables.every((variable, i) => saved.get(names[i]!)!.fits(variable))
   ) {
     rest.variables.forEach(({ name }, i) => {
-      matched.set(name, rest.names[i]!);
+      matched.set(name, names[i]!);
     });
     return matched;
   }
+  if (names.every(name => saved.get(name)!.isAwaited)) return matched;
   throw new InvalidStateError({
     parameter: 'setWeights',
-    found: `state of ${rest.names.join(', ')}`,
+    found: `state of ${names.join(', ')}`,
     expected: `state of ${rest.variables.map(({ name }) => name).join(', ')}`,
     advice: 'Give the variables the names they had when the state was saved.',
   });
 }
 
+const NUMBER = /_(\d+)(?=$|\/)/g;
+
 function stemOf(name: string): string {
-  return name.replace(/_\d+(?=$|\/)/g, '');
+  return name.replace(NUMBER, '');
+}
+
+/** Compares names of one stem by their numbers; none comes before any. */
+function byNumbers(a: string, b: string): number {
+  const [one, other] = [a, b].map(name => Array.from(name.matchAll(NUMBER), ([, digits]) => Number(digits)));
+  const [x, y] = [one!, other!];
+  for (let i = 0; i < Math.min(x.length, y.length); i++) if (x[i] !== y[i]) return x[i]! - y[i]!;
+  return x.length - y.length;
 }
 
 /** A slot outside a subspace has the shape of its variable, one value per row or column, or one in all. */
@@ -283,4 +352,43 @@ function mayBelong(state: ReadonlyMap<string, SavedEntry>, { shape }: NamedShape
     if (path.includes('/') || typeof entry === 'number' || entry instanceof Int32Array) return true;
     return sameShape(entry.shape, shape) || entry.rank === 0 || (entry.rank === 2 && entry.shape.includes(1));
   });
+}
+
+/** The place of a variable in the order in which they joined, and the shape it has. */
+export interface SavedPlace {
+  readonly place: number;
+  readonly shape: Shape;
+}
+
+/** A place as one entry of state. */
+export function placeEntry({ place, shape }: SavedPlace): Int32Array {
+  return Int32Array.of(place, ...shape);
+}
+
+/** The saved place of a variable; null where none was saved. */
+export function placeOf(state: ReadonlyMap<string, SavedEntry>): SavedPlace | null {
+  const entry = state.get(PLACE);
+  if (!(entry instanceof Int32Array)) return null;
+  const [place, ...shape] = entry;
+  return { place: place!, shape };
+}
+
+/**
+ * Checks the saved places of variables.
+ *
+ * @throws InvalidStateError for what is no place, and for one that two variables have.
+ */
+function requirePlaces(states: SavedStates): void {
+  const taken = new Map<number, string>();
+  for (const [variable, state] of states) {
+    const entry = state.get(PLACE);
+    if (entry === undefined) continue;
+    const name = `${variable}${SEPARATOR}${PLACE}`;
+    if (!(entry instanceof Int32Array) || entry.length === 0 || entry.some((value, i) => value < (i === 0 ? 0 : 1))) {
+      throw damaged(name, entry instanceof Int32Array ? `[${entry}]` : found(entry), 'a place and a shape');
+    }
+    const other = taken.get(entry[0]!);
+    if (other !== undefined) throw damaged(name, `place ${entry[0]}, which ${other} has`, 'a place of its own');
+    taken.set(entry[0]!, variable);
+  }
 }

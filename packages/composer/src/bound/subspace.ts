@@ -4,6 +4,7 @@ import {
   type Combine,
   childSite,
   type Graph,
+  InvalidStateError,
   inputNames,
   interpret,
   type Projector,
@@ -21,7 +22,7 @@ import {
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { requireTraining } from '../empty-subspace.js';
 import type { Gate } from '../finite-check.js';
-import { joinPath, REFRESH_INDEX, type SavedState, type StateReader } from '../saved-state.js';
+import { joinPath, MEMBERS, REFRESH_INDEX, type SavedState, type StateReader } from '../saved-state.js';
 import { Cadence, coordinatesOf, disposeBasis, SubspaceBases } from './bases.js';
 import {
   BoundExpression,
@@ -174,6 +175,8 @@ export class BoundSubspace implements BoundRule {
     // A cadence that has begun goes on when the group grows.
     if (this.chosen === null) this.cadence.move(site);
     this.residual?.move(childSite(site, 'residual', site.shape));
+    const inside = this.chosen?.inside ?? null;
+    inside?.rule.move(childSite(site, 'rule', inside.reduced));
   }
 
   /** Gives up, without a gradient at hand, state for which there is no use in this update. */
@@ -207,6 +210,8 @@ export class BoundSubspace implements BoundRule {
     const refreshIndex = this.isDoubtful ? this.chosen.refreshIndex - 1 : this.chosen.refreshIndex;
     if (refreshIndex < 0) return;
     into.set(joinPath(path, REFRESH_INDEX), refreshIndex);
+    const { among } = this.chosen;
+    if (among !== this.site.members.length) into.set(joinPath(path, MEMBERS), among);
     this.cadence.save(path, into);
     this.bases.save(path, into, inside?.basis ?? null);
     inside?.rule.save(joinPath(path, 'rule'), into);
@@ -216,19 +221,26 @@ export class BoundSubspace implements BoundRule {
     this.reset();
     this.combine.restore(path, from);
     this.bases.restoreRevision(path, from);
+    const isChosen = from.has(joinPath(path, REFRESH_INDEX));
+    // What the residual keeps clear of depends on the cadence.
+    if (isChosen) this.cadence.restore(path, from);
     const occupied = this.occupiedForResidual(context.occupied);
     this.residual?.restore(joinPath(path, 'residual'), from, { occupied });
-    if (!from.has(joinPath(path, REFRESH_INDEX))) return;
+    if (!isChosen) return;
     const refreshIndex = from.counter(joinPath(path, REFRESH_INDEX));
-    this.cadence.restore(path, from);
-    const reduced = this.bases.reducedShape(refreshIndex);
-    if (reduced === null) {
-      this.choose(this.choiceOf(refreshIndex, null));
+    const { bases, site } = this;
+    const among = this.savedMembers(path, from);
+    // The subspace is that of the group as it was: who joined since counts from the next refresh on.
+    bases.move({ ...site, members: site.members.slice(0, among) });
+    const reduced = bases.reducedShape(refreshIndex);
+    const basis = reduced === null ? null : bases.restore(path, from, refreshIndex, context.occupied);
+    bases.move(site);
+    if (reduced === null || basis === null) {
+      this.choose(this.choiceOf(refreshIndex, null, among));
       return;
     }
-    const basis = this.bases.restore(path, from, refreshIndex, context.occupied);
-    const rule = this.bind(this.rule.rule, childSite(this.site, 'rule', reduced));
-    this.choose(this.choiceOf(refreshIndex, this.insideOf(basis, rule, reduced)));
+    const rule = this.bind(this.rule.rule, childSite(site, 'rule', reduced));
+    this.choose(this.choiceOf(refreshIndex, this.insideOf(basis, rule, reduced), among));
     const indices = coordinatesOf(basis);
     const axis = indices === null ? 'element' : CoordinateAges.axisOf(this.site.shape, reduced, indices.length);
     rule.restore(joinPath(path, 'rule'), from, { coordinates: { axis, count: indices?.length ?? 0 } });
@@ -302,8 +314,22 @@ export class BoundSubspace implements BoundRule {
     return { basis, rule, reduced, isComplete, indices: this.indicesToRemember(basis) };
   }
 
-  private choiceOf(refreshIndex: number, inside: Inside | null): SubspaceChoice {
-    return new SubspaceChoice(refreshIndex, inside, this.rule.projector.traits.coordinate, this.site.shape);
+  /** How many members the group had when a saved subspace was chosen: by default, as many as now. */
+  private savedMembers(path: string, from: StateReader): number {
+    const { members, index } = this.site;
+    const at = joinPath(path, MEMBERS);
+    const saved = from.has(at) ? from.counter(at) : members.length;
+    if (saved > index && saved <= members.length) return saved;
+    throw new InvalidStateError({
+      parameter: `${from.parameter}::${at}`,
+      found: `a subspace chosen among ${saved} members of a group`,
+      expected: `${index + 1} to ${members.length}, as the parameter is number ${index + 1} of ${members.length}`,
+      advice: 'Load all of the state that was saved, into an optimizer with the same groups.',
+    });
+  }
+
+  private choiceOf(refreshIndex: number, inside: Inside | null, among = this.site.members.length): SubspaceChoice {
+    return new SubspaceChoice(refreshIndex, inside, among, this.rule.projector.traits.coordinate, this.site.shape);
   }
 
   /** Replaces the chosen subspace and frees what the old one does not share with the new. */
@@ -340,12 +366,14 @@ export class SubspaceChoice {
 
   /**
    * @param inside Null while nothing of the parameter is in the subspace.
+   * @param among How many members the group had then: those who join later change nothing until the next refresh.
    * @param isOfCoordinates It is spanned by coordinates.
    * @param full Shape of the parameter.
    */
   constructor(
     readonly refreshIndex: number,
     readonly inside: Inside | null,
+    readonly among: number,
     isOfCoordinates: boolean,
     full: Shape,
   ) {
