@@ -11,4 +11,4 @@ test('whatever moment a process is killed at whose two workers save, each folder
   expect(problems).toEqual([]);
   // Three folders; of one of them one worker was refused each time.
   expect([kills, intact, refused]).toEqual([100, 300, 100]);
-}, 300_000);
+}, 900_000);
