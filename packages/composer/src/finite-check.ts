@@ -143,10 +143,11 @@ export class GradientCheck {
 
   /** Resolves when what became of all updates so far is known. */
   async known(): Promise<void> {
-    if (this.reading === null && this.pending.length > 0 && this.onDevice !== null) {
-      this.reading = this.read(this.onDevice);
+    // A halt ends the reading of updates that came after it, of which nothing happened.
+    while (this.reading !== null || (this.pending.length > 0 && this.onDevice !== null)) {
+      this.reading ??= this.read(this.onDevice!);
+      await this.reading;
     }
-    while (this.reading !== null) await this.reading;
   }
 
   dispose(): void {
