@@ -14,7 +14,7 @@ const slow = [
   'packages/state-full/test/magnitudes.test.ts',
   'packages/testing/test/**',
   // Processes that are killed, run out of memory or disk, or are compared with another run of the same.
-  'packages/checkpoint/test/{kill,exact-resume,disk-full,fault-injection,hostile-header,lease,mutations}.test.ts',
+  'packages/checkpoint/test/{kill,exact-resume,disk-full,fault-injection,hostile-header,histories,lease,mutations}.test.ts',
   'packages/backend-wasm/test/full-heap.test.ts',
   'packages/trainer/test/**',
   // Whole models, trained.
@@ -24,7 +24,7 @@ const slow = [
   'packages/{backend-webgpu,backend-node,playground}/test/**',
   'packages/checkpoint/test/{browser,python,transformers}.test.ts',
   // Commands of the workspace, run as such.
-  'tools/{bench,examples,new,replay,shape}/**',
+  'tools/{bench,examples,new,replay,shape,soak}/**',
   'tools/check/{published,tool-rules}.test.ts',
 ];
 

@@ -5,7 +5,7 @@ import { describe, type Loop, optimizerLoops, refreshLoops, stepLoops, watch } f
 const USAGE = `npm run soak -- steps        20,000 steps of several recipes
 npm run soak -- optimizers   2,000 optimizers of other constants
 npm run soak -- refreshes    3,000 refreshes of each of four projectors
-npm run soak -- allocations  a failure at every allocation and kernel of a call
+npm run soak -- allocations  a failure at every allocation and kernel of a call; names of compositions may follow
 Each on cpu and wasm. Ends with an error when something grows or is left half.`;
 
 /** Writes a line of the report. */
@@ -21,7 +21,7 @@ export async function command(args: readonly string[], print: Print): Promise<nu
     case 'refreshes':
       return grow(refreshLoops(3000), print);
     case 'allocations':
-      return failEverywhere(print);
+      return failEverywhere(args.slice(1), print);
     default:
       print(USAGE);
       return args[0] === '--help' ? 0 : 1;
@@ -38,7 +38,13 @@ async function grow(loops: readonly Loop[], print: Print): Promise<number> {
   return code;
 }
 
-async function failEverywhere(print: Print): Promise<number> {
+async function failEverywhere(names: readonly string[], print: Print): Promise<number> {
+  const unknown = names.filter(name => !COMPOSITIONS.includes(name));
+  if (unknown.length > 0) {
+    print(`unknown compositions ${unknown.join(', ')}; there are ${COMPOSITIONS.join(', ')}`);
+    return 1;
+  }
+  const chosen = names.length === 0 ? COMPOSITIONS : names;
   const total = { points: 0, unchanged: 0, torn: 0, unharmed: 0, faults: 0 };
   const note = async (disturbed: Parameters<typeof disturb>[0]): Promise<void> => {
     const outcomes = await disturb(disturbed);
@@ -47,12 +53,12 @@ async function failEverywhere(print: Print): Promise<number> {
     if (outcomes.faults.length > 0) print(describeOutcomes(disturbed, outcomes));
   };
   for (const place of PLACES) {
-    for (const composition of COMPOSITIONS) {
+    for (const composition of chosen) {
       for (const after of [0, 4]) await note({ ...place, composition, call: 'an update', after });
       for (const call of CALLS) await note({ ...place, composition, call, after: 3, settings: { accumulate: 2 } });
       await note({ ...place, composition, call: 'an update', after: 4, duration: 'from then on' });
     }
-    print(`${place.backend} ${place.kernels}: ${COMPOSITIONS.length} compositions, so far ${JSON.stringify(total)}`);
+    print(`${place.backend} ${place.kernels}: ${chosen.length} compositions, so far ${JSON.stringify(total)}`);
   }
   return total.faults === 0 ? 0 : 1;
 }
