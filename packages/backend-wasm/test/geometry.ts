@@ -75,7 +75,7 @@ export function outputSize(geometry: Geometry): [height: number, width: number] 
 }
 
 /** One axis of the images, by the definition of the paddings. */
-export function axisOf(geometry: Geometry, axis: 0 | 1): { out: number; before: number; input: number; size: number } {
+function axisOf(geometry: Geometry, axis: 0 | 1): { out: number; before: number; input: number; size: number } {
   const input = axis === 0 ? geometry.height : geometry.width;
   const size = axis === 0 ? geometry.filterHeight : geometry.filterWidth;
   const [stride, dilation] = [geometry.strides[axis], geometry.dilations[axis]];
