@@ -64,7 +64,7 @@ export const conv3DBackpropInput: Replacement = replacement<
   });
 });
 
-/** The gradient of `conv3d` with respect to the filter, which tfjs's kernel gets wrong. */
+/** The gradient of `conv3d` with respect to the filter. tfjs's kernel is scalar loops. */
 export const conv3DBackpropFilter: Replacement = replacement<
   Record<'x' | 'dy', TensorInfo>,
   Conv3DBackpropFilterV2Attrs
