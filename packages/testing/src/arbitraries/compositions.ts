@@ -90,6 +90,20 @@ export function takesSignOfNoise(composition: Composition, afterDense = false): 
 }
 
 /**
+ * True when something of every parameter is trained: a composer may refuse to drop all of one, as where a density rounds to
+ * nothing. A density of 0 asks for that.
+ *
+ * @param least The shortest axis of the parameters.
+ */
+export function trainsSomething(composition: Composition, least: number): boolean {
+  if ('rule' in composition) return true;
+  const { projector, density, inside, outside } = composition;
+  const kept = projector === 'blockwise' ? least : Math.trunc(density * least);
+  if (outside !== null) return trainsSomething(outside, least) && (kept === 0 || trainsSomething(inside, kept));
+  return density === 0 || (kept > 0 && trainsSomething(inside, kept));
+}
+
+/**
  * Densities ρ ∈ [0, 1]: the ends, quarters (which make ties in rounding), and others evenly over the interval. Drawn
  * without fast-check's bias towards small numbers, which would leave most subspaces empty.
  */
