@@ -23,7 +23,8 @@ const slow = [
   // Devices, browsers, TensorFlow and Python: each takes its time to start.
   'packages/{backend-webgpu,backend-node,playground}/test/**',
   'packages/checkpoint/test/{browser,python,transformers}.test.ts',
-  // Commands of the workspace, run as such.
+  // Commands of the workspace, and the examples, run as such.
+  'examples/test/**',
   'tools/{bench,examples,new,replay,shape,soak}/**',
   'tools/check/{published,tool-rules}.test.ts',
 ];
@@ -33,7 +34,7 @@ export default defineConfig(({ mode }) => ({
   resolve: { conditions: ['@frugaljs/source'] },
   ssr: { resolve: { conditions: ['@frugaljs/source'], externalConditions: ['@frugaljs/source'] } },
   test: {
-    include: ['packages/*/test/**/*.test.ts', 'tools/**/*.test.ts'],
+    include: ['packages/*/test/**/*.test.ts', 'examples/test/*.test.ts', 'tools/**/*.test.ts'],
     exclude: mode === 'fast' ? [...configDefaults.exclude, ...slow] : configDefaults.exclude,
     // A process per file: tfjs keeps its engine and its backends in globals, and a wasm heap never shrinks. A thread has
     // globals of its own, too, and starts sooner; tests that send signals or set flags of the process are not fast ones.
