@@ -89,7 +89,7 @@ export async function stateBytes(optimizer) {
 export function tableCells(rows) {
   const reference = rows[0]?.state ?? Number.NaN;
   return [
-    ['optimizer', 'first loss', 'last', ...Object.keys(rows[0]?.measures ?? {}), 'time', 'state', 'of it'],
+    ['optimizer', 'first loss', 'last', ...Object.keys(rows[0]?.measures ?? {}), 'time', 'state', 'share'],
     ...rows.map(({ name, first, last, measures, time, state }) => [
       name,
       first.toFixed(4),

@@ -1,6 +1,6 @@
 // A small convolutional network learns to read digits.
 import * as tfl from '@tensorflow/tfjs-layers';
-import { badam, frugal, tf } from 'frugaljs';
+import { frugal, galore, tf } from 'frugaljs';
 import { readSettings } from '../command-line.js';
 import { compare, printTable } from '../comparison.js';
 import { drawDigits, SIZE } from '../digits.js';
@@ -60,8 +60,7 @@ const rows = await compare(
     'tf.train.adam': () => tf.train.adam(1e-3),
     frugal: () => frugal({ learningRate: 1e-3, seed }),
     'frugal, all kernels': () => frugal({ learningRate: 1e-3, seed, projectable: KERNELS }),
-    'badam, all kernels': () =>
-      badam({ learningRate: 1e-3, seed, density: 0.34, switchEvery: 20, projectable: KERNELS }),
+    galore: () => galore({ learningRate: 4e-3, updateGap: 50, seed }),
   },
   make => training(make()),
 );

@@ -1,5 +1,5 @@
-// Short opinions from a little grammar. Whether one is good or bad hangs on the order of its words: 'not dull but slow' and
-// 'not slow but dull' have the same ones. So it takes a layer that reads from left to right.
+// Short opinions from a little grammar. Whether one is good or bad hangs on the order of its words: 'dull but clever' is
+// praise, 'clever but dull' is not. So it takes a layer that reads from left to right.
 import { randomNumbers } from '../random.js';
 
 /** Words of a sentence; shorter ones are filled up in front. */

@@ -1,7 +1,7 @@
 // A model that knows the digits 0 to 4 learns 5 to 9 from 60 examples: first a new head on frozen layers, then one layer more
 // at a time. One optimizer goes through all of it.
 import * as tfl from '@tensorflow/tfjs-layers';
-import { badam, frugal, tf } from 'frugaljs';
+import { frugal, galore, tf } from 'frugaljs';
 import { readSettings } from '../command-line.js';
 import { compare, printTable, stateBytes } from '../comparison.js';
 import { drawDigits, SIZE } from '../digits.js';
@@ -59,7 +59,7 @@ async function* training(make) {
   }
   const guesses = await tf.tidy(() => tf.argMax(/** @type {tf.Tensor} */ (model.predict(test.x)), 1)).data();
   const right = guesses.filter((guess, i) => guess === test.labels[i]).length;
-  return { read: `${((100 * right) / 500).toFixed(1)} %`, 'head only': `${(headOnly / 1024).toFixed(1)} KiB` };
+  return { read: `${((100 * right) / 500).toFixed(1)} %`, head: `${(headOnly / 1024).toFixed(1)} KiB` };
 }
 
 /** @param {tf.Optimizer} optimizer that finds its state by the names of variables, so that one serves for all stages */
@@ -70,7 +70,7 @@ const rows = await compare(
     // Adam of TensorFlow.js finds its moments by position: after a change of what trains it has to be made anew.
     '3 × tf.train.adam': () => tf.train.adam(1e-3),
     frugal: once(frugal({ learningRate: 1e-3, stateFreeScale: 0.3, seed })),
-    badam: once(badam({ learningRate: 1e-3, density: 0.5, switchEvery: 10, seed })),
+    galore: once(galore({ learningRate: 4e-3, updateGap: 25, seed })),
   },
   training,
 );

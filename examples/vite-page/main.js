@@ -2,7 +2,7 @@
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import simdBinary from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm?url';
 import * as tfl from '@tensorflow/tfjs-layers';
-import { badam, frugal, tf } from 'frugaljs';
+import { frugal, recipe, tf } from 'frugaljs';
 import { compare, tableCells } from '../comparison.js';
 import { drawDigits, SIZE } from '../digits.js';
 
@@ -66,7 +66,7 @@ async function run(steps, seed) {
     {
       'tf.train.adam': tf.train.adam(1e-3),
       frugal: frugal({ learningRate: 1e-3, seed }),
-      badam: badam({ learningRate: 1e-3, density: 0.5, switchEvery: 25, seed }),
+      lion: recipe('lion', { learningRate: 2e-4 }),
     },
     training,
     async (name, step, loss) => {

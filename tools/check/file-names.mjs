@@ -8,7 +8,7 @@ const longFile = 450;
  * @returns {import('./workspace.mjs').Findings}
  */
 export function checkFileNames(workspace) {
-  const code = workspace.files.filter(file => /^(packages|tools)\//.test(file));
+  const code = workspace.files.filter(file => /^(packages|examples|tools)\//.test(file));
   const failures = code
     .filter(file => file.split('/').some(part => dumpingGround.test(part)))
     .map(file => `${file}: name the file or folder after the concept that it holds`);

@@ -5,12 +5,12 @@ import { missingPlatformPackages } from '../lockfile/platform-packages.mjs';
  * @param {import('./workspace.mjs').Workspace} workspace
  * @returns {import('./workspace.mjs').Findings}
  */
-export function checkLockfile({ read, packages }) {
+export function checkLockfile({ read, packages, examples }) {
   const lock = JSON.parse(read('package-lock.json'));
   const failures = missingPlatformPackages(lock).map(
     ({ parent, name }) => `package-lock.json: ${parent} lacks its optional package ${name}; run npm run lockfile`,
   );
-  for (const { path, manifest } of packages) {
+  for (const { path, manifest } of [...packages, ...examples]) {
     for (const field of /** @type {const} */ (['dependencies', 'peerDependencies'])) {
       const locked = sorted(lock.packages[path]?.[field]);
       if (locked !== sorted(manifest[field])) {

@@ -31,7 +31,8 @@ export function checkManifests(workspace) {
       failures.push(`tsconfig.json: references lack ${path}, so that tsc -b does not build it`);
     }
   }
-  return { failures, note: `${workspace.packages.length} packages` };
+  failures.push(...workspace.examples.flatMap(example => wrongExample(example, workspace, root.engines?.node)));
+  return { failures, note: `${workspace.packages.length} packages, ${workspace.examples.length} examples` };
 }
 
 /**
@@ -152,5 +153,40 @@ function wrongReadme({ path, manifest }, { files, read }) {
       (command && new RegExp(`^(npx )?${command}\\b`, 'm').test(code)),
   );
   if (!shown) failures.push(`${file}: lacks an example code block that uses ${manifest.name}`);
+  return failures;
+}
+
+// An example is copied: its package.json asks for what it needs as that of a user would, and its README has the command and
+// what that prints.
+/**
+ * @param {import('./workspace.mjs').Example} example
+ * @param {import('./workspace.mjs').Workspace} workspace
+ * @param {string | undefined} node the root's Node range
+ */
+function wrongExample({ path, manifest }, { files, packages, read }, node) {
+  const file = `${path}/package.json`;
+  const failures = [];
+  if (manifest.private !== true) failures.push(`${file}: private must be true, an example is not published`);
+  if (manifest.version) failures.push(`${file}: version must be absent, an example has no releases`);
+  if (manifest.type !== 'module') failures.push(`${file}: type is ${manifest.type}, expected "module"`);
+  if (!manifest.description) failures.push(`${file}: description is missing`);
+  if (!manifest.scripts?.['start']) failures.push(`${file}: scripts lack start, which runs it`);
+  if (manifest.engines?.node !== node) {
+    failures.push(`${file}: engines.node is ${manifest.engines?.node}, expected the root's ${node}`);
+  }
+  const named = new Map(packages.map(pack => [pack.manifest.name, `^${pack.manifest.version}`]));
+  for (const [name, range] of Object.entries(manifest.dependencies ?? {})) {
+    const expected = named.get(name);
+    if (expected && range !== expected) failures.push(`${file}: asks for ${name} ${range}, expected ${expected}`);
+  }
+  const readme = `${path}/README.md`;
+  if (!files.includes(readme)) return [...failures, `${readme}: missing`];
+  const text = read(readme);
+  if (!/^# \S/.test(text)) failures.push(`${readme}: must start with a title`);
+  if (!/^```sh\nnpm start$/m.test(text)) failures.push(`${readme}: lacks a code block with 'npm start'`);
+  if (!/^```text\n[\s\S]*?^optimizer /m.test(text)) failures.push(`${readme}: lacks a text block with what it prints`);
+  if (!files.includes('examples/README.md') || !read('examples/README.md').includes(`${path.slice(9)}/README.md`)) {
+    failures.push(`examples/README.md: lacks a link to ${path}`);
+  }
   return failures;
 }

@@ -70,6 +70,55 @@ describe('manifests', () => {
   });
 });
 
+describe('manifests of examples', () => {
+  const manifest = {
+    private: true,
+    description: 'for a test',
+    type: 'module',
+    engines: { node: '>=20' },
+    scripts: { start: 'node main.js' },
+    dependencies: { '@frugaljs/core': '^0.1.0' },
+  };
+  const readme = '# One\n\n```sh\nnpm start\n```\n\n```text\noptimizer  loss\n```\n';
+  const files = {
+    'package.json': fixtureRoot,
+    'tsconfig.json': { references: [{ path: 'packages/core' }] },
+    LICENSE: 'terms',
+    ...fixturePackage('core'),
+    'packages/core/LICENSE': 'terms',
+    'packages/core/README.md':
+      "# @frugaljs/core\n\n```sh\nnpm install @frugaljs/core\n```\n\n```ts\nimport {} from '@frugaljs/core';\n```\n",
+    'examples/README.md': '[one](one/README.md)',
+    'examples/one/README.md': readme,
+    'examples/one/package.json': manifest,
+  };
+
+  it('accept one that can be copied and run', () => {
+    expect(checkManifests(fixtureWorkspace(files)).failures).toEqual([]);
+  });
+
+  it.each<[string, string, string | object]>([
+    ['private must be true', 'examples/one/package.json', { ...manifest, private: undefined }],
+    ['version must be absent', 'examples/one/package.json', { ...manifest, version: '0.1.0' }],
+    ['type is undefined', 'examples/one/package.json', { ...manifest, type: undefined }],
+    ['description is missing', 'examples/one/package.json', { ...manifest, description: undefined }],
+    ['scripts lack start', 'examples/one/package.json', { ...manifest, scripts: {} }],
+    ['engines.node is >=22', 'examples/one/package.json', { ...manifest, engines: { node: '>=22' } }],
+    [
+      'asks for @frugaljs/core ^0.0.9, expected ^0.1.0',
+      'examples/one/package.json',
+      { ...manifest, dependencies: { '@frugaljs/core': '^0.0.9' } },
+    ],
+    ['must start with a title', 'examples/one/README.md', readme.slice(2)],
+    ["lacks a code block with 'npm start'", 'examples/one/README.md', readme.replace('npm start', 'node main.js')],
+    ['lacks a text block', 'examples/one/README.md', readme.replace('optimizer', 'rule')],
+    ['lacks a link to examples/one', 'examples/README.md', 'none'],
+  ])('refuse: %s', (message, file, content) => {
+    const { failures } = checkManifests(fixtureWorkspace({ ...files, [file]: content }));
+    expect(failures).toEqual([expect.stringContaining(message)]);
+  });
+});
+
 describe('versions', () => {
   const dependent = (range: string) => fixturePackage('state-full', { dependencies: { '@frugaljs/core': range } });
 

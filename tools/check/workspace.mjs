@@ -1,7 +1,7 @@
 // What the checks look at, read once: the packages with their manifests and source files, and the repository's file list.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join, relative, sep } from 'node:path';
+import { join, posix, relative, sep } from 'node:path';
 
 /**
  * @typedef {object} Manifest package.json, as far as the checks read it
@@ -31,10 +31,15 @@ import { join, relative, sep } from 'node:path';
  * @property {Manifest} manifest
  * @property {string[]} sources TypeScript files under src/, from the root
  *
+ * @typedef {object} Example a program under examples/, to read and to copy; never published
+ * @property {string} path folder from the root, such as `examples/cnn`
+ * @property {Manifest} manifest
+ *
  * @typedef {object} Workspace
  * @property {string} root absolute folder
  * @property {string} scope such as `@frugaljs/`
  * @property {Package[]} packages
+ * @property {Example[]} examples
  * @property {string[]} files tracked and not ignored files, from the root
  * @property {(file: string) => string} read text of a file named from the root
  *
@@ -60,7 +65,10 @@ export function openWorkspace(root) {
       manifest: JSON.parse(read(`packages/${short}/package.json`)),
       sources: files.filter(file => file.startsWith(`packages/${short}/src/`) && /\.[cm]?tsx?$/.test(file)),
     }));
-  return { root, scope: '@frugaljs/', packages, files, read };
+  const examples = files
+    .filter(file => /^examples\/[^/]+\/package\.json$/.test(file))
+    .map(file => ({ path: posix.dirname(file), manifest: JSON.parse(read(file)) }));
+  return { root, scope: '@frugaljs/', packages, examples, files, read };
 }
 
 /**

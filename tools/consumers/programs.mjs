@@ -1,7 +1,8 @@
 // What somebody does with installed packages, in each way in which programs are written and built.
 import { execFile } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { nodeResolve } from '@rollup/plugin-node-resolve';
 import { build as esbuild } from 'esbuild';
@@ -116,6 +117,16 @@ export const programs = {
     await vite({ configFile: false, logLevel: 'error', root: folder, build });
     expectTraining(await execute(folder, 'out/vite.mjs'));
   },
+  'the examples, copied': async folder => {
+    const examples = join(folder, 'examples');
+    const source = fileURLToPath(new URL('../../examples', import.meta.url));
+    cpSync(source, examples, { recursive: true, filter: path => !/^(node_modules|dist|test)$/.test(basename(path)) });
+    for (const example of ['autoencoder', 'cnn', 'custom-loop', 'gan', 'text-lstm', 'transfer-learning']) {
+      const output = await execute(join(examples, example), 'main.js', undefined, ['--steps', '3']);
+      if (!/^optimizer .*\n.* 100 %\n.* %\n.* %$/m.test(output)) throw new Error(`${example} printed\n${output}`);
+    }
+    await vite({ root: join(examples, 'vite-page'), logLevel: 'error' });
+  },
 };
 
 /** @param {{ message: string }} warning */
@@ -141,11 +152,12 @@ function expectTraining(output) {
  * @param {string} folder
  * @param {string} file
  * @param {string} [text] none: it is there already
+ * @param {readonly string[]} [args]
  */
-async function execute(folder, file, text) {
+async function execute(folder, file, text, args = []) {
   if (text !== undefined) writeFileSync(join(folder, file), text);
   const { NODE_OPTIONS: _, ...env } = process.env;
-  const { stdout } = await run(process.execPath, [file], { cwd: folder, env, timeout: 120_000 });
+  const { stdout } = await run(process.execPath, [file, ...args], { cwd: folder, env, timeout: 120_000 });
   return stdout;
 }
 
