@@ -1,5 +1,5 @@
 // A training loop without layers: variables, a loss, and optimizer.minimize. Gradients of four batches make one update, and
-// their norm is limited to 1: options of a recipe, but a page of code around tf.train.adam.
+// their norm is limited to 1: two options of a recipe, or a function around tf.train.adam.
 import { badam, frugal, tf } from 'frugaljs';
 import { readSettings } from '../command-line.js';
 import { compare, printTable } from '../comparison.js';
