@@ -5,7 +5,7 @@ import { readSettings } from '../command-line.js';
 import { compare, printTable } from '../comparison.js';
 import { randomNumbers } from '../random.js';
 
-const { steps, seed } = readSettings(800);
+const { steps, seed } = readSettings(200);
 await tf.setBackend('wasm');
 
 const [ACCUMULATE, LIMIT] = [4, 1];
@@ -19,7 +19,7 @@ const [ACCUMULATE, LIMIT] = [4, 1];
 // Two spirals that wind around each other, and noise; which of them is a point on?
 const BATCH = 64;
 const random = randomNumbers(seed);
-const batches = Array.from({ length: steps }, () => {
+const batches = Array.from({ length: ACCUMULATE * steps }, () => {
   const points = Array.from({ length: BATCH }, () => {
     const [which, along] = [Math.floor(random() * 2), 0.25 + random()];
     const angle = 2 * Math.PI * along + Math.PI * which;
@@ -103,11 +103,14 @@ let models = 0;
 /** @param {Trainer} trainer */
 async function* training({ optimizer, sums, step }) {
   const { loss, variables } = makeModel(`model${models++}`);
-  for (const batch of batches) {
-    const value = step(() => loss(batch), variables);
-    const read = (await value?.data())?.[0] ?? Number.NaN;
-    value?.dispose();
-    yield { loss: read, optimizers: [optimizer], besides: sums(variables) };
+  for (let update = 0; update < steps; update++) {
+    let total = 0;
+    for (const batch of batches.slice(ACCUMULATE * update, ACCUMULATE * (update + 1))) {
+      const value = step(() => loss(batch), variables);
+      total += (await value?.data())?.[0] ?? Number.NaN;
+      value?.dispose();
+    }
+    yield { loss: total / ACCUMULATE, optimizers: [optimizer], besides: sums(variables) };
   }
   return {};
 }
@@ -121,4 +124,4 @@ const rows = await compare(
   },
   make => training(make()),
 );
-printTable(`Spirals, ${steps} batches of ${BATCH} points, ${ACCUMULATE} to an update, seed ${seed}`, rows);
+printTable(`Spirals, ${steps} updates of ${ACCUMULATE} × ${BATCH} points, seed ${seed}`, rows);
