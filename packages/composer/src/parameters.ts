@@ -17,20 +17,18 @@ import { SplitPlan } from './fused/split-plan.js';
 import { type Clipping, type DecayForm, type ParameterStep, UPDATE_GRAPHS } from './fused/step-graph.js';
 import { type GradientAccumulator, inCreationOrder, type VariableGradient } from './gradients.js';
 import { type Assigned, assign, groupOf, warnOfUnmatched } from './groups.js';
+import { inSavedOrder, matchSavedNames, savedNamesOf, type UnclaimedState, unclaimed } from './matching.js';
 import type { ComposeOptions, Group, NamedShape } from './options.js';
 import {
   disposeStates,
-  matchSavedNames,
+  dropEntries,
   PLACE,
   placeEntry,
   placeOf,
   requireSquares,
-  type SavedEntry,
   type SavedState,
   type SavedStates,
   StateReader,
-  type UnclaimedState,
-  unclaimed,
   withoutMembers,
 } from './saved-state.js';
 
@@ -65,7 +63,7 @@ const LAST = Number.MAX_SAFE_INTEGER;
  * variable has not come yet keeps its place, and is at work like that of the others.
  */
 export class Parameters {
-  private readonly trained = new Map<string, Parameter>();
+  private trained = new Map<string, Parameter>();
   private readonly claimed = new Map<string, Variable>();
   /** Variables that another optimizer took over, with their state gone, and its description. */
   private readonly taken = new Map<string, { readonly variable: Variable; readonly by: string }>();
@@ -223,11 +221,7 @@ export class Parameters {
     }
   }
 
-  private requireValues(
-    { name, shape }: NamedShape,
-    state: ReadonlyMap<string, SavedEntry>,
-    { group }: Assigned,
-  ): void {
+  private requireValues({ name, shape }: NamedShape, state: SavedState, { group }: Assigned): void {
     const { use } = this.options.groups[group]!;
     if (use !== undefined) requireSquares(name, state, use, shape);
   }
@@ -254,12 +248,7 @@ export class Parameters {
 
   /** Frees loaded sums of gradients that nobody has come for: the cycle they belong to has ended. */
   dropSums(): void {
-    for (const [name, entries] of this.pending ?? []) {
-      const sum = entries.get(ACCUMULATOR);
-      if (sum instanceof Tensor) sum.dispose();
-      entries.delete(ACCUMULATOR);
-      if (entries.size === 0) this.pending!.delete(name);
-    }
+    if (this.pending !== null) dropEntries(this.pending, ACCUMULATOR);
   }
 
   dispose(): void {
@@ -360,7 +349,8 @@ export class Parameters {
   private join(fresh: readonly Variable[], sources: ReadonlyMap<string, string>, isFirst: boolean): void {
     const { groups } = this.options;
     const isLate = this.assigned.size > 0;
-    const arranged = this.savesPlaces ? fresh : this.inSavedOrder(fresh, sources);
+    const saved = [...(this.pending?.keys() ?? [])];
+    const arranged = this.savesPlaces ? fresh : inSavedOrder(fresh, sources, saved, each => groupOf(groups, each));
     try {
       for (const [name, source] of sources) {
         if (this.awaited.has(source)) this.rename(source, name);
@@ -368,10 +358,10 @@ export class Parameters {
       }
       const variableOf = new Map([...sources].map(([name, source]) => [source, name]));
       const reserved = [...(this.pending ?? [])].flatMap(([source, state]) => {
-        const saved = placeOf(state);
+        const ofState = placeOf(state);
         const name = variableOf.get(source) ?? source;
-        if (saved === null || this.assigned.has(name)) return [];
-        const parameter = { name, shape: saved.shape, place: saved.place };
+        if (ofState === null || this.assigned.has(name)) return [];
+        const parameter = { name, ...ofState };
         const group = groupOf(groups, parameter);
         return group === undefined || group.frozen ? [] : [parameter];
       });
@@ -390,25 +380,6 @@ export class Parameters {
       for (const name of sources.keys()) if (!this.assigned.has(name)) this.savedNames.delete(name);
       throw error;
     }
-  }
-
-  /**
-   * The members of a group in the order in which their state was saved, before that of places was: each list of gradients
-   * was the order of its members then.
-   */
-  private inSavedOrder(fresh: readonly Variable[], sources: ReadonlyMap<string, string>): readonly Variable[] {
-    const ranks = new Map([...(this.pending?.keys() ?? [])].map((name, rank) => [name, rank]));
-    const rankOf = ({ name }: Variable): number | undefined => ranks.get(sources.get(name) ?? '');
-    const ranked = new Map<Group | undefined, Variable[]>();
-    for (const variable of fresh) {
-      if (rankOf(variable) === undefined) continue;
-      const group = groupOf(this.options.groups, variable);
-      ranked.set(group, [...(ranked.get(group) ?? []), variable]);
-    }
-    for (const list of ranked.values()) list.sort((a, b) => rankOf(b)! - rankOf(a)!);
-    return fresh.map(variable => {
-      return rankOf(variable) === undefined ? variable : ranked.get(groupOf(this.options.groups, variable))!.pop()!;
-    });
   }
 
   /** Puts rules to work on parameters, with the state that was loaded for them; all of them or, after an error, none. */
@@ -464,12 +435,10 @@ export class Parameters {
   /** A variable has come, under this name, for state that is at work under the name it was saved with. */
   private rename(source: string, name: string): void {
     if (source === name) return;
-    const renamed = <V>(map: ReadonlyMap<string, V>): [string, V][] =>
-      [...map].map(([key, value]) => [key === source ? name : key, value]);
-    const trained = renamed(this.trained);
-    this.trained.clear();
-    for (const [key, parameter] of trained) this.trained.set(key, parameter);
-    this.assigned = new Map(renamed(this.assigned));
+    const renamed = <V>(map: ReadonlyMap<string, V>): Map<string, V> =>
+      new Map([...map].map(([key, value]) => [key === source ? name : key, value]));
+    this.trained = renamed(this.trained);
+    this.assigned = renamed(this.assigned);
     const place = this.places.get(source);
     if (place !== undefined) this.places.set(name, place);
     this.places.delete(source);
@@ -493,16 +462,6 @@ export class Parameters {
     const state: SavedState = new Map();
     this.trained.get(name)!.bound.save('', state);
     return state.size > 0;
-  }
-}
-
-/** Which state belongs to which variable; none where they do not fit, which {@link Parameters.restore} complains about. */
-function savedNamesOf(variables: readonly Variable[], states: SavedStates): ReadonlyMap<string, string> {
-  try {
-    const saved = new Map([...states].map(([name, state]) => [name, unclaimed(state, false)]));
-    return matchSavedNames(variables, saved);
-  } catch {
-    return new Map();
   }
 }
 
