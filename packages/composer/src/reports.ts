@@ -35,7 +35,7 @@ export type MemoryReport = readonly MemoryRow[] & {
 };
 
 const AFTER_UPDATE = 'after the update';
-/** The mean of the gradients takes the place of their sum, and goes when the update is made. */
+/** The sum of the gradients goes when the update is made. */
 const DURING_UPDATE =
   'during the update, and from the second on also before it; between it and the next gradients less';
 
@@ -43,6 +43,7 @@ const DURING_UPDATE =
  * What the optimizer will keep on the device for the update that follows `update` earlier ones, at its fullest moment:
  * exact to the byte, and known before the first step, since every rule and projector declares its state. Where gradients
  * are accumulated their sum is there beside the state until the update is made; else it is the state after the update.
+ * What lives only within the update is not counted: as large as the gradients, their mean where they are accumulated.
  *
  * @param known Where parameters are that have been trained; the others join after them.
  */
