@@ -69,12 +69,16 @@ function matches(match: Match | undefined, parameter: NamedShape): boolean {
 /** Checks that a match is one, so that a misspelled condition does not take everything. */
 function requireMatch(parameter: string, match: Match): void {
   if (typeof match === 'function' || isPatterns(match)) return;
-  if (typeof match !== 'object' || match === null || Array.isArray(match) || match instanceof Variable) {
+  const part = [match]
+    .flat()
+    .map(partOfModel)
+    .find(each => each !== null);
+  if (part !== undefined || typeof match !== 'object' || match === null || Array.isArray(match)) {
     throw new InvalidOptionError({
       parameter,
-      found: match,
+      found: part ?? match,
       expected: 'a name, a regular expression, a list of these, a predicate or { name, not, minRank, maxRank }',
-      ...(match instanceof Variable ? { advice: 'Match by the name of the variable.' } : {}),
+      ...(part === undefined ? {} : { advice: MATCH_BY_NAME }),
     });
   }
   const conditions = match as MatchConditions;
@@ -92,6 +96,17 @@ function requireMatch(parameter: string, match: Match): void {
     const rank = conditions[key];
     if (rank !== undefined && rank !== Number.POSITIVE_INFINITY) requireInteger(`${parameter}.${key}`, rank, 0);
   }
+}
+
+const MATCH_BY_NAME = 'Match by the name of the variable: for a layer, layer.weights.map(({ name }) => name).';
+
+/** What somebody passes in the place of its name; null for all else. */
+function partOfModel(thing: unknown): string | null {
+  if (thing instanceof Variable) return `the variable "${thing.name}"`;
+  if (typeof thing !== 'object' || thing === null) return null;
+  const { name, weights, read } = thing as { readonly [member: string]: unknown };
+  if (Array.isArray(weights)) return `the layer "${String(name)}"`;
+  return typeof read === 'function' ? `the weight "${String(name)}"` : null;
 }
 
 function isPatterns(patterns: unknown): patterns is Pattern | readonly Pattern[] {
@@ -279,9 +294,19 @@ function requireMatches(
       parameter: `groups[${i}].match`,
       found: `${found}${more ? ', nor any other variable' : ''}`,
       expected: 'a match that takes at least one parameter',
-      advice: `${nearest(groups[i]!.match!, [...parameters, ...others])}Mend the match, or set optional: true on the group.`,
+      advice:
+        forestalled(groups, i, [...parameters, ...others]) ??
+        `${nearest(groups[i]!.match!, [...parameters, ...others])}Mend the match, or set optional: true on the group.`,
     });
   }
+}
+
+/** What to do where a match is right, but an earlier group has what it means; null where it means nothing. */
+function forestalled(groups: readonly Group[], i: number, parameters: readonly NamedShape[]): string | null {
+  const meant = parameters.find(parameter => groupIndexOf([groups[i]!], parameter) === 0);
+  if (meant === undefined) return null;
+  const first = groupIndexOf(groups, meant);
+  return `groups[${first}] matches ${meant.name} and comes first: put groups[${i}] before it.`;
 }
 
 /**
@@ -333,8 +358,12 @@ function nearest(match: Match, parameters: readonly NamedShape[]): string {
   const names = parameters.map(({ name }) => name);
   const words = [...new Set(names.flatMap(name => [name, ...name.split(/[./_]/)]))];
   for (const pattern of patterns) {
-    const sought = typeof pattern === 'string' ? pattern : pattern.source.replace(/[^\w/.]/g, '');
-    const advice = didYouMean(sought, words)?.advice;
+    const isName = typeof pattern === 'string';
+    const whole = isName ? names.find(name => name.split(/[./]/).includes(pattern)) : undefined;
+    if (whole !== undefined)
+      return `A string is a whole name, such as ${whole}; a regular expression takes a part of one. `;
+    const sought = isName ? pattern : pattern.source.replace(/[^\w/.]/g, '');
+    const advice = ((isName ? didYouMean(sought, names) : null) ?? didYouMean(sought, words))?.advice;
     if (advice !== undefined) return `${advice} `;
   }
   return '';

@@ -199,14 +199,24 @@ export class Parameters {
       if (!this.savesPlaces) withoutMembers(state);
       const sum = this.accumulator.sumOf(name) ?? this.pending?.get(source)?.get(ACCUMULATOR);
       if (sum !== undefined) state.set(ACCUMULATOR, sum);
-      const place = this.savesPlaces && this.isPlaced(name) ? this.places.get(name) : undefined;
-      if (place !== undefined) state.set(PLACE, placeEntry({ place, shape: this.assigned.get(name)!.site.shape }));
+      this.savePlace(name, state);
       if (state.size > 0) states.set(source, state);
+    }
+    // What another optimizer has taken is a member still, whose turn among the blocks comes.
+    for (const name of this.taken.keys()) {
+      const state: SavedState = new Map();
+      this.savePlace(name, state);
+      if (state.size > 0) states.set(this.seedName(name), state);
     }
     for (const [name, entries] of this.pending ?? []) {
       if (!states.has(name)) states.set(name, entries);
     }
     return states;
+  }
+
+  private savePlace(name: string, state: SavedState): void {
+    const place = this.savesPlaces && this.isPlaced(name) ? this.places.get(name) : undefined;
+    if (place !== undefined) state.set(PLACE, placeEntry({ place, shape: this.assigned.get(name)!.site.shape }));
   }
 
   /**

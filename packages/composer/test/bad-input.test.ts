@@ -3,6 +3,7 @@ import { blockwise, rows, svd } from '@frugaljs/projectors';
 import { signSgd } from '@frugaljs/state-free';
 import { adamW } from '@frugaljs/state-full';
 import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
   type ComposedOptimizer,
@@ -426,6 +427,18 @@ test('a variable in the place of its name is no match', () => {
   const action = () => compose({ learningRate: 1, groups: [{ match: v as never, use: adamW() }] });
   expect(action).toThrow(/groups\[0\]\.match: .*Match by the name of the variable/);
   v.dispose();
+});
+
+test('a layer and its weights are no match, and are not printed whole', () => {
+  const layer = tfl.layers.dense({ name: 'matched', units: 1, inputShape: [1] });
+  tfl.sequential({ layers: [layer] });
+  const named = (thing: string) => new RegExp(`groups\\[0\\]\\.match: .*found the ${thing}. Match by the name of the`);
+  for (const layers of [layer, [layer]]) {
+    expect(() => frugal({ fullRank: layers as never })).toThrow(named('layer "matched"'));
+  }
+  for (const weights of [layer.weights[0], layer.weights]) {
+    expect(() => frugal({ fullRank: weights as never })).toThrow(named('weight "matched/kernel"'));
+  }
 });
 
 test('a variable that is skipped for want of a gradient counts in its group all the same', () => {

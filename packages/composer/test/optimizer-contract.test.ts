@@ -6,7 +6,16 @@ import { adamW, lion } from '@frugaljs/state-full';
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
-import { compose, compositionFromJson, frugal, recipe, registerRule, residual, subspace } from '../src/index.js';
+import {
+  compose,
+  compositionFromJson,
+  frugal,
+  type Match,
+  recipe,
+  registerRule,
+  residual,
+  subspace,
+} from '../src/index.js';
 import { BACKENDS, difference, regression, valuesOf } from './fixtures.js';
 
 beforeEach(async () => {
@@ -343,6 +352,28 @@ describe('groups wait for their variables', () => {
     tf.dispose([w, one]);
   });
 
+  test('a match in words that mean something says what is in its way', () => {
+    const [kernel, bias] = ['out_9/kernel', 'out_9/bias'].map(name => tf.variable(tf.ones([1]), true, name)) as [
+      tf.Variable,
+      tf.Variable,
+    ];
+    const one = tf.ones([1]);
+    const update = (...matches: Match[]) => {
+      const optimizer = compose({
+        learningRate: 1,
+        groups: [...matches.map(match => ({ match, use: sgd() })), { use: sgd() }],
+      });
+      optimizer.applyGradients({ [kernel.name]: one, [bias.name]: one });
+    };
+    // The name of the layer, or a slip in the whole name.
+    expect(() => update('out_9')).toThrow(/A string is a whole name, such as out_9\/kernel; a regular expression/);
+    expect(() => update('out_9/kernle')).toThrow(/Did you mean out_9\/kernel\?/);
+    expect(() => update(/out_9/, ['out_9/bias'])).toThrow(
+      /groups\[1\]\.match: .*groups\[0\] matches out_9\/bias and comes first: put groups\[1\] before it\./,
+    );
+    tf.dispose([kernel, bias, one]);
+  });
+
   test('one that has matched nothing in a hundred updates is called to attention, once', () => {
     const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
     const [w, other] = ['waits.w', 'waits.later'].map(name => tf.variable(tf.ones([1]), true, name)) as [
@@ -393,6 +424,40 @@ describe('a new optimizer on the same variables', () => {
     old.dispose();
     tf.dispose([a, b, one]);
   });
+
+  test.each(['badam', 'frugal-blockwise'])(
+    'the blocks of the old one keep their turns, also restored: %s',
+    async name => {
+      const names = ['over.a', 'over.b', 'over.c', 'over.d'];
+      const start = [1, 2, 3, 4];
+      const train = async (saveAt: number): Promise<unknown> => {
+        const variables = names.map((each, i) => tf.variable(tf.fill([2, 2], start[i]!), true, each));
+        const gradients = (from: number) =>
+          Object.fromEntries(variables.slice(from).map(each => [each.name, tf.mul(each, 0.1)]));
+        const make = () => recipe(name, name === 'badam' ? { switchEvery: 2 } : { updateGap: 2 });
+        let optimizer = make();
+        const next = recipe('lion');
+        for (let i = 0; i < 14; i++) {
+          if (i === saveAt) {
+            const restored = make();
+            await restored.setWeights(await optimizer.getWeights());
+            optimizer.dispose();
+            optimizer = restored;
+          }
+          tf.tidy(() => {
+            optimizer.applyGradients(gradients(i < 3 ? 0 : 1));
+            if (i === 2) next.applyGradients({ [names[0]!]: tf.ones([2, 2]) });
+          });
+        }
+        const trained = valuesOf(variables);
+        tf.dispose(variables);
+        for (const each of [optimizer, next]) each.dispose();
+        return trained;
+      };
+      const uninterrupted = await train(-1);
+      for (const saveAt of [3, 4, 7]) expect(await train(saveAt)).toEqual(uninterrupted);
+    },
+  );
 
   test('takes nothing with gradients that are refused', () => {
     const w = tf.variable(tf.ones([2]), true, 'over.w');
