@@ -192,31 +192,22 @@ export class Parameters {
   /** The state of every variable, under the name its seeds follow; what still waits for its variable is as it came. */
   save(): Map<string, SavedState> {
     const states = new Map<string, SavedState>();
-    for (const [name, parameter] of this.trained) {
+    // What another optimizer has taken is a member still, whose turn among the blocks comes.
+    for (const name of [...this.trained.keys(), ...this.taken.keys()]) {
       const source = this.seedName(name);
       const state: SavedState = new Map();
-      parameter.bound.save('', state);
+      this.trained.get(name)?.bound.save('', state);
       if (!this.savesPlaces) withoutMembers(state);
       const sum = this.accumulator.sumOf(name) ?? this.pending?.get(source)?.get(ACCUMULATOR);
       if (sum !== undefined) state.set(ACCUMULATOR, sum);
-      this.savePlace(name, state);
+      const place = this.savesPlaces && this.isPlaced(name) ? this.places.get(name) : undefined;
+      if (place !== undefined) state.set(PLACE, placeEntry({ place, shape: this.assigned.get(name)!.site.shape }));
       if (state.size > 0) states.set(source, state);
-    }
-    // What another optimizer has taken is a member still, whose turn among the blocks comes.
-    for (const name of this.taken.keys()) {
-      const state: SavedState = new Map();
-      this.savePlace(name, state);
-      if (state.size > 0) states.set(this.seedName(name), state);
     }
     for (const [name, entries] of this.pending ?? []) {
       if (!states.has(name)) states.set(name, entries);
     }
     return states;
-  }
-
-  private savePlace(name: string, state: SavedState): void {
-    const place = this.savesPlaces && this.isPlaced(name) ? this.places.get(name) : undefined;
-    if (place !== undefined) state.set(PLACE, placeEntry({ place, shape: this.assigned.get(name)!.site.shape }));
   }
 
   /**
