@@ -42,7 +42,10 @@ it.skipIf(process.platform === 'win32')('a closed terminal ends a run saved, as 
   const child = spawn(process.execPath, [...FRUGAL, ...args], { cwd: folder, stdio: 'ignore' });
   const ended = new Promise(resolve => child.on('exit', (code, signal) => resolve(code ?? signal)));
   const watch = setInterval(() => {
-    if (existsSync(log) && readFileSync(log, 'utf8').split('\n').length > 5) child.kill('SIGHUP');
+    if (!existsSync(log) || readFileSync(log, 'utf8').split('\n').length < 5) return;
+    // A second one would leave at once.
+    clearInterval(watch);
+    child.kill('SIGHUP');
   }, 50);
   try {
     expect(await ended).toBe(129);

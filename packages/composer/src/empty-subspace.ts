@@ -16,7 +16,7 @@ import { REFRESH_INDEX } from './saved-state.js';
 // What happens where a subspace has nothing of a parameter: a density that rounds to nothing, a projector that cannot work
 // on the shape, a block whose turn never comes.
 //
-// - A group that is `optional`, as those of the recipes are, leaves the parameter to a later group.
+// - A group that is `optional` or `leaves`, as those of the recipes do, leaves the parameter to a later group.
 // - Where a combine steps on the residual, all of the parameter is residual, and `explain()` says so.
 // - Where nothing would train the parameter it is refused, unless that was asked for: a density of 0 and a table of nothing
 //   are taken at their word, and so is an order of blocks that is known to leave one out.

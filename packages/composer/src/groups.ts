@@ -163,7 +163,7 @@ export function groupOf(groups: readonly Group[], parameter: NamedShape): Group 
 }
 
 /**
- * Assigns parameters to groups: the first group that matches takes a parameter, but an optional one leaves those of which
+ * Assigns parameters to groups: the first group that matches takes a parameter, but one that `leaves` leaves those of which
  * its subspace has nothing to the next that matches and trains. The members of a group keep the order in which they joined:
  * those assigned before, then the new ones as they are listed.
  *
@@ -242,7 +242,7 @@ function siteOf(members: readonly SiteMember[], index: number, seed: number): Si
 }
 
 /**
- * Moves parameters on from optional groups whose subspace has nothing of them.
+ * Moves parameters on from groups that leave them, whose subspace has nothing of them.
  *
  * @param known Places at the beginning that are settled.
  * @throws InvalidOptionError of a projector whose options suit none of the parameters of its group.
@@ -250,8 +250,8 @@ function siteOf(members: readonly SiteMember[], index: number, seed: number): Si
 function leaveToNext(groups: readonly Group[], places: readonly Place[], seed: number, known: number): void {
   const settled = new Set(places.slice(0, known));
   groups.forEach((group, i) => {
-    const { use, optional = false } = group;
-    if (use === undefined || !optional) return;
+    const { use, optional = false, leaves = optional } = group;
+    if (use === undefined || !leaves) return;
     const inGroup = places.filter(place => place.group === i);
     const members = membersOf(groups, places)[i]!;
     const unsuited: Error[] = [];

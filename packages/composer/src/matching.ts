@@ -73,6 +73,7 @@ export function matchSavedNames(
   // A place alone is no state that somebody would miss.
   const names = rest.names.filter(name => saved.get(name)!.isMoreThanPlace);
   if (rest.variables.length === 0 || names.length === 0) return matched;
+  if (names.every(name => saved.get(name)!.isAwaited)) return matched;
   if (
     rest.variables.length === names.length &&
     rest.variables.every((variable, i) => saved.get(names[i]!)!.fits(variable))
@@ -82,7 +83,6 @@ export function matchSavedNames(
     });
     return matched;
   }
-  if (names.every(name => saved.get(name)!.isAwaited)) return matched;
   throw new InvalidStateError({
     parameter: 'setWeights',
     found: `state of ${names.join(', ')}`,

@@ -49,11 +49,13 @@ export interface Group {
   readonly decay?: 'before' | 'after';
   /** Whether parameters that a block-wise method leaves out of an update decay all the same. Default true. */
   readonly decayInactive?: boolean;
-  /**
-   * Permits a non-final group to match no variable that exists, and to leave to a later group the parameters of which its subspace has
-   * nothing, as its density rounds to nothing of them or its projector does not take their shape. Default false.
-   */
+  /** Permits a non-final group to match no variable that exists. Default false. */
   readonly optional?: boolean;
+  /**
+   * Leaves to a later group the parameters of which the subspace has nothing, as its density rounds to nothing of them or
+   * its projector does not take their shape. Default: what `optional` is.
+   */
+  readonly leaves?: boolean;
 }
 
 /** The options of a group, in the order of the documentation. */
@@ -83,8 +85,12 @@ export const GROUP_OPTIONS: OptionTable<keyof Group> = {
   optional: {
     type: 'boolean',
     default: false,
-    meaning:
-      'may match no variable that exists, unlike others but the last, and leaves to a later group what its subspace has nothing of',
+    meaning: 'may match no variable that exists, unlike others but the last',
+  },
+  leaves: {
+    type: 'boolean',
+    shown: 'as `optional`',
+    meaning: 'leaves to a later group what its subspace has nothing of',
   },
 };
 

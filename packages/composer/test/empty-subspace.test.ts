@@ -1,6 +1,6 @@
 import '@frugaljs/backend-wasm';
 import '@frugaljs/backend-wasm/cpu';
-import { type Json, type Projector, UnsupportedShapeError } from '@frugaljs/core';
+import { type Json, type Projector, UnmatchedGroupError, UnsupportedShapeError } from '@frugaljs/core';
 import { asMatrix, blockwise, columns, dct, given, randK, random, rows, svd } from '@frugaljs/projectors';
 import { signSgd } from '@frugaljs/state-free';
 import { adamW, lion } from '@frugaljs/state-full';
@@ -335,3 +335,16 @@ describe('an optional group', () => {
     some.dispose();
   });
 });
+
+test.each([['frugal'], ['galore'], ['badam']])(
+  'a projectable of %s that names nothing is an error, not a plain rule',
+  name => {
+    const w = tf.variable(tf.ones([4, 4]), true, 'hidden.up');
+    const optimizer = recipe(name, { projectable: { name: 'hiden.up' } as never });
+    const update = () => optimizer.applyGradients({ 'hidden.up': tf.ones([4, 4]) });
+    expect(update).toThrow(UnmatchedGroupError);
+    expect(Array.from(w.dataSync())).toEqual(new Array(16).fill(1));
+    optimizer.dispose();
+    w.dispose();
+  },
+);

@@ -50,10 +50,15 @@ export function adaLayer(options: AdaLayerRecipeOptions = {}): ComposedOptimizer
       {
         match: options.lastLayer ?? /lm_head|logits|classifier/i,
         use: adaLayerRule({ ...shared, per: outputAxis }),
-        optional: true,
+        optional: options.lastLayer === undefined,
         ...decayOf(options),
       },
-      { match: options.norms ?? /norm/i, use: adaLayerRule(shared), optional: true, ...decayOf(options) },
+      {
+        match: options.norms ?? /norm/i,
+        use: adaLayerRule(shared),
+        optional: options.norms === undefined,
+        ...decayOf(options),
+      },
       { use: restRule, lrScale: restScale, ...decayOf(options) },
     ],
   });

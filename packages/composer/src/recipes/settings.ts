@@ -96,7 +96,8 @@ export function scopedGroups(
 ): readonly Group[] {
   const { maxRank: _, ...ofAnyRank } = PROJECTABLE as MatchConditions;
   const match = projectable ?? (convolutions ? ofAnyRank : PROJECTABLE);
-  const split = { match, ...inSubspace, optional: true };
+  // Who says what to project is told when there is no such parameter.
+  const split = { match, ...inSubspace, ...(projectable === undefined ? { optional: true } : { leaves: true }) };
   return fullRank === undefined ? [split, plain] : [{ match: fullRank, ...plain }, split, plain];
 }
 
