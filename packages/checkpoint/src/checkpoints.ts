@@ -153,15 +153,7 @@ export class Checkpoints {
    * version, is left out with a warning.
    */
   async list(): Promise<readonly SavedCheckpoint[]> {
-    const found: SavedCheckpoint[] = [];
-    for (const name of await this.store.list()) {
-      try {
-        found.push(await SavedCheckpoint.open(this.store, name));
-      } catch (error) {
-        this.#passOver(name, error);
-      }
-    }
-    return found.sort((a, b) => b.manifest.sequence - a.manifest.sequence);
+    return (await this.#look(new Set())).found;
   }
 
   /**
@@ -170,14 +162,13 @@ export class Checkpoints {
    */
   async latest(): Promise<SavedCheckpoint | null> {
     await this.#idle();
-    return this.#firstIntact(await this.list());
+    return this.#firstIntact(all => all);
   }
 
   /** The intact checkpoint with the lowest metric; null if there is none with a metric. Waits as {@link latest} does. */
   async best(): Promise<SavedCheckpoint | null> {
     await this.#idle();
-    const rated = (await this.list()).filter(({ metric }) => metric !== null);
-    return this.#firstIntact(rated.sort((a, b) => a.metric! - b.metric!));
+    return this.#firstIntact(all => all.filter(({ metric }) => metric !== null).sort((a, b) => a.metric! - b.metric!));
   }
 
   /**
@@ -314,25 +305,71 @@ export class Checkpoints {
     return null;
   }
 
-  async #firstIntact(candidates: readonly SavedCheckpoint[]): Promise<SavedCheckpoint | null> {
+  /**
+   * Looks anew where another run removes one while it is read: that run has saved a later one before.
+   *
+   * @throws CheckpointStorageError if that goes on and on.
+   */
+  async #firstIntact(
+    choose: (all: readonly SavedCheckpoint[]) => readonly SavedCheckpoint[],
+  ): Promise<SavedCheckpoint | null> {
+    const told = new Set<string>();
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const { found, isWhole } = await this.#look(told);
+      const { intact, hasVanished } = await this.#verifyInTurn(choose(found), told);
+      if (intact !== null || (isWhole && !hasVanished)) return intact;
+    }
+    throw new CheckpointStorageError('missing', {
+      parameter: this.store.location,
+      found: `checkpoints that another run removed, ${ATTEMPTS} times in a row`,
+      expected: 'one that stays while it is read',
+      advice: 'Save less often there, or keep more of them (keepLast).',
+    });
+  }
+
+  /** The first that is intact, unless one before it is removed meanwhile. */
+  async #verifyInTurn(
+    candidates: readonly SavedCheckpoint[],
+    told: Set<string>,
+  ): Promise<{ readonly intact: SavedCheckpoint | null; readonly hasVanished: boolean }> {
     for (const candidate of candidates) {
       try {
         await candidate.verify();
         this.#intact.add(candidate.name);
-        return candidate;
+        return { intact: candidate, hasVanished: false };
       } catch (error) {
-        this.#passOver(candidate.name, error);
+        if (isStorageFault(error, 'missing')) return { intact: null, hasVanished: true };
+        this.#passOver(candidate.name, error, told);
       }
     }
-    return null;
+    return { intact: null, hasVanished: false };
   }
 
-  #passOver(name: string, error: unknown): void {
-    if (isForeign(error)) this.#warn(`${name} is passed over: ${error.message}`);
-    // Another process may remove a checkpoint while this one looks.
-    else if (!isStorageFault(error, 'missing')) throw error;
+  /** What is there, the one saved last first, and whether all of it was still there when it was opened. */
+  async #look(told: Set<string>): Promise<{ readonly found: readonly SavedCheckpoint[]; readonly isWhole: boolean }> {
+    const found: SavedCheckpoint[] = [];
+    let isWhole = true;
+    for (const name of await this.store.list()) {
+      try {
+        found.push(await SavedCheckpoint.open(this.store, name));
+      } catch (error) {
+        if (isStorageFault(error, 'missing')) isWhole = false;
+        else this.#passOver(name, error, told);
+      }
+    }
+    return { found: found.sort((a, b) => b.manifest.sequence - a.manifest.sequence), isWhole };
+  }
+
+  /** @param told Names that a line was written about. */
+  #passOver(name: string, error: unknown, told: Set<string>): void {
+    if (!isForeign(error)) throw error;
+    if (!told.has(name)) this.#warn(`${name} is passed over: ${error.message}`);
+    told.add(name);
   }
 }
+
+/** How often to look for the latest while another run removes what is being read. */
+const ATTEMPTS = 100;
 
 /** Whatever was to be opened is no checkpoint, or none of this version. */
 function isForeign(error: unknown): error is InvalidCheckpointError | CheckpointVersionError {

@@ -8,6 +8,7 @@ import {
   type LeaseHolder,
   noSuchCheckpoint,
   numberedName,
+  removedMeanwhile,
   SharedLease,
   type StoredCheckpoint,
   takenOver,
@@ -16,6 +17,8 @@ import {
 const CHECKPOINTS = 'checkpoints';
 const CHUNKS = 'chunks';
 const CHUNK = 2 ** 22;
+/** What a draft is called in messages. */
+const DRAFT = 'draft';
 /** A draft this old belongs to a page that is gone. */
 const STALE = 24 * 3600 * 1000;
 
@@ -88,7 +91,7 @@ export class IndexedDbStore implements CheckpointStore {
         this.#sink(draft, file, size => {
           files[file] = size;
         }),
-      file: async file => (Object.hasOwn(files, file) ? this.#source(draft, file, files[file]!, 'draft') : null),
+      file: async file => (Object.hasOwn(files, file) ? this.#source(draft, file, files[file]!, DRAFT) : null),
       commit: async wished =>
         this.#run('readwrite', async (checkpoints, chunks) => {
           await requireHeld(lease, chunks, this.location);
@@ -182,12 +185,16 @@ export class IndexedDbStore implements CheckpointStore {
         const bytes = new Uint8Array(length);
         for (let at = offset; at < offset + length; ) {
           const index = Math.floor(at / CHUNK);
-          const chunk = await this.#run('readonly', async (_, chunks) =>
-            resultOf<ArrayBuffer | undefined>(chunks.get([draft, file, index])),
-          );
+          const chunk = await this.#run('readonly', async (checkpoints, chunks) => {
+            const found = await resultOf<ArrayBuffer | undefined>(chunks.get([draft, file, index]));
+            const isGone =
+              found === undefined && name !== DRAFT && (await resultOf(checkpoints.getKey(name))) === undefined;
+            if (isGone) throw removedMeanwhile(name, this.location);
+            return found;
+          });
           const begin = at - index * CHUNK;
           const wanted = Math.min(offset + length - at, CHUNK - begin);
-          // Removed by another page, or by the browser to make room.
+          // Removed by the browser to make room.
           requireInside(label, begin, wanted, chunk?.byteLength ?? 0);
           bytes.set(new Uint8Array(chunk!, begin, wanted), at - offset);
           at += wanted;

@@ -174,6 +174,16 @@ export function noSuchCheckpoint(name: string, known: readonly string[], locatio
   });
 }
 
+/** What a store throws whose checkpoint was there when it was opened. */
+export function removedMeanwhile(name: string, location: string): CheckpointStorageError {
+  return new CheckpointStorageError('missing', {
+    parameter: `checkpoint ${name}`,
+    found: `it removed from ${location} since it was opened`,
+    expected: 'one that stays while it is read',
+    advice: 'The run that saves there keeps only so many (keepLast, keepBest): take its latest.',
+  });
+}
+
 /** `name`, `name-2`, `name-3` … */
 export function numberedName(name: string, attempt: number): string {
   return attempt === 1 ? name : `${name}-${attempt}`;

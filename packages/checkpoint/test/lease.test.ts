@@ -218,6 +218,17 @@ describe('a holder that is gone', () => {
         writeFileSync(`${folder}/.lease/abc/holder.json`, '{"pid":1');
         letTimePass();
       },
+      (folder: string) => {
+        mkdirSync(`${folder}/.lease/abc/holder.json`, { recursive: true });
+        letTimePass();
+      },
+      // Opening a pipe to read it waits for somebody who writes.
+      (folder: string) => {
+        mkdirSync(`${folder}/.lease/abc`, { recursive: true });
+        const pipe = `${folder}/.lease/abc/holder.json`;
+        if (spawnSync('mkfifo', [pipe]).status !== 0) writeFileSync(pipe, '');
+        letTimePass();
+      },
     ]) {
       const folder = temporaryFolder();
       leave(folder);
@@ -229,7 +240,20 @@ describe('a holder that is gone', () => {
     }
     const folder = temporaryFolder();
     writeFileSync(`${folder}/.lease`, '');
-    await expect(inFolder(folder).prepare()).rejects.toMatchObject({ fault: 'in-the-way' });
+    await expect(inFolder(folder).prepare()).rejects.toMatchObject({
+      fault: 'in-the-way',
+      message: expect.stringMatching(/^\S+\/\.lease: .* Move it away\.$/),
+    });
+  });
+
+  test('a name that would command the terminal is not printed', async () => {
+    const folder = temporaryFolder();
+    await inFolder(folder).prepare();
+    rewrite(folder, { ...elsewhere, name: 'a run\u001b[2J' });
+    letTimePass();
+    const lines: string[] = [];
+    await inFolder(folder, line => lines.push(line)).prepare();
+    expect(lines).toEqual([expect.stringContaining('a run that left no name')]);
   });
 
   test('a record keeps its length, and asks for more time where timers come late', async () => {

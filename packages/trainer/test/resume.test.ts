@@ -98,6 +98,18 @@ test('without --save an interrupted run is saved in a folder of its own', async 
   }
 });
 
+test('two of those that end together, as their terminal is closed, are saved in a folder each', async () => {
+  const saved = await Promise.all(
+    ['left', 'right'].map(async name => {
+      const { code, stdout } = await interrupted('SIGHUP', 20, `${name}.jsonl`, ['--steps', '100000']);
+      expect(code).toBe(129);
+      return /^Saved in (frugal-run[-\d]*)\//m.exec(stdout)?.[1];
+    }),
+  );
+  expect(new Set(saved).size).toBe(2);
+  for (const name of saved) expect(readdirSync(at(name!))).toHaveLength(1);
+});
+
 test('--resume auto starts, goes on, and says when all is done', async () => {
   const auto = ['--save', 'auto', '--save-every', '2', '--resume', 'auto', '--steps'];
   const fresh = await train(...auto, '6');

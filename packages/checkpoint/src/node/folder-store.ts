@@ -12,6 +12,7 @@ import {
   type Lease,
   noSuchCheckpoint,
   numberedName,
+  removedMeanwhile,
   SharedLease,
   type StoredCheckpoint,
 } from '../stores.js';
@@ -67,13 +68,11 @@ export class FolderStore implements CheckpointStore {
     return storing(this.location, 'a folder that can be read', async () => {
       // What was never written to holds no checkpoints.
       if (!(await isThere(this.location))) return [];
-      const entries = await readdir(this.location, { withFileTypes: true });
-      const names: string[] = [];
-      for (const entry of entries) {
-        if (!entry.isDirectory() || entry.name.startsWith('.')) continue;
-        if (await isThere(join(this.location, entry.name, FILES.manifest))) names.push(entry.name);
+      for (let attempt = 1; ; attempt++) {
+        const { names, isWhole } = await this.#look();
+        // Another run may have removed one while this one looked, after it has saved one that came too late to be seen.
+        if (isWhole || attempt === ATTEMPTS) return names;
       }
-      return names;
     });
   }
 
@@ -116,7 +115,14 @@ export class FolderStore implements CheckpointStore {
     const path = join(this.location, name);
     const found = isVisible(name) && (await storing(path, 'a folder that can be read', () => isThere(path)));
     if (!found) throw noSuchCheckpoint(name, await this.list(), this.location);
-    return { name, file: file => fileIn(path, file) };
+    return {
+      name,
+      file: async file => {
+        const source = await fileIn(path, file);
+        if (source !== null || (await isThere(path))) return source;
+        throw removedMeanwhile(name, this.location);
+      },
+    };
   }
 
   async remove(name: string): Promise<void> {
@@ -124,6 +130,19 @@ export class FolderStore implements CheckpointStore {
     if (!isVisible(name)) return;
     const lease = this.#lease.held;
     await this.#changing(lease, path, () => this.#removeFolder(path, lease?.path));
+  }
+
+  /** The checkpoints, and whether all folders that were seen were still there when they were looked into. */
+  async #look(): Promise<{ readonly names: readonly string[]; readonly isWhole: boolean }> {
+    const names: string[] = [];
+    let isWhole = true;
+    for (const entry of await readdir(this.location, { withFileTypes: true })) {
+      if (!entry.isDirectory() || entry.name.startsWith('.')) continue;
+      const path = join(this.location, entry.name);
+      if (await isThere(join(path, FILES.manifest))) names.push(entry.name);
+      else if (!(await isThere(path))) isWhole = false;
+    }
+    return { names, isWhole };
   }
 
   /** Runs what changes the folder; what fails as the lease is lost says that. */
@@ -223,7 +242,14 @@ export function locateCheckpoints(path: string): { store: FolderStore; name: str
 async function fileIn(folder: string, name: string): Promise<ByteSource | null> {
   requirePlain(name);
   const path = join(folder, name);
-  return (await storing(path, 'a file that can be read', () => isThere(path))) ? fileSource(path) : null;
+  if (!(await storing(path, 'a file that can be read', () => isThere(path)))) return null;
+  try {
+    return await fileSource(path);
+  } catch (error) {
+    // Removed since.
+    if (error instanceof CheckpointStorageError && error.fault === 'missing') return null;
+    throw error;
+  }
 }
 
 function requirePlain(file: string): void {
@@ -235,6 +261,9 @@ function requirePlain(file: string): void {
 const TEMPORARY = /^\.(draft|removed)-([0-9a-f]+)-[0-9a-f]{12}$/;
 /** A draft in which nothing was written for this long belongs to a process that is gone. */
 const STALE = 3600 * 1000;
+
+/** How often to look for checkpoints while another run removes some of them. */
+const ATTEMPTS = 100;
 
 /** Names of checkpoints: no paths, and not what is hidden. */
 function isVisible(name: string): boolean {

@@ -1,12 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, readlinkSync, renameSync, rmdirSync, rmSync, statSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { hostname, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { threadId } from 'node:worker_threads';
-import { type CheckpointHeldError, described, heldBy, type LeaseHolder, takenOver } from '../stores.js';
-import { isThere } from './files.js';
+import { InvalidCheckpointError } from '../bytes.js';
+import {
+  type CheckpointHeldError,
+  CheckpointStorageError,
+  described,
+  heldBy,
+  type LeaseHolder,
+  takenOver,
+} from '../stores.js';
+import { fileSource, isThere } from './files.js';
 
 const LEASE = '.lease';
 const RECORD = 'holder.json';
@@ -185,6 +193,14 @@ async function moveIn(prepared: string, location: string, id: string): Promise<b
     const { code } = error as NodeJS.ErrnoException;
     // A network file system may do what is asked and lose the answer: asked again, it has nothing left to rename.
     if (existsSync(join(lease, id))) return true;
+    if (code === 'ENOTDIR') {
+      throw new CheckpointStorageError('in-the-way', {
+        parameter: lease,
+        found: 'something that is no folder',
+        expected: 'nothing there, or the folder of a run that saves',
+        advice: 'Move it away.',
+      });
+    }
     const isRefused = code === 'EPERM' || code === 'EACCES';
     if (code === 'ENOTEMPTY' || code === 'EEXIST' || (isRefused && existsSync(lease))) return false;
     throw error;
@@ -215,7 +231,7 @@ async function isGone(entry: Entry, location: string, onWait: (line: string) => 
   const { record, text } = entry;
   const advice =
     record !== null && isOwnThread(record)
-      ? 'It is this very program: call release() of the Checkpoints that hold it, or take another folder.'
+      ? `It is this very program: share one store object, call release() of the Checkpoints that hold it, or, if those are lost, as in a notebook, remove ${join(location, LEASE)}.`
       : `Take another folder, or wait until that run has ended. If it certainly has, remove ${join(location, LEASE)}.`;
   const fate = record === null ? 'unknown' : fateOf(record);
   if (fate === 'alive') throw heldBy(record, location, advice);
@@ -253,17 +269,32 @@ async function entryOf(location: string): Promise<Entry | null> {
     throw error;
   }
   for (const name of names) {
-    try {
-      const text = await readFile(join(lease, name, RECORD), 'utf8');
-      return { name, text, record: parseRecord(text) };
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error;
-    }
+    const text = await recordIn(join(lease, name));
+    if (text !== null) return { name, text, record: parseRecord(text) };
   }
   // What somebody took away since is nobody's.
   for (const name of names) if (await isThere(join(lease, name))) return { name, text: '', record: null };
   return null;
+}
+
+/** The text of a record, however little it may be one; null if there is none. */
+async function recordIn(place: string): Promise<string | null> {
+  const path = join(place, RECORD);
+  if (!(await isThere(path))) return null;
+  try {
+    const source = await fileSource(path);
+    try {
+      const bytes = await source.read(0, Math.min(source.size, RECORD_BYTES));
+      return Buffer.from(bytes).toString('utf8');
+    } finally {
+      await source.close();
+    }
+  } catch (error) {
+    // A pipe, a folder; removed since.
+    if (error instanceof InvalidCheckpointError) return '';
+    if (error instanceof CheckpointStorageError && error.fault === 'missing') return null;
+    throw error;
+  }
 }
 
 /** What a holder says about itself. */
@@ -292,7 +323,8 @@ function parseRecord(text: string): HolderRecord | null {
   try {
     const record = JSON.parse(text) as Partial<HolderRecord> | null;
     const { name, since, renewed, patience, pid, machine, task } = record ?? {};
-    const isText = [name, since, renewed, machine].every(each => typeof each === 'string');
+    // It is printed: nothing in it may command a terminal.
+    const isText = [name, since, renewed, machine].every(each => typeof each === 'string' && !/\p{Cc}/u.test(each));
     const isTask = typeof task === 'string' && /^(\d+ \d+)?$/.test(task);
     return isText && isTask && Number.isFinite(patience) && Number.isSafeInteger(pid) ? (record as HolderRecord) : null;
   } catch {

@@ -14,6 +14,7 @@ import { InvalidOptionError } from '@frugaljs/core';
 import { isOfTheLearningRate, sameRates, scheduleOf } from '../durable/resume.js';
 import type { DurableOptions, DurableResult } from '../durable/train-durably.js';
 import { shellWord } from '../terminal/text.js';
+import { FreshFolderStore } from './fresh-folder.js';
 import type { TrainingRequest } from './train-command.js';
 
 /** Where a run saves, and what it goes on from. */
@@ -97,14 +98,6 @@ async function claiming(
   }
 }
 
-/** A folder that is not there yet, for a run that is interrupted and has none. */
-function freshFolder(): string {
-  for (let i = 1; ; i++) {
-    const name = i === 1 ? 'frugal-run' : `frugal-run-${i}`;
-    if (!existsSync(name)) return name;
-  }
-}
-
 /** A path as short as it can be written from here. */
 function shownPath(path: string): string {
   const short = relative('.', path);
@@ -138,7 +131,10 @@ async function requireEmpty(store: CheckpointStore, folder: string): Promise<voi
 export class RunStore {
   readonly checkpoints: Checkpoints;
   readonly saves: NonNullable<DurableOptions<never>['saves']>;
+  /** Given by the user; else null. */
   readonly #folder: string | null;
+  /** Where a run without a folder is saved if it is interrupted. */
+  readonly #fresh = new FreshFolderStore();
   readonly #flags: Readonly<Record<string, string | undefined>>;
   readonly #opened: RunCheckpoints;
 
@@ -158,9 +154,9 @@ export class RunStore {
       });
     }
     this.saves = folder !== null ? 'on-the-way' : save === false ? 'never' : 'when-interrupted';
-    this.#folder = folder ?? (save === false ? null : freshFolder());
+    this.#folder = folder;
     this.#opened = opened;
-    const store = opened.store ?? (this.#folder === null ? new MemoryStore() : new FolderStore(this.#folder));
+    const store = opened.store ?? (save === false ? new MemoryStore() : this.#fresh);
     this.checkpoints = new Checkpoints({ store, keepLast, keepBest, onWarning });
     this.#flags = { '--log': log, '--json': json };
   }
@@ -184,9 +180,10 @@ export class RunStore {
 
   /** Where the run ended up, and how to go on with one that was interrupted. */
   whereabouts({ checkpoint, interrupted }: DurableResult): string {
-    if (this.#folder === null || checkpoint === null) return '';
-    const where = `Saved in ${shownPath(join(this.#folder, checkpoint))}.`;
-    return interrupted ? `${where} To go on:\n  ${this.#command(this.#folder)}\n` : `${where}\n`;
+    const folder = this.#folder ?? this.#fresh.folder;
+    if (folder === null || checkpoint === null) return '';
+    const where = `Saved in ${shownPath(join(folder, checkpoint))}.`;
+    return interrupted ? `${where} To go on:\n  ${this.#command(folder)}\n` : `${where}\n`;
   }
 
   /** How to go on after an error; null if nothing was saved. */
