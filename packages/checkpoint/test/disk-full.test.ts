@@ -1,7 +1,7 @@
-import { rmSync, statfsSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, describe, expect, test } from 'vitest';
-import { makeReadOnly, smallDisk } from '../../../tools/test-support/folders.js';
+import { makeReadOnly, smallDisk, temporaryFolder } from '../../../tools/test-support/folders.js';
 import { type CheckpointStorageError, Checkpoints } from '../src/index.js';
 import { FolderStore } from '../src/node/index.js';
 import { contentsOf } from './contents.js';
@@ -51,6 +51,26 @@ describe('a file system of 1 MB', () => {
     expect((await checkpoints.latest())!.step).toBe(3);
   });
 
+  for (const [when, place] of [
+    ['writing', '.lease/abc/.draft-abcdef01-abcdef012345'],
+    ['removing', '.removed-abcdef01-abcdef012345'],
+  ]) {
+    test(`what a killed run was ${when} when it was full is removed before anything is written`, async context => {
+      const disk = smallDisk('1m');
+      if ('reason' in disk) return skip(context, disk.reason);
+      await tf.setBackend('cpu');
+      const left = `${disk.folder}/${place}`;
+      mkdirSync(left, { recursive: true });
+      if (when === 'writing') writeFileSync(`${disk.folder}/.lease/abc/holder.json`, await recordOfTheDead());
+      expect(() => writeFileSync(`${left}/model.safetensors`, new Uint8Array(2 ** 21))).toThrow('ENOSPC');
+      expect(statfsSync(disk.folder).bavail).toBe(0);
+      const run = new Checkpoints({ store: new FolderStore(disk.folder) });
+      await (await run.save({ step: 1, model: kilobytes(400, 1) }))!.done;
+      await run.release();
+      expect(readdirSync(disk.folder)).toEqual(['step-000001']);
+    });
+  }
+
   test('a folder that is read-only is found out before training, and can still be loaded from', async context => {
     const place = smallDisk('4m');
     if ('reason' in place) return skip(context, place.reason);
@@ -66,6 +86,16 @@ describe('a file system of 1 MB', () => {
     expect((await checkpoints.latest())!.step).toBe(1);
   });
 });
+
+/** What a process that is gone leaves in its lease. */
+async function recordOfTheDead(): Promise<string> {
+  const folder = temporaryFolder();
+  const lease = await new FolderStore(folder).acquire(() => {});
+  const path = `${folder}/.lease/${readdirSync(`${folder}/.lease`)[0]}/holder.json`;
+  const record = JSON.parse(readFileSync(path, 'utf8')) as { readonly task: string };
+  await lease.release();
+  return JSON.stringify({ ...record, task: record.task.replace(/ \d+$/, ' 1') });
+}
 
 function skip(context: { skip(): void }, reason: string): void {
   console.log(`Skipped: ${reason}`);

@@ -59,7 +59,13 @@ export class FolderStore implements CheckpointStore {
     return this.#lease.acquire(() =>
       storing(this.location, WRITABLE, async () => {
         await makeFolder(this.location);
-        return FolderLease.take(this.location, onWait);
+        try {
+          return await FolderLease.take(this.location, onWait);
+        } catch (error) {
+          if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+          await this.#removeLeftovers();
+          return FolderLease.take(this.location, onWait);
+        }
       }),
     );
   }

@@ -70,6 +70,8 @@ export class FolderLease {
     const id = randomBytes(6).toString('hex');
     const record = ownRecord();
     const prepared = join(location, temporaryName('draft', id));
+    // First: what a run that was killed was writing may have filled the disk.
+    await makeRoom(location, onWait);
     try {
       await mkdir(prepared);
       await mkdir(join(prepared, id));
@@ -193,18 +195,20 @@ async function moveIn(prepared: string, location: string, id: string): Promise<b
     const { code } = error as NodeJS.ErrnoException;
     // A network file system may do what is asked and lose the answer: asked again, it has nothing left to rename.
     if (existsSync(join(lease, id))) return true;
-    if (code === 'ENOTDIR') {
-      throw new CheckpointStorageError('in-the-way', {
-        parameter: lease,
-        found: 'something that is no folder',
-        expected: 'nothing there, or the folder of a run that saves',
-        advice: 'Move it away.',
-      });
-    }
+    if (code === 'ENOTDIR') throw inTheWay(lease);
     const isRefused = code === 'EPERM' || code === 'EACCES';
     if (code === 'ENOTEMPTY' || code === 'EEXIST' || (isRefused && existsSync(lease))) return false;
     throw error;
   }
+}
+
+function inTheWay(lease: string): CheckpointStorageError {
+  return new CheckpointStorageError('in-the-way', {
+    parameter: lease,
+    found: 'something that is no folder',
+    expected: 'nothing there, or the folder of a run that saves',
+    advice: 'Move it away.',
+  });
 }
 
 /** Removes the lease of a holder that is gone. */
@@ -265,8 +269,9 @@ async function entryOf(location: string): Promise<Entry | null> {
   try {
     names = await readdir(lease);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return null;
+    throw code === 'ENOTDIR' ? inTheWay(lease) : error;
   }
   for (const name of names) {
     const text = await recordIn(join(lease, name));
