@@ -81,7 +81,7 @@ export class Checkpoints {
 
   /**
    * Waits until nothing is being written, then lets another run have the store. A later save takes it again. The end of
-   * the process does the same.
+   * the process does the same. That the last write failed is a warning, unless {@link settled} or a save has told.
    */
   async release(): Promise<void> {
     const end = await this.#enter();
@@ -89,6 +89,7 @@ export class Checkpoints {
       const lease = this.#lease;
       this.#lease = null;
       await (await lease?.catch(() => null))?.release();
+      this.#warnOf(this.#takeFailure());
     } finally {
       end();
     }
@@ -116,10 +117,8 @@ export class Checkpoints {
     try {
       snapshot = await takeSnapshot(state, copy);
       const earlier = this.#takeFailure();
-      if (earlier !== null) {
-        isWaitedFor = true;
-        this.#warn(`A checkpoint could not be written: ${(earlier.error as Error).message}`);
-      }
+      if (earlier !== null) isWaitedFor = true;
+      this.#warnOf(earlier);
     } catch (error) {
       release();
       throw error;
@@ -213,6 +212,10 @@ export class Checkpoints {
     const failure = this.#failure;
     this.#failure = null;
     return failure;
+  }
+
+  #warnOf(failure: { readonly error: unknown } | null): void {
+    if (failure !== null) this.#warn(`A checkpoint could not be written: ${(failure.error as Error).message}`);
   }
 
   /** Whoever saves or removes holds the store; whoever reads does not. */

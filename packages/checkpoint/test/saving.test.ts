@@ -202,6 +202,20 @@ describe('saving beside training', () => {
     await checkpoints.settled();
   });
 
+  test('release() warns of a write that failed, unless settled() has told', async () => {
+    const store = Object.assign(new GatedStore(), { failure: new Error('no room') });
+    const warnings: string[] = [];
+    const checkpoints = new Checkpoints({ store, onWarning: line => warnings.push(line) });
+    await checkpoints.save({ step: 1, model: weight(1) });
+    await expect(checkpoints.settled()).rejects.toThrow('no room');
+    await checkpoints.release();
+    expect(warnings).toEqual([]);
+    await checkpoints.save({ step: 2, model: weight(2) });
+    await checkpoints.release();
+    expect(warnings).toEqual(['A checkpoint could not be written: no room']);
+    await checkpoints.settled();
+  });
+
   test('a state that cannot be saved is refused before anything is written', async () => {
     const store = new MemoryStore();
     const checkpoints = new Checkpoints({ store });
