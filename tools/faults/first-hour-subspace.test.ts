@@ -58,6 +58,13 @@ describe('where a subspace has nothing of a parameter', () => {
     expect(() => unmoved(optimizer, [[64, 1]])).toThrow(/columns.*"layers\.0\.w".*64/);
   });
 
+  it('a residual at scale 0 says so, too', () => {
+    const combine = residual(signSgd(), { scale: 0 });
+    const use = subspace({ projector: columns({ density: 0.25 }), rule: adamW(), combine });
+    const optimizer = compose({ learningRate: 0.1, groups: [{ use }] });
+    expect(() => unmoved(optimizer, [[64, 1]])).toThrow(/columns.*"layers\.0\.w".*64/);
+  });
+
   it('frugal gives it the rule with state, and the memory table says why', () => {
     const [row] = recipe('frugal-columns').memoryReport([{ name: 'head', shape: [64, 1] }]);
     expect(row!.slotBytes).toBe(2 * 4 * 64);

@@ -1,8 +1,9 @@
 import {
   childSite,
   type Described,
+  type Graph,
   InvalidOptionError,
-  inputNames,
+  operandsOf,
   type Projector,
   type Rule,
   type Site,
@@ -63,12 +64,16 @@ export function noteOn(rule: Rule, site: Site): string | null {
 export function requireTraining(rule: SubspaceRule, site: Site): void {
   const why = whyUntrained(rule, site);
   if (why?.how !== 'rounded') return;
+  const { kind, rule: onResidual } = rule.combine;
+  const [fate, remedy] =
+    onResidual === null
+      ? ['what is not in the subspace is dropped', 'combine with residual(…)']
+      : [`${kind} trains nothing of the residual`, 'let the combine step on the residual, with a scale above 0'];
   throw new UnsupportedShapeError({
     parameter: `${sized(rule.projector)} at "${site.name}"`,
-    found: `shape [${site.shape}]: ${why.reason}, and what is not in the subspace is dropped`,
+    found: `shape [${site.shape}]: ${why.reason}, and ${fate}`,
     expected: 'a parameter of which something is trained',
-    advice:
-      'Raise the density, combine with residual(…), or give such parameters a group of their own with the plain rule.',
+    advice: `Raise the density, ${remedy}, or give such parameters a group of their own with the plain rule.`,
   });
 }
 
@@ -99,10 +104,30 @@ function whyUntrained(rule: Rule, site: Site): Emptiness | null {
     why = whyUntrained(rule.rule, childSite(site, 'rule', reduced));
   }
   if (why === null) return null;
-  const reads = inputNames(traceCombine(combine, site.shape));
-  if (reads.includes('g') || reads.includes('residual')) return null;
-  if (combine.rule === null || !reads.includes('residualDirection')) return why;
+  const reads = inputsThatMatter(traceCombine(combine, site.shape));
+  if (reads.has('g') || reads.has('residual')) return null;
+  if (combine.rule === null || !reads.has('residualDirection')) return why;
   return whyUntrained(combine.rule, childSite(site, 'residual', site.shape)) === null ? null : why;
+}
+
+/** Names of the inputs that a graph reads other than times 0. */
+function inputsThatMatter({ nodes, outputs }: Graph): ReadonlySet<string> {
+  const isZero = (id: number): boolean => {
+    const node = nodes[id]!;
+    return node.op === 'constant' && node.value === 0;
+  };
+  const names = new Set<string>();
+  const seen = new Set<number>();
+  const visit = (id: number): void => {
+    if (seen.has(id)) return;
+    seen.add(id);
+    const node = nodes[id]!;
+    if (node.op === 'input') names.add(node.name);
+    const operands = operandsOf(node);
+    if (node.op !== 'mul' || !operands.some(isZero)) operands.forEach(visit);
+  };
+  for (const { node } of Object.values(outputs)) visit(node);
+  return names;
 }
 
 /** A projector with its size, such as `columns(density 0.25)`. */

@@ -1,6 +1,6 @@
 import '@frugaljs/backend-wasm';
 import '@frugaljs/backend-wasm/cpu';
-import { type Json, type Projector, UnmatchedGroupError, UnsupportedShapeError } from '@frugaljs/core';
+import { type Combine, type Json, type Projector, UnmatchedGroupError, UnsupportedShapeError } from '@frugaljs/core';
 import { asMatrix, blockwise, columns, dct, given, randK, random, rows, svd } from '@frugaljs/projectors';
 import { signSgd } from '@frugaljs/state-free';
 import { adamW, lion } from '@frugaljs/state-full';
@@ -240,6 +240,49 @@ describe('an expression of one’s own', () => {
     optimizer.dispose();
   });
 
+  test.each([
+    ['residual(…) at scale 0', (scale: number) => residual(signSgd(), { scale }), 'residual'],
+    [
+      'a combine of one’s own that takes the residual 0 times',
+      (scale: number): Combine<never> => ({
+        ...drop(),
+        kind: 'half',
+        apply: ({ lifted, residual: rest }) => ({ direction: lifted.add(rest.mul(scale)) }),
+      }),
+      'half',
+    ],
+  ])('%s drops it, too, and is refused by name before anything changes', (_, combined, kind) => {
+    const trained = variables([[64, 1], [3]]);
+    const optimizerOf = (scale: number, density = 0.25): ComposedOptimizer =>
+      compose({
+        learningRate: 0.01,
+        groups: [
+          {
+            match: trained[0]!.name,
+            use: subspace({ projector: columns({ density }), rule: adamW(), combine: combined(scale) }),
+          },
+          { use: adamW() },
+        ],
+      });
+    const dropping = optimizerOf(0);
+    const tensors = tf.memory().numTensors;
+    const update = () => train(dropping, trained, 1);
+    expect(update).toThrow(UnsupportedShapeError);
+    expect(update).toThrow(/columns\(density 0\.25\) at "layers\.0\.w": .*comes to nothing of 64×1/);
+    if (kind === 'residual') expect(update).toThrow(/residual trains nothing of the residual.*with a scale above 0/);
+    for (const values of valuesOf(trained)) expect(new Set(values)).toEqual(new Set([Math.fround(0.123)]));
+    expect(dropping.updates).toBe(0);
+    expect(tf.memory().numTensors).toBe(tensors);
+    // At any other scale it trains, and a density of 0 is taken at its word.
+    const [least, asked] = [optimizerOf(2 ** -9), optimizerOf(0, 0)];
+    expect(train(least, trained, 1)).toEqual([]);
+    expect(noted(asked, trained)['layers.0.w']).toBe(
+      'the subspace is empty, and it is never trained: columns(density 0)',
+    );
+    for (const optimizer of [dropping, least, asked]) optimizer.dispose();
+    tf.dispose(trained);
+  });
+
   test('with a residual it is what it says, and explain() says that the subspace is empty', () => {
     const trained = variables([
       [64, 1],
@@ -338,7 +381,8 @@ describe('an optional group', () => {
 
 test.each([['frugal'], ['galore'], ['badam']])(
   'a projectable of %s that names nothing is an error, not a plain rule',
-  name => {
+  async name => {
+    await tf.setBackend('cpu');
     const w = tf.variable(tf.ones([4, 4]), true, 'hidden.up');
     const optimizer = recipe(name, { projectable: { name: 'hiden.up' } as never });
     const update = () => optimizer.applyGradients({ 'hidden.up': tf.ones([4, 4]) });
