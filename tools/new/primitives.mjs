@@ -179,6 +179,6 @@ register('combine', '${camel}', options => ${camel}(options), true);
         ],
       ];
     },
-    cells: [[/option/i, '`density` .25, `updateGap` 200, `projectable`']],
+    cells: [[/option/i, '`density` .25, `updateGap` 200, `projectable`, `fullRank`, `convolutions` false']],
   },
 };

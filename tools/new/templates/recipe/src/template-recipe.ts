@@ -3,24 +3,23 @@ import { signSgd } from '@frugaljs/state-free';
 import { adamW } from '@frugaljs/state-full';
 import { residual } from '../../../../../packages/composer/src/combine/residual.js';
 import { type ComposedOptimizer, compose } from '../../../../../packages/composer/src/optimizer.js';
-import type { Match } from '../../../../../packages/composer/src/options.js';
 import {
   type CommonOptions,
   composeSettings,
   decayOf,
-  PROJECTABLE,
   requireRecipeOptions,
+  type SubspaceScope,
+  scopedGroups,
+  scopedProjector,
 } from '../../../../../packages/composer/src/recipes/settings.js';
 import { subspace } from '../../../../../packages/composer/src/subspace.js';
 import { TEMPLATE_RECIPE_OPTIONS } from './template-recipe-options.js';
 
-export interface TemplateRecipeOptions extends CommonOptions {
+export interface TemplateRecipeOptions extends CommonOptions, SubspaceScope {
   /** Share of the columns that has state, from 0 to 1. Default 0.25. */
   readonly density?: number;
   /** Updates between two choices of the columns (T). Default 200. */
   readonly updateGap?: number;
-  /** The parameters to train in a subspace. Default: matrices other than embeddings and output layers. */
-  readonly projectable?: Match;
 }
 
 /**
@@ -33,16 +32,13 @@ export function templateRecipe(options: TemplateRecipeOptions = {}): ComposedOpt
   requireRecipeOptions('templateRecipe', options, TEMPLATE_RECIPE_OPTIONS);
   const { density = 0.25, updateGap = 200 } = options;
   const split = subspace({
-    projector: columns({ density }),
+    projector: scopedProjector(options, columns({ density })),
     rule: adamW(),
     combine: residual(signSgd()),
     refresh: { every: updateGap },
   });
   return compose({
     ...composeSettings(options, 1e-3),
-    groups: [
-      { match: options.projectable ?? PROJECTABLE, use: split, optional: true, ...decayOf(options) },
-      { use: adamW(), ...decayOf(options) },
-    ],
+    groups: scopedGroups(options, { use: split, ...decayOf(options) }, { use: adamW(), ...decayOf(options) }),
   });
 }

@@ -21,6 +21,16 @@ describe('templateRecipe', () => {
     optimizer.dispose();
   });
 
+  it('keeps full state where it is told to, and takes kernels of convolutions where they are asked for', () => {
+    const optimizer = templateRecipe({ density: 0.5, fullRank: 'head', convolutions: true });
+    const report = optimizer.memoryReport([
+      { name: 'head', shape: [6, 8] },
+      { name: 'kernel', shape: [3, 3, 2, 8] },
+    ]);
+    expect(report.map(({ slotBytes }) => slotBytes)).toEqual([2 * 4 * 48, 2 * 4 * 72]);
+    optimizer.dispose();
+  });
+
   it('trains', () => {
     const weights = variable(ones([4, 8]), true, 'templateRecipe');
     const optimizer = templateRecipe({ learningRate: 0.1, updateGap: 5 });
