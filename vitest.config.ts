@@ -9,7 +9,8 @@ const slow = [
   '**/laws.test.ts',
   'packages/core/test/interpreter-differential.test.ts',
   'packages/core/test/random/subset.test.ts',
-  'packages/composer/test/{dense-bands,edges,fused,fused-large,kept-signs,large-gradients,non-finite-table,order,recipes,reductions}.test.ts',
+  'packages/composer/test/{convolutions,dense-bands,edges,empty-subspace,fused,fused-large,kept-signs,large-gradients,non-finite-table,order,recipes,reductions}.test.ts',
+  'packages/backend-wasm/test/{convolution,depthwise,movement}.test.ts',
   'packages/linalg/test/{leading-subspace,orthonormalize}.test.ts',
   'packages/state-full/test/magnitudes.test.ts',
   'packages/testing/test/**',
@@ -18,14 +19,15 @@ const slow = [
   'packages/backend-wasm/test/full-heap.test.ts',
   'packages/trainer/test/**',
   // Whole models, trained.
-  'packages/backend-wasm/test/training.test.ts',
+  'packages/backend-wasm/test/{layers,training}.test.ts',
   'packages/llama/test/model.test.ts',
   // Devices, browsers, TensorFlow and Python: each takes its time to start.
   'packages/{backend-webgpu,backend-node,playground}/test/**',
   'packages/checkpoint/test/{browser,python,transformers}.test.ts',
   // Commands of the workspace, and the examples, run as such.
   'examples/test/**',
-  'tools/{bench,examples,new,replay,shape,soak}/**',
+  'tools/{bench,compatibility,examples,new,replay,shape,soak}/**',
+  'tools/faults/{command,life}.test.ts',
   'tools/check/{published,tool-rules}.test.ts',
 ];
 
