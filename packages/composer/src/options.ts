@@ -156,7 +156,12 @@ export const COMPOSE_OPTIONS: OptionTable<keyof ComposeOptions> = {
     meaning:
       '`{ value, globalNorm }`; entries first, then the norm over all gradients, also where its square overflows',
   },
-  accumulate: { type: 'integer', minimum: 1, default: 1, meaning: 'gradients averaged before one update' },
+  accumulate: {
+    type: 'integer',
+    minimum: 1,
+    default: 1,
+    meaning: 'gradients averaged before one update: their sum over this number, whichever variables each round had',
+  },
   seed: { type: 'number', interval: '(-Infinity, Infinity)', default: 0, meaning: 'of every random subspace' },
   onNonFinite: {
     type: 'choice',

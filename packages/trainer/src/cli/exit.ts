@@ -40,7 +40,7 @@ export interface Interruption {
   readonly signal: AbortSignal;
   /** The exit code of a run that the signal ended: 130 for Ctrl-C, 129 for SIGHUP, 143 for SIGTERM. */
   exitCode(): number;
-  /** To be called when the work is over. */
+  /** To be called when the work is over. After a signal the process is about to end: the next one still leaves at once. */
   release(): void;
 }
 
@@ -71,6 +71,7 @@ export function watchInterrupts(announce: (line: string) => void, ending = 'Stop
     signal: controller.signal,
     exitCode: () => code,
     release: () => {
+      if (controller.signal.aborted) return;
       for (const [name, handler] of handlers) process.off(name, handler);
     },
   };
