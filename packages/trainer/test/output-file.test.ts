@@ -181,9 +181,9 @@ test('a full disk under --log and --json keeps no run from being trained and sav
   writeFileSync(on('filler'), 'x'.repeat(8192));
   writeFileSync(on('run.json'), 'old');
   const outputs = ['--log', on('run.jsonl'), '--json', on('run.json'), '--save', join(folder, 'run')];
-  const { code, stdout, stderr } = await frugalHere('train', ...flags, '--steps', '60', '--sample', '0', ...outputs);
+  const { code, stdout, stderr } = await frugalHere('train', ...flags, '--steps', '120', '--sample', '0', ...outputs);
   expect(code).toBe(1);
-  expect(stdout).toMatch(/^Validation loss .*\nSaved in .*step-000060\.\n$/);
+  expect(stdout).toMatch(/^Validation loss .*\nSaved in .*step-000120\.\n$/);
   const lines = stderr.split('\n').filter(line => line.includes('ENOSPC'));
   expect(lines).toEqual([
     expect.stringMatching(/^log: .*run\.jsonl cannot be written/),
