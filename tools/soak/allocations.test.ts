@@ -4,6 +4,9 @@ import { CALLS, disturb } from './allocations.js';
 
 // A part of what `npm run soak -- allocations` does: every composition at one place, every place with one of them.
 
+/** Of the points of an update, one in so many is tried. */
+const EVERY = 5;
+
 function complaints(where: string, { faults }: { readonly faults: readonly string[] }): string[] {
   return faults.map(fault => `${where}: ${fault}`);
 }
@@ -16,12 +19,12 @@ test.each(COMPOSITIONS)('an update of %s happens whole or not at all, whatever f
     composition: name,
     call: 'an update',
     after: 4,
-    every: 2,
+    every: EVERY,
   });
   expect(complaints(name, outcomes)).toEqual([]);
   expect(outcomes.points).toBeGreaterThan(10);
   expect(outcomes.unchanged).toBeGreaterThan(0);
-  expect(outcomes.unchanged + outcomes.torn).toBe(Math.ceil(outcomes.points / 5));
+  expect(outcomes.unchanged + outcomes.torn).toBe(Math.ceil(outcomes.points / EVERY));
 });
 
 test.each(PLACES)('on $backend, kernels $kernels, calls of every kind', async place => {
