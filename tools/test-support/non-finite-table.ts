@@ -177,12 +177,15 @@ function sizeOf(name: Name): number {
  * Runs all cases, and says which of them were not as the rule says.
  *
  * @returns In words, the first few.
+ *
+ * @param every One case in so many is tried.
  */
 export async function deviationsFromTable(
   where: string,
   kernels: NonNullable<ComposeOptions['kernels']>,
+  every = 1,
 ): Promise<string[]> {
-  const cases = nonFiniteCases();
+  const cases = nonFiniteCases().filter((_, i) => i % every === 0);
   const decidesLate = !backendTraits().readsAtOnce;
   const deviations: string[] = [];
   for (const each of cases) {
