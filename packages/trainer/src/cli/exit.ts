@@ -40,7 +40,7 @@ export interface Interruption {
   readonly signal: AbortSignal;
   /** The exit code of a run that the signal ended: 130 for Ctrl-C, 129 for SIGHUP, 143 for SIGTERM. */
   exitCode(): number;
-  /** To be called when the work is over. After a signal the process is about to end: the next one still leaves at once. */
+  /** To be called when the work is over. After a signal the process is about to end: Ctrl-C still leaves at once. */
   release(): void;
 }
 
@@ -71,8 +71,9 @@ export function watchInterrupts(announce: (line: string) => void, ending = 'Stop
     signal: controller.signal,
     exitCode: () => code,
     release: () => {
-      if (controller.signal.aborted) return;
-      for (const [name, handler] of handlers) process.off(name, handler);
+      // A terminal that is gone cannot be left in order: Node aborts. The signal itself ends the process.
+      const isKept = (name: string): boolean => controller.signal.aborted && name !== 'SIGHUP';
+      for (const [name, handler] of handlers) if (!isKept(name)) process.off(name, handler);
     },
   };
 }
