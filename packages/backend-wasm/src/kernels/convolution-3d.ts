@@ -25,15 +25,13 @@ export const conv3D: Replacement = replacement<Record<'x' | 'filter', TensorInfo
       fillZero(heap, to, slices.outShape);
       slices.each((image, out, tap) =>
         convolve(
-          ...([
-            heap,
-            slices.windows,
-            heap.offset(x) + image,
-            heap.offset(filter) + tap,
-            to + out,
-            slices.columns,
-            true,
-          ] as const),
+          heap,
+          slices.windows,
+          heap.offset(x) + image,
+          heap.offset(filter) + tap,
+          to + out,
+          slices.columns,
+          true,
         ),
       );
     });
@@ -51,14 +49,12 @@ export const conv3DBackpropInput: Replacement = replacement<
     fillZero(heap, to, attrs.inputShape);
     slices.each((image, out, tap) =>
       addInputGradient(
-        ...([
-          heap,
-          slices.windows,
-          heap.offset(dy) + out,
-          heap.offset(filter) + tap,
-          to + image,
-          slices.columns,
-        ] as const),
+        heap,
+        slices.windows,
+        heap.offset(dy) + out,
+        heap.offset(filter) + tap,
+        to + image,
+        slices.columns,
       ),
     );
   });

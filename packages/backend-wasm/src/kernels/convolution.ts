@@ -1,5 +1,4 @@
 import {
-  backend_util,
   Conv2D,
   type Conv2DAttrs,
   Conv2DBackpropFilter,
@@ -19,7 +18,7 @@ import { matrixProduct, repeatRow, stridedMatrix } from './matrix-product.js';
 import { multiplyProgram } from './multiply-program.js';
 import { filledOutput, type Replacement, replacement, requireFloat32 } from './replacement.js';
 import { sumProgram } from './sums.js';
-import { callOver, Windows, windowProgram } from './windows.js';
+import { callOver, convolutionInfo, type Geometry, Windows, windowProgram } from './windows.js';
 
 /**
  * `conv2d`: each window of the images is a row of a matrix, which is multiplied by the filter. The matrix is never there
@@ -63,7 +62,11 @@ export const conv2DBackpropInput: Replacement = replacement<
 >(Conv2DBackpropInput, ({ inputs: { dy, filter }, attrs, heap }) => {
   requireFloat32('conv2d gradient', { dy, filter });
   return inChannelsLast(heap, attrs.dataFormat, [dy], ([gradient], shape) => {
-    const windows = windowsOf(shape(attrs.inputShape), filter.shape, attrs, gradient!.shape);
+    const windows = new Windows(
+      'conv2d',
+      convolutionInfo(shape(attrs.inputShape), filter.shape, attrs),
+      gradient!.shape,
+    );
     return inputGradient(heap, windows, gradient!, filter);
   });
 });
@@ -79,7 +82,7 @@ export const conv2DBackpropFilter: Replacement = replacement<Record<'x' | 'dy', 
       attrs.dataFormat,
       [x, dy],
       ([images, gradient]) => {
-        const windows = windowsOf(images!.shape, filterShape, attrs, gradient!.shape);
+        const windows = new Windows('conv2d', convolutionInfo(images!.shape, filterShape, attrs), gradient!.shape);
         return filterGradient(heap, windows, images!, gradient!, filterShape);
       },
       false,
@@ -118,27 +121,6 @@ function inChannelsLast(
   } finally {
     for (const { dataId } of temporary) heap.backend.disposeData(dataId);
   }
-}
-
-/** What the ops of a convolution and of its gradients are told. */
-type Geometry = Pick<Conv2DAttrs, 'strides' | 'pad' | 'dimRoundingMode'> & Partial<Pick<Conv2DAttrs, 'dilations'>>;
-
-/** The windows of a convolution on images with the channels last. */
-function windowsOf(
-  images: readonly number[],
-  filter: readonly number[],
-  { strides, dilations, pad, dimRoundingMode }: Geometry,
-  out?: readonly number[],
-): Windows {
-  const info = backend_util.computeConv2DInfo(
-    images as [number, number, number, number],
-    filter as [number, number, number, number],
-    strides,
-    dilations ?? 1,
-    pad,
-    dimRoundingMode,
-  );
-  return new Windows('conv2d', info, out);
 }
 
 /** Floats of the largest band of windows: 1 MiB. A band has at least so many rows, however large the windows are. */
@@ -192,7 +174,7 @@ function convolution(
   attrs: Geometry,
   bias: TensorInfo | null = null,
 ): TensorInfo {
-  const windows = windowsOf(x.shape, filter.shape, attrs);
+  const windows = new Windows('conv2d', convolutionInfo(x.shape, filter.shape, attrs));
   const columns = filter.shape[3]!;
   return filledOutput(heap, windows.outShape, to => {
     if (bias !== null) repeatRow(heap, to, heap.offset(bias), windows.pixels, columns);

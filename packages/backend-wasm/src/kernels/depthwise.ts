@@ -10,7 +10,6 @@ import {
   v128,
 } from '@frugaljs/wasm-assembly';
 import {
-  backend_util,
   DepthwiseConv2dNative,
   type DepthwiseConv2dNativeAttrs,
   DepthwiseConv2dNativeBackpropFilter,
@@ -26,10 +25,16 @@ import type { TensorHeap } from '../heap.js';
 import { Program } from '../program.js';
 import { activationKernel, type Epilogue, finish } from './activation.js';
 import { filledOutput, type Replacement, replacement, requireFloat32 } from './replacement.js';
-import { callOver, defineOverWindows, eachBlock, eachEntry, eachPixel, Windows } from './windows.js';
-
-/** What the ops of a convolution and of its gradients are told. */
-type Geometry = Pick<DepthwiseConv2dNativeAttrs, 'strides' | 'pad' | 'dilations' | 'dimRoundingMode'>;
+import {
+  callOver,
+  convolutionInfo,
+  defineOverWindows,
+  eachBlock,
+  eachEntry,
+  eachPixel,
+  type Geometry,
+  Windows,
+} from './windows.js';
 
 /** `depthwiseConv2d`: every channel has filters of its own, `channelMultiplier` of them. */
 export const depthwiseConv2D: Replacement = replacement<Record<'x' | 'filter', TensorInfo>, DepthwiseConv2dNativeAttrs>(
@@ -96,18 +101,10 @@ function convolution(heap: TensorHeap, x: TensorInfo, filter: TensorInfo, attrs:
 function windowsOf(
   images: readonly number[],
   filter: readonly number[],
-  { strides, dilations, pad, dimRoundingMode }: Geometry,
+  geometry: Geometry,
   gradient?: readonly number[],
 ): Windows {
-  const info = backend_util.computeConv2DInfo(
-    images as [number, number, number, number],
-    filter as [number, number, number, number],
-    strides,
-    dilations ?? 1,
-    pad,
-    dimRoundingMode,
-    true,
-  );
+  const info = convolutionInfo(images, filter, geometry, true);
   return new Windows('depthwiseConv2d', { ...info, inChannels: info.outChannels }, gradient);
 }
 

@@ -12,7 +12,7 @@ import {
   v128,
   when,
 } from '@frugaljs/wasm-assembly';
-import { type backend_util, util } from '@tensorflow/tfjs-core';
+import { backend_util, type Conv2DAttrs, util } from '@tensorflow/tfjs-core';
 import { type HeapFunction, Program } from '../program.js';
 import { defineAddRow, defineCopyRow } from './rows.js';
 
@@ -108,6 +108,28 @@ export class Windows {
       }
     }
   }
+}
+
+/** What the ops of a convolution and of its gradients are told. */
+export type Geometry = Pick<Conv2DAttrs, 'strides' | 'pad' | 'dimRoundingMode'> &
+  Partial<Pick<Conv2DAttrs, 'dilations'>>;
+
+/** The sizes of a convolution on images with the channels last. */
+export function convolutionInfo(
+  images: readonly number[],
+  filter: readonly number[],
+  { strides, dilations, pad, dimRoundingMode }: Geometry,
+  isDepthwise = false,
+): backend_util.Conv2DInfo {
+  return backend_util.computeConv2DInfo(
+    images as [number, number, number, number],
+    filter as [number, number, number, number],
+    strides,
+    dilations ?? 1,
+    pad,
+    dimRoundingMode,
+    isDepthwise,
+  );
 }
 
 function check(op: string, info: backend_util.Conv2DInfo, gradient: readonly number[] | undefined): void {
