@@ -25,7 +25,7 @@ import {
 } from './optimizer-state.js';
 import { SafetensorsReader, type TensorInfo } from './safetensors.js';
 import type { CheckpointStore, StoredCheckpoint } from './stores.js';
-import { type Checksums, readVerified, verifiedSource, verifyFile } from './verified-source.js';
+import { altered, type Checksums, readVerified, verifiedSource, verifyFile } from './verified-source.js';
 
 /** A checkpoint in a store, opened for reading. Holds no open file between calls. */
 export class SavedCheckpoint {
@@ -122,7 +122,7 @@ export class SavedCheckpoint {
     const seal = this.#seal(name);
     if (seal === null) return null;
     return this.#with(name, async source => {
-      if (source.size > LARGEST_FILE) throw complaint(source.label, `${source.size} bytes`, `at most ${LARGEST_FILE}`);
+      if (source.size > LARGEST_FILE) throw altered(source.label, `${source.size} bytes`, `at most ${LARGEST_FILE}`);
       return readVerified(source, seal, this.crc32);
     });
   }
@@ -211,7 +211,7 @@ export class SavedCheckpoint {
     const seal = name === FILES.manifest ? this.manifestSeal : this.#seal(name);
     const source = await this.#file(name);
     try {
-      if (seal === null) throw complaint(this.name, name, 'a file of its manifest');
+      if (seal === null) throw altered(this.name, name, 'a file of its manifest');
       const checksums = this.#checksums.get(name) ?? (await verifyFile(source, seal, this.crc32));
       this.#checksums.set(name, checksums);
       return verifiedSource(source, seal, checksums, this.crc32);
@@ -251,7 +251,7 @@ export class SavedCheckpoint {
   /** A file as it lies in the store. */
   async #file(name: string): Promise<ByteSource> {
     const source = await this.stored.file(name);
-    if (source === null) throw complaint(this.name, `no ${name}`, 'every file of its manifest');
+    if (source === null) throw altered(this.name, `no ${name}`, 'every file of its manifest');
     return source;
   }
 
@@ -392,15 +392,6 @@ async function readTensor(reader: SafetensorsReader, name: string): Promise<Tens
   if (data instanceof Int32Array) return tensor(data, [...shape], 'int32');
   if (dtype === 'BOOL') return tensor(data as Uint8Array, [...shape], 'bool');
   throw new InvalidCheckpointError({ parameter: name, found: dtype, expected: 'F32, I32 or BOOL' });
-}
-
-function complaint(parameter: string, found: string, expected: string): InvalidCheckpointError {
-  return new InvalidCheckpointError({
-    parameter,
-    found,
-    expected,
-    advice: 'The checkpoint was altered after it was saved; take another one.',
-  });
 }
 
 function mismatch(name: string, differences: readonly Difference[]): CheckpointMismatchError {

@@ -66,7 +66,7 @@ export function verifiedSource(source: ByteSource, seal: FileSeal, checksums: Ch
       let crc = checksums[first]!;
       for (const part of [before, bytes, after]) crc = extend(crc, part, crc32);
       if (crc === checksums[last]) return bytes;
-      throw complaint(`${label}: crc32 up to byte ${end + after.length}`, crcText(crc), crcText(checksums[last]!));
+      throw altered(`${label}: crc32 up to byte ${end + after.length}`, crcText(crc), crcText(checksums[last]!));
     },
     close: () => source.close(),
   };
@@ -80,14 +80,15 @@ function extend(before: number, bytes: Uint8Array, crc32: Crc32): number {
 }
 
 function requireSize({ label, size }: ByteSource, { bytes }: FileSeal): void {
-  if (size !== bytes) throw complaint(label, `${size} bytes`, `${bytes}`);
+  if (size !== bytes) throw altered(label, `${size} bytes`, `${bytes}`);
 }
 
 function requireCrc(label: string, crc: number, seal: FileSeal): void {
-  if (crcText(crc) !== seal.crc32) throw complaint(`${label}: crc32`, crcText(crc), seal.crc32);
+  if (crcText(crc) !== seal.crc32) throw altered(`${label}: crc32`, crcText(crc), seal.crc32);
 }
 
-function complaint(parameter: string, found: string, expected: string): InvalidCheckpointError {
+/** What is said of a checkpoint whose files are not those of its manifest. */
+export function altered(parameter: string, found: string, expected: string): InvalidCheckpointError {
   return new InvalidCheckpointError({
     parameter,
     found,
