@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { randomKey, randomPermutation, randomUniform } from '@frugaljs/core';
 import { dataFolders } from '@frugaljs/llama/node';
 import { type Tensor, tensor2d, tensor4d } from '@tensorflow/tfjs-core';
 import { initializers, type LayersModel, layers, sequential } from '@tensorflow/tfjs-layers';
@@ -65,7 +66,7 @@ function digits(): Task {
 /** Questions of customers of a bank, 77 kinds (banking77): a model that is mostly an embedding. */
 function intents(): Task {
   // The file goes class by class, and batches are neighbors.
-  const train = shuffled(readCsv('banking77/train.csv.gz'), numbersFrom(7));
+  const train = shuffled(readCsv('banking77/train.csv.gz'));
   const test = readCsv('banking77/test.csv');
   const classes = [...new Set(train.map(([, label]) => label))].sort();
   const words = vocabulary(
@@ -119,7 +120,7 @@ function stories(): Task {
   const windows = Math.floor((ids.length - 1) / STORY_STRIDE) - STORY_LENGTH;
   const slice = (from: number, to: number): Examples => {
     const inTurn = Array.from({ length: to - from }, (_, i) => (from + i) * STORY_STRIDE);
-    const starts = shuffled(inTurn, numbersFrom(7));
+    const starts = shuffled(inTurn);
     return {
       inputs: tensor2d(
         starts.map(start => ids.slice(start, start + STORY_LENGTH)),
@@ -163,24 +164,15 @@ const STORY_WORDS = 1500;
 const STORY_LENGTH = 8;
 const STORY_STRIDE = 3;
 
-/** A generator of numbers in [0, 1) (xorshift). */
+/** Numbers in [0, 1), one after the other. */
 export function numbersFrom(seed: number): () => number {
-  let state = (seed * 2654435761) | 1;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) / 2 ** 32;
-  };
+  const key = randomKey(seed, 'experiment');
+  let drawn = 0;
+  return () => randomUniform(key, drawn++);
 }
 
-function shuffled<T>(items: readonly T[], random: () => number): T[] {
-  const result = [...items];
-  for (let i = result.length - 1; i > 0; i--) {
-    const j = Math.floor(random() * (i + 1));
-    [result[i], result[j]] = [result[j]!, result[i]!];
-  }
-  return result;
+function shuffled<T>(items: readonly T[]): T[] {
+  return Array.from(randomPermutation(randomKey(7, 'shuffle'), items.length), i => items[i]!);
 }
 
 /** Initial kernels, each from a seed of its own. */

@@ -1,8 +1,10 @@
+import { UnsupportedShapeError } from '@frugaljs/core';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import '@tensorflow/tfjs-layers';
 import { worstError } from '../../../tools/test-support/closeness.js';
+import { type ComposeOptions, compose, type NamedShape } from '../src/index.js';
 
 /** Backends on which every recipe and law of this package is tried. */
 export const BACKENDS: readonly string[] = ['cpu', 'wasm'];
@@ -59,4 +61,18 @@ export function valuesOf(variables: readonly tf.Variable[]): Float32Array[] {
 /** Largest |a - b|, relative to the largest |b| of the same variable. */
 export function difference(a: readonly Float32Array[], b: readonly Float32Array[]): number {
   return Math.max(...b.map((values, i) => worstError(a[i]!, values, 1e-30)));
+}
+
+/** False where all of some parameter would be dropped, which is refused: see empty-subspace.test.ts. */
+export function trainsAll(options: ComposeOptions, parameters: readonly NamedShape[]): boolean {
+  const optimizer = compose(options);
+  try {
+    optimizer.memoryReport(parameters);
+    return true;
+  } catch (error) {
+    if (error instanceof UnsupportedShapeError) return false;
+    throw error;
+  } finally {
+    optimizer.dispose();
+  }
 }

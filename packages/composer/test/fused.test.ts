@@ -1,7 +1,7 @@
 import '@frugaljs/backend-wasm';
 import '@frugaljs/backend-wasm/cpu';
-import type { Projector, Rule, SubspaceRule } from '@frugaljs/core';
-import { randomKey, randomNormals, UnsupportedShapeError } from '@frugaljs/core';
+import type { Projector, Rule } from '@frugaljs/core';
+import { randomKey, randomNormals } from '@frugaljs/core';
 import { blockwise, columns, dct, identity, randK, random, rows, svd } from '@frugaljs/projectors';
 import { normalizedSgd, sgd, signSgd, sinkGd } from '@frugaljs/state-free';
 import {
@@ -21,7 +21,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { useBackend } from '../../../tools/test-support/backends.js';
 import { type ComposeOptions, compose, drop, residual, subspace } from '../src/index.js';
-import './fixtures.js';
+import { trainsAll } from './fixtures.js';
 
 const RULES: Record<string, () => Rule> = {
   adamW: () => adamW(),
@@ -129,19 +129,7 @@ function compare(
   return { worst, kernels: fused.kernels };
 }
 
-/** False where all of a matrix would be dropped, which is refused: see empty-subspace.test.ts. */
-function isTrained(use: SubspaceRule, shapes: readonly (readonly number[])[]): boolean {
-  const optimizer = compose({ learningRate: 1, groups: [{ use }] });
-  try {
-    optimizer.memoryReport(shapes.map((shape, i) => ({ name: `w${i}`, shape })));
-    return true;
-  } catch (error) {
-    if (error instanceof UnsupportedShapeError) return false;
-    throw error;
-  } finally {
-    optimizer.dispose();
-  }
-}
+const named = (shapes: readonly (readonly number[])[]) => shapes.map((shape, i) => ({ name: `w${i}`, shape }));
 
 const settings = fc.record({
   weightDecay: fc.constantFrom(0, 0.1),
@@ -212,7 +200,7 @@ describe.each(['wasm', 'cpu'])('fused kernels agree with the reference on %s', b
             refresh: { every },
             onRefresh,
           });
-          fc.pre(rule !== null || isTrained(use, matrices.shapes));
+          fc.pre(rule !== null || trainsAll({ learningRate: 1, groups: [{ use }] }, named(matrices.shapes)));
           const { worst } = compare(matrices, { learningRate: 0.03, clip, groups: [{ use, ...group }] });
           expect(worst).toBeLessThan(dense ? 2e-4 : 2e-6);
         },

@@ -1,6 +1,6 @@
 import '@frugaljs/backend-wasm';
 import '@frugaljs/backend-wasm/cpu';
-import { type OnRefresh, type Rule, UnsupportedShapeError } from '@frugaljs/core';
+import type { OnRefresh, Rule } from '@frugaljs/core';
 import { blockwise, columns, randK, rows, svd } from '@frugaljs/projectors';
 import { signSgd } from '@frugaljs/state-free';
 import { adamW, lion } from '@frugaljs/state-full';
@@ -16,8 +16,8 @@ import {
   residual,
   subspace,
 } from '../src/index.js';
+import { trainsAll } from './fixtures.js';
 import { gradientsAt, type Stream, startOf, type Values } from './trajectory.js';
-import './fixtures.js';
 
 // Nothing may depend on the order in which gradients are listed, variables are met or, in another process, made. A life is
 // run twice: without interruption, every list in the order in which the variables were made; and with lists in any order,
@@ -144,21 +144,12 @@ const compositions: Arbitrary<ComposeOptions> = fc
     accumulate,
     ...(clips ? { clip: { globalNorm: 0.5 } } : {}),
   }))
-  .filter(isTrained);
-
-/** False where all of some parameter would be dropped, which is refused: see empty-subspace.test.ts. */
-function isTrained(options: ComposeOptions): boolean {
-  const optimizer = compose(options);
-  try {
-    optimizer.memoryReport(NAMES.map(name => ({ name, shape: STREAM.shapes[name]! })));
-    return true;
-  } catch (error) {
-    if (error instanceof UnsupportedShapeError) return false;
-    throw error;
-  } finally {
-    optimizer.dispose();
-  }
-}
+  .filter(options =>
+    trainsAll(
+      options,
+      NAMES.map(name => ({ name, shape: STREAM.shapes[name]! })),
+    ),
+  );
 
 /** The order of a list by the number of a permutation. */
 function permuted<T>(list: readonly T[], number: number): T[] {
