@@ -155,6 +155,9 @@ test('a log on a full disk is a notice, has whole lines, and goes on when there 
   const notices: string[] = [];
   const log = new EventLog(file, line => notices.push(line));
   for (let step = 1; step <= 50; step++) log.write('step', { step, text: 'x'.repeat(150) });
+  // A short event would fit in what is left of the last block, and the next long one would not.
+  log.write('short', {});
+  log.write('step', { step: 50, text: 'x'.repeat(150) });
   expect(notices).toEqual([
     expect.stringMatching(/^log: .*log\.jsonl cannot be written \(ENOSPC: .*\)\. The run goes on/),
   ]);
@@ -169,7 +172,7 @@ test('a log on a full disk is a notice, has whole lines, and goes on when there 
   log.write('step', { step: 51 });
   log.close();
   expect(lines().map(({ step }) => step)).toEqual([...Array.from({ length: held }, (_, i) => i + 1), 51]);
-  expect(notices.slice(1)).toEqual([`log: ${file} is written again; ${50 - held} events are missing in it.`]);
+  expect(notices.slice(1)).toEqual([`log: ${file} is written again; ${52 - held} events are missing in it.`]);
 });
 
 test('a full disk under --log and --json keeps no run from being trained and saved', async context => {

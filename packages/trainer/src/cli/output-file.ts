@@ -10,6 +10,7 @@ import {
   realpathSync,
   renameSync,
   rmSync,
+  statfsSync,
   statSync,
   unlinkSync,
   writeFileSync,
@@ -146,7 +147,8 @@ async function writing(option: string, path: string, operate: () => Promise<void
 /**
  * A file with one JSON object a line, written as things happen: what is in it survives a crash. It never holds half a
  * line. Where it cannot be written, as on a full disk, that is a notice and what was being logged goes on; every further
- * event is tried again.
+ * event is tried again, on a full disk once there is a free block: what is left of the last one takes a short event, and
+ * the next one fails again, with a notice each time.
  */
 export class EventLog {
   readonly #path: string | null;
@@ -154,6 +156,7 @@ export class EventLog {
   readonly #goesOn: boolean;
   #file: number | null = null;
   #missing = 0;
+  #full = false;
 
   /**
    * @param path Where to write. Null: nowhere. Nothing is opened before the first event, so that a run that does not
@@ -169,11 +172,16 @@ export class EventLog {
 
   write(event: string, fields: object): void {
     if (this.#path === null) return;
+    if (this.#full && !hasFreeBlock(this.#path)) {
+      this.#missing++;
+      return;
+    }
     try {
       const { O_WRONLY, O_CREAT, O_APPEND, O_TRUNC } = constants;
       this.#file ??= openSync(this.#path, O_WRONLY | O_CREAT | O_APPEND | (this.#goesOn ? 0 : O_TRUNC));
       appendWhole(this.#file, `${JSON.stringify({ event, ...fields })}\n`);
     } catch (error) {
+      this.#full = (error as NodeJS.ErrnoException).code === 'ENOSPC';
       if (this.#missing++ === 0) {
         this.#notice(`log: ${this.#path} cannot be written (${(error as Error).message}). The run goes on without it.`);
       }
@@ -182,12 +190,23 @@ export class EventLog {
     if (this.#missing > 0) {
       this.#notice(`log: ${this.#path} is written again; ${this.#missing} events are missing in it.`);
       this.#missing = 0;
+      this.#full = false;
     }
   }
 
   close(): void {
     if (this.#file !== null) closeSync(this.#file);
     this.#file = null;
+  }
+}
+
+/** Whether the disk of a file has room for more. True where it does not say, as a disk that counts no blocks. */
+function hasFreeBlock(path: string): boolean {
+  try {
+    const { blocks, bavail } = statfsSync(dirname(path));
+    return Number(blocks) === 0 || Number(bavail) > 0;
+  } catch {
+    return true;
   }
 }
 
