@@ -17,7 +17,7 @@ import '@frugaljs/backend-wasm';
 
 const BATCH = 32;
 /** Learning rates that each choice may take; the best on the first seed is used for all. */
-const RATES = [1e-3, 2e-3, 4e-3] as const;
+const RATES = [1e-3, 2e-3, 4e-3, 8e-3, 16e-3] as const;
 
 /** Whether a parameter goes into the subspace, by what it is. */
 type Kind = 'dense' | 'convolution' | 'embedding' | 'output';
@@ -94,23 +94,18 @@ function partsOf(task: Task): ReadonlySet<Kind> {
 }
 
 async function compareRates(task: Task, choice: Choice): Promise<void> {
-  let best: { rate: number; loss: number } | null = null;
+  let best: { rate: number; loss: number; bytes: number } | null = null;
   for (const rate of RATES) {
-    const { loss } = await train(task, choice, rate, 1);
-    if (best === null || loss < best.loss) best = { rate, loss };
+    const run = await train(task, choice, rate, 1);
+    if (best === null || run.loss < best.loss) best = { rate, ...run };
   }
   const losses = [best!.loss];
-  let bytes = 0;
-  for (let seed = 2; seed <= seeds; seed++) {
-    const run = await train(task, choice, best!.rate, seed);
-    losses.push(run.loss);
-    bytes = run.bytes;
-  }
+  for (let seed = 2; seed <= seeds; seed++) losses.push((await train(task, choice, best!.rate, seed)).loss);
   const mean = losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
   const spread = Math.sqrt(losses.reduce((sum, loss) => sum + (loss - mean) ** 2, 0) / Math.max(1, losses.length - 1));
   console.log(
     `  ${choice.name.padEnd(40)} rate ${best!.rate}  loss ${mean.toFixed(4)} ± ${spread.toFixed(4)}  ` +
-      `state ${(bytes / 1024).toFixed(0)} KiB`,
+      `state ${(best!.bytes / 1024).toFixed(0)} KiB`,
   );
 }
 

@@ -1,4 +1,4 @@
-import { InvalidStateError, type Rule, type Shape, type SlotSpec, sameShape, sizeOf } from '@frugaljs/core';
+import { InvalidStateError, type Rule, type Shape, sameShape, sizeOf, type TensorSlotSpec } from '@frugaljs/core';
 import { keep, scalar, Tensor, tensor, tensor1d } from '@tensorflow/tfjs-core';
 import type { NamedTensor } from './gradients.js';
 
@@ -219,7 +219,7 @@ export function requireSquares(
   shape: Shape,
   path = '',
 ): void {
-  const requireSlots = (slots: Readonly<Record<string, SlotSpec>>, at: string): void => {
+  const requireSlots = (slots: Readonly<Record<string, TensorSlotSpec>>, at: string): void => {
     for (const [slot, { degree }] of Object.entries(slots)) {
       const entry = state.get(joinPath(at, slot));
       if (degree !== 2 || !(entry instanceof Tensor)) continue;

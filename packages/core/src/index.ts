@@ -121,4 +121,6 @@ export {
   slotBytes,
   slotShape,
   soleSite,
+  type TensorExtent,
+  type TensorSlotSpec,
 } from './slots.js';

@@ -4,7 +4,7 @@ import type { Graph, NodeExtent } from './graph/graph.js';
 import { type Operand, Tracer, Value } from './graph/tracer.js';
 import { type Described, didYouMean, requirePart } from './options.js';
 import type { Projector } from './projector.js';
-import { EXTENTS, type Extent, type Shape, type SlotSpec, unknownExtent } from './slots.js';
+import { EXTENTS, type Extent, type Shape, type SlotSpec, type TensorSlotSpec, unknownExtent } from './slots.js';
 
 // A subspace holds a rule and a combine, and a combine a rule, which may be another subspace: one recursive definition.
 
@@ -121,7 +121,8 @@ export type TensorRuleOutputs<S extends string> = { readonly [K in 'direction' |
  */
 export interface TensorRule<S extends string = string> extends Described {
   readonly type: 'tensor';
-  state(shape: Shape): Readonly<Record<S, SlotSpec>>;
+  /** The state kept for a gradient of this shape; a slot may have a shape of its own. */
+  state(shape: Shape): Readonly<Record<S, TensorSlotSpec>>;
   scalars?(t: number, shape: Shape): Readonly<Record<string, number>>;
   /** Called inside `tf.tidy`; must not dispose or change its arguments. */
   step(x: TensorRuleInputs<S>, scalars: Readonly<Record<string, number>>, shape: Shape): TensorRuleOutputs<S>;
@@ -293,11 +294,26 @@ function run<T>(
   }
 }
 
-/** Checks that declared slots have an extent that there is. */
-export function requireSlots(kind: string, slots: Readonly<Record<string, SlotSpec>>): void {
+/**
+ * Checks that declared slots have an extent that there is.
+ *
+ * @param takesShapes Whether a slot may have a shape of its own, as those of tensor rules.
+ */
+export function requireSlots(kind: string, slots: Readonly<Record<string, TensorSlotSpec>>, takesShapes = false): void {
   for (const [name, slot] of Object.entries(slots)) {
-    if (!EXTENTS.includes(slot?.extent)) throw unknownExtent(`${kind}.state.${name}`, slot?.extent);
+    const extent = slot?.extent;
+    const isShape = typeof extent === 'object' && extent !== null && isShapeOf(extent.shape);
+    if (!(isShape && takesShapes) && !EXTENTS.includes(extent as Extent)) {
+      throw unknownExtent(`${kind}.state.${name}`, extent, isShape ? SHAPES_ELSEWHERE : undefined);
+    }
   }
+}
+
+const SHAPES_ELSEWHERE =
+  'Slots with a shape of their own need a rule in tfjs operations: tensorRule() of @frugaljs/core.';
+
+function isShapeOf(shape: unknown): shape is Shape {
+  return Array.isArray(shape) && shape.every(size => Number.isSafeInteger(size) && size >= 0);
 }
 
 function slotInputs(tracer: Tracer, slots: Readonly<Record<string, SlotSpec>>): Record<string, Value> {

@@ -39,8 +39,8 @@ export function roundHalfToEven(x: number): number {
 export type Extent = 'element' | 'row' | 'column' | 'tensor';
 
 /** One named piece of a rule's state. Slots are float32. */
-export interface SlotSpec {
-  readonly extent: Extent;
+export interface SlotSpec<E = Extent> {
+  readonly extent: E;
   /** What a fresh or reset slot is filled with. Default 0. */
   readonly initial?: number;
   /**
@@ -51,20 +51,30 @@ export interface SlotSpec {
   readonly degree?: 1 | 2;
 }
 
+/** The extent of a slot of a tensor rule: one that there is for all rules, or a shape of its own, such as r × n. */
+export type TensorExtent = Extent | { readonly shape: Shape };
+
+/** A slot of a tensor rule. One with a shape of its own stays as it is when the state is transported. */
+export type TensorSlotSpec = SlotSpec<TensorExtent>;
+
 export const EXTENTS: readonly Extent[] = ['element', 'row', 'column', 'tensor'];
 
-/** @param slot Whose extent it is, such as `lion.state.m`. */
-export function unknownExtent(slot: string, extent: unknown): InvalidExpressionError {
+/**
+ * @param slot Whose extent it is, such as `lion.state.m`.
+ * @param advice What to do; by default, the name that was meant.
+ */
+export function unknownExtent(slot: string, extent: unknown, advice?: string): InvalidExpressionError {
   return new InvalidExpressionError({
     parameter: `${slot}.extent`,
     found: extent,
     expected: `one of ${EXTENTS.join(', ')}`,
-    ...didYouMean(extent, EXTENTS),
+    ...(advice === undefined ? didYouMean(extent, EXTENTS) : { advice }),
   });
 }
 
-/** The shape in which a slot is stored: the site's own, `[rows, 1]`, `[1, columns]` or `[]`. */
-export function slotShape(extent: Extent, shape: Shape): Shape {
+/** The shape in which a slot is stored: the site's own, `[rows, 1]`, `[1, columns]`, `[]`, or that of the extent. */
+export function slotShape(extent: TensorExtent, shape: Shape): Shape {
+  if (typeof extent === 'object') return extent.shape;
   const [rows, columns] = matrixView(shape);
   switch (extent) {
     case 'element':
@@ -81,7 +91,7 @@ export function slotShape(extent: Extent, shape: Shape): Shape {
 }
 
 /** Bytes that a set of slots takes for a site of this shape. */
-export function slotBytes(slots: Readonly<Record<string, SlotSpec>>, shape: Shape): number {
+export function slotBytes(slots: Readonly<Record<string, TensorSlotSpec>>, shape: Shape): number {
   return Object.values(slots).reduce((bytes, slot) => bytes + 4 * sizeOf(slotShape(slot.extent, shape)), 0);
 }
 

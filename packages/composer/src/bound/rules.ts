@@ -1,5 +1,6 @@
 import {
   type ExpressionRule,
+  type Extent,
   type Graph,
   interpret,
   requireSlots,
@@ -9,6 +10,7 @@ import {
   type SlotSpec,
   sameShape,
   slotShape,
+  type TensorExtent,
   type TensorRule,
   traceRule,
 } from '@frugaljs/core';
@@ -66,11 +68,11 @@ export interface RestoreContext {
 }
 
 /** A rule without other rules in it, at work: its state is its slots. */
-abstract class BoundLeaf implements BoundRule {
-  readonly slots: SlotState;
+abstract class BoundLeaf<E extends TensorExtent> implements BoundRule {
+  readonly slots: SlotState<E>;
 
   constructor(
-    state: Readonly<Record<string, SlotSpec>>,
+    state: Readonly<Record<string, SlotSpec<E>>>,
     private site: Site,
   ) {
     this.slots = new SlotState(state, site.shape);
@@ -112,7 +114,7 @@ abstract class BoundLeaf implements BoundRule {
 }
 
 /** An expression rule at work, run by the reference interpreter. */
-export class BoundExpression extends BoundLeaf {
+export class BoundExpression extends BoundLeaf<Extent> {
   readonly graph: Graph;
   private graphByAge: Graph | null = null;
   private entryGraph: Graph | null = null;
@@ -150,13 +152,13 @@ export class BoundExpression extends BoundLeaf {
 }
 
 /** A tensor rule at work. */
-export class BoundTensorRule extends BoundLeaf {
+export class BoundTensorRule extends BoundLeaf<TensorExtent> {
   constructor(
     private readonly rule: TensorRule,
     site: Site,
   ) {
     super(rule.state(site.shape), site);
-    requireSlots(rule.kind, this.slots.specs);
+    requireSlots(rule.kind, this.slots.specs, true);
   }
 
   step(g: Tensor, { gate }: StepContext): Tensor {

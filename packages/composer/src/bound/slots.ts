@@ -6,6 +6,7 @@ import {
   type SlotSpec,
   type SplitAxis,
   slotShape,
+  type TensorExtent,
 } from '@frugaljs/core';
 import { add, fill, keep, mean, mul, reshape, type Tensor, tensor, tidy, zeros } from '@tensorflow/tfjs-core';
 import { type Gate, gated } from '../finite-check.js';
@@ -28,7 +29,7 @@ export const stepsTaken = { count: 0 };
  * The slots of one rule or combine at one site, and its step counter. Nothing is allocated before the first step: until
  * then a slot is the number it starts from.
  */
-export class SlotState {
+export class SlotState<E extends TensorExtent = TensorExtent> {
   /** Steps taken since the start or the last reset. */
   t = 0;
   private tensors: Record<string, Tensor> = {};
@@ -39,7 +40,7 @@ export class SlotState {
   private readonly names: readonly string[];
 
   constructor(
-    readonly specs: Readonly<Record<string, SlotSpec>>,
+    readonly specs: Readonly<Record<string, SlotSpec<E>>>,
     private readonly shape: Shape,
   ) {
     this.names = Object.keys(specs);
@@ -187,7 +188,7 @@ export class SlotState {
   private carried(name: string, carry: Carry): Tensor {
     const { extent, degree = 1 } = this.specs[name]!;
     const current = this.tensors[name]!;
-    if (extent === 'tensor') return current.clone();
+    if (extent === 'tensor' || typeof extent === 'object') return current.clone();
     if (extent === 'element') return carry(current, degree);
     const spread = carry(reshape(add(zeros([...this.shape]), current), [...this.shape]), degree);
     const [rows, columns] = [slotShape('row', this.shape)[0]!, slotShape('column', this.shape)[1]!];

@@ -5,10 +5,10 @@ import {
   interpret,
   type Rule,
   type Shape,
-  type SlotSpec,
   sizeOf,
   slotShape,
   type TensorRule,
+  type TensorSlotSpec,
   traceRule,
 } from '@frugaljs/core';
 import { dispose, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
@@ -167,7 +167,7 @@ export interface RuleStep {
 
 /** Steps a rule by hand: the least that keeps its state and counts its steps. Numbers go in and come out. */
 export class RuleRun {
-  readonly specs: Readonly<Record<string, SlotSpec>>;
+  readonly specs: Readonly<Record<string, TensorSlotSpec>>;
   private readonly graph: Graph | null;
   private slots: Record<string, Float32Array>;
   private t = 0;
@@ -225,7 +225,10 @@ export class RuleRun {
 }
 
 /** The values that slots start from. */
-export function initialSlots(specs: Readonly<Record<string, SlotSpec>>, shape: Shape): Record<string, Float32Array> {
+export function initialSlots(
+  specs: Readonly<Record<string, TensorSlotSpec>>,
+  shape: Shape,
+): Record<string, Float32Array> {
   return Object.fromEntries(
     Object.entries(specs).map(([name, { extent, initial = 0 }]) => [
       name,

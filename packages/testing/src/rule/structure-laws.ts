@@ -23,7 +23,7 @@ export const RULE_STRUCTURE_LAWS: readonly Law<RuleFixture>[] = [
       for (const [name, { extent }] of Object.entries(run.specs)) {
         const expected = slotShape(extent, shape);
         require(sameShape(shapes[name]!, expected), () =>
-          `slot ${name} is [${shapes[name]}], one value per ${extent} is [${expected}]`);
+          `slot ${name} is [${shapes[name]}], declared is [${expected}]`);
       }
     },
   }),
