@@ -486,10 +486,10 @@ class Parameter {
   }
 
   /** Chooses the subspaces of an update, plans it, and makes the state that it writes; changes no value. */
-  prepare(variable: Variable, gradient: Tensor, { update, factor, gate, kernels }: Update): void {
+  prepare(variable: Variable, gradient: Tensor, { update, rate, factor, gate, kernels }: Update): void {
     const { bound, clipValue } = this;
     tidy(() => {
-      const context = { update, gate, parameter: variable };
+      const context = { update, rate, gate, parameter: variable };
       if (bound instanceof BoundSubspace) bound.prepare(() => clipped(gradient, clipValue, factor), context);
       if (kernels === null) return;
       if (typeof factor !== 'number') this.scale = 'device';
@@ -550,7 +550,7 @@ class Parameter {
   private replan(kernels: KernelSet, isGated: boolean): void {
     const clipping: Clipping = { clipValue: this.clipValue, scale: this.scale, isGated };
     const split = SplitPlan.of(this.bound, kernels, clipping, this.form);
-    this.plan = split === 'a dense projector' ? DensePlan.of(this.bound, kernels, clipping, this.form) : split;
+    this.plan = typeof split === 'string' ? DensePlan.instead(split, this.bound, kernels, clipping, this.form) : split;
     const levels: Level[] = [];
     for (let rule: BoundRule | null = this.bound; rule instanceof BoundSubspace; rule = rule.residual) {
       levels.push({ subspace: rule, choice: rule.chosen, hasAges: rule.chosen?.inner?.slots.hasAges ?? false });

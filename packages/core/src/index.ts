@@ -73,13 +73,25 @@ export {
   threefry2x32,
 } from './random/keys.js';
 export { randomSubset, randomSubsetByMask } from './random/subsets.js';
-export type { Combine, CombineInputs, CombineOutputs, OnRefresh, Refresh, Rule, SubspaceRule } from './rule.js';
+export type {
+  Combine,
+  CombineInputs,
+  CombineOutputs,
+  CombineSite,
+  MeasureInputs,
+  OnRefresh,
+  Read,
+  Refresh,
+  Rule,
+  SubspaceRule,
+} from './rule.js';
 export {
   type ExpressionRule,
   expressionRule,
   type RuleInputs,
   type RuleOutputs,
   requireCombine,
+  requireReads,
   requireRule,
   requireSlots,
   type StateFreeRule,
@@ -87,8 +99,6 @@ export {
   type TensorRuleInputs,
   type TensorRuleOutputs,
   tensorRule,
-  traceCombine,
-  traceRule,
 } from './rule.js';
 export type { Schedule } from './schedules.js';
 export {
@@ -124,3 +134,5 @@ export {
   type TensorExtent,
   type TensorSlotSpec,
 } from './slots.js';
+export { combineSite, traceCombine, traceMeasures, traceRule } from './trace.js';
+export { norm, type Wrapper, type WrapperInputs, wrapCombine, wrapRule } from './wrap.js';

@@ -149,11 +149,12 @@ export function didYouMean(name: unknown, known: readonly string[]): { readonly 
   return nearest === null ? null : { advice: `Did you mean ${nearest}?` };
 }
 
-/** What tells the parts of a composition apart: the members that each has, besides `kind` and `options`. */
+/** What tells the parts of a composition apart: the first member, and what each must have besides `kind` and `options`. */
 const PART_MEMBERS = {
   rule: ['type'],
   projector: ['traits', 'reducedShape', 'basis', 'fit', 'down', 'up'],
   combine: ['apply', 'state'],
+  wrapper: ['step', 'step'],
 } as const;
 
 /**

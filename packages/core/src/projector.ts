@@ -61,6 +61,12 @@ export interface Projector<B extends string = string> extends Described {
   /** Shape of down(G) in this refresh; `null` when nothing of this parameter is in the subspace (block-wise). */
   reducedShape(site: Site, refreshIndex: number): Shape | null;
   /**
+   * The axis of the matrix that stays as it is while the other one is projected: one number of each row (or column) of
+   * down(G) is one of a row (or column) of G. Needed where the shapes do not tell, as those of a square basis. Default:
+   * the axis of which the reduced shape has as many, the longer one if it has both, and none for a vector.
+   */
+  keeps?(site: Site): 'row' | 'column' | null;
+  /**
    * Why nothing of this parameter is in the subspace in any refresh, in a few words; null when its turn comes. For
    * projectors whose `reducedShape` is null in some refreshes. Default: its turn comes.
    */

@@ -1,7 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { InvalidExpressionError, InvalidOptionError } from './errors.js';
-import type { Graph, NodeExtent } from './graph/graph.js';
-import { type Operand, Tracer, Value } from './graph/tracer.js';
+import { InvalidOptionError } from './errors.js';
+import type { Operand, Value } from './graph/tracer.js';
 import { type Described, didYouMean, requirePart } from './options.js';
 import type { Projector } from './projector.js';
 import { EXTENTS, type Extent, type Shape, type SlotSpec, type TensorSlotSpec, unknownExtent } from './slots.js';
@@ -41,27 +40,60 @@ export interface SubspaceRule extends Described {
   readonly combine: Combine;
   readonly refresh: Refresh;
   readonly onRefresh: OnRefresh;
+  /** What a wrapper made this of: the same but for the combine, whose direction it changes. */
+  readonly wrapped?: SubspaceRule;
 }
 
-/** Symbolic arguments of a combine, all in the full space. */
+/** What a rule, a combine or a wrapper may read beside gradients and state, if it says so in `reads`. */
+export type Read = 'parameter' | 'learningRate';
+
+/** Symbolic arguments of a combine, all in the full space: slots, per-step scalars and measures by name, and these. */
 export type CombineInputs<S extends string> = { readonly [K in S]: Value } & {
   /** The gradient G. */
   readonly g: Value;
   /** The direction found in the subspace, lifted back: up(d). */
   readonly lifted: Value;
-  /** What the subspace misses: G - up(down(G)). */
+  /** What the subspace misses: G - share · up(down(G)). */
   readonly residual: Value;
   /** The direction of the rule that steps on the residual; 0 when the combine has none. */
   readonly residualDirection: Value;
+  /** For combines that read it: the parameter before the step. */
+  readonly parameter?: Value;
+  /** For combines that read it: η of this update times the factor of the group. */
+  readonly learningRate?: Value;
 };
 
 /** What a combine returns: the direction and the next value of every slot. */
 export type CombineOutputs<S extends string> = { readonly [K in 'direction' | S]: Operand };
 
+/** Symbolic arguments of a measure, both in the subspace. */
+export interface MeasureInputs {
+  /** The projected gradient down(G). */
+  readonly low: Value;
+  /** The direction d that the rule in the subspace found. */
+  readonly lowDirection: Value;
+}
+
+/** Where a combine works. */
+export interface CombineSite {
+  /** Shape of the parameter. */
+  readonly shape: Shape;
+  /**
+   * What a measure has one number of: a row or a column where the projector keeps that axis and projects the other one,
+   * and the whole tensor where it keeps none (RandK). Where both are kept, as in a block, the longer one.
+   */
+  readonly per: Exclude<Extent, 'element'>;
+  /** The axis of the matrix with more entries; rows if they are equal. */
+  readonly longer: 'row' | 'column';
+}
+
 /** What happens to the part of the gradient that a subspace misses. */
-export interface Combine<S extends string = string> extends Described {
+export interface Combine<S extends string = string, M extends string = string> extends Described {
   /** The rule that steps on the residual, itself any rule: a residual can be split again. `null` for none. */
   readonly rule: Rule | null;
+  /** How much of the projected gradient the residual leaves out: R = G - share · up(down(G)). Default 1. */
+  readonly share?: number;
+  readonly reads?: readonly Read[];
   /**
    * Entries of the residual with |R_ij| ≤ tolerance · ‖G‖_∞ count as 0. The residual of a dense projector carries
    * rounding noise, of which a sign would make full-size steps. Not applied to coordinate projectors, whose zeros are
@@ -69,7 +101,17 @@ export interface Combine<S extends string = string> extends Described {
    */
   readonly tolerance: number;
   state(shape: Shape): Readonly<Record<S, SlotSpec>>;
-  apply(x: CombineInputs<S>): CombineOutputs<S>;
+  /** Numbers that change from step to step, as those of a rule; `t` counts the steps of the combine from 1. */
+  scalars?(t: number, shape: Shape): Readonly<Record<string, number>>;
+  /**
+   * Numbers taken in the subspace from gradient and direction, one for each `site.per` or one in all, for use in
+   * `apply`: with a basis that is not orthonormal nothing in the full space tells them. All are 0 while the subspace has
+   * nothing of the parameter.
+   */
+  measure?(x: MeasureInputs, site: CombineSite): Readonly<Record<M, Value>>;
+  apply(x: CombineInputs<S | M>, site: CombineSite): CombineOutputs<S>;
+  /** What a wrapper made this of. */
+  readonly wrapped?: Combine;
 }
 
 /** Symbolic arguments of `step`: the gradient `g`, every state slot and every per-step scalar, by name. */
@@ -77,21 +119,19 @@ export type RuleInputs<S extends string, C extends string> = { readonly [K in S]
   readonly [K in C]: Value;
 } & {
   readonly g: Value;
-  /** The parameter itself, for rules that declare `readsParameter`. */
+  /** For rules that read it: the parameter before the step; inside a subspace, projected like the gradient. */
   readonly parameter?: Value;
+  /** For rules that read it: η of this update times the factor of the group. */
+  readonly learningRate?: Value;
 };
 
 /** What `step` returns: the direction and the next value of every slot. */
 export type RuleOutputs<S extends string> = { readonly [K in 'direction' | S]: Operand };
 
-/** Names a step may not use for slots or scalars. */
-const RESERVED_NAMES: readonly string[] = ['g', 'direction', 'parameter', 't'];
-
 /** A rule written once on symbolic values; the reference interpreter and every fused kernel run the same expression. */
 export interface ExpressionRule<S extends string = string, C extends string = string> extends Described {
   readonly type: 'expression';
-  /** True when `step` reads `parameter`; inside a subspace that is the parameter projected like the gradient. */
-  readonly readsParameter?: boolean;
+  readonly reads?: readonly Read[];
   /** The state kept for a gradient of this shape; `{}` for a state-free rule. */
   state(shape: Shape): Readonly<Record<S, SlotSpec>>;
   /** Numbers that change from step to step, such as bias corrections; `t` counts the rule's own steps from 1. */
@@ -109,8 +149,14 @@ export function expressionRule<S extends string = never, C extends string = neve
   return { ...rule, type: 'expression' };
 }
 
-/** Tensor arguments of a {@link TensorRule}: the gradient `g` and every state slot, by name. */
-export type TensorRuleInputs<S extends string> = { readonly [K in S]: Tensor } & { readonly g: Tensor };
+/**
+ * Tensor arguments of a {@link TensorRule}: the gradient `g`, every state slot by name, and the parameter for rules that
+ * read it. The learning rate, where it is read, is among the scalars.
+ */
+export type TensorRuleInputs<S extends string> = { readonly [K in S]: Tensor } & {
+  readonly g: Tensor;
+  readonly parameter?: Tensor;
+};
 
 /** What a {@link TensorRule} returns. */
 export type TensorRuleOutputs<S extends string> = { readonly [K in 'direction' | S]: Tensor };
@@ -121,6 +167,7 @@ export type TensorRuleOutputs<S extends string> = { readonly [K in 'direction' |
  */
 export interface TensorRule<S extends string = string> extends Described {
   readonly type: 'tensor';
+  readonly reads?: readonly Read[];
   /** The state kept for a gradient of this shape; a slot may have a shape of its own. */
   state(shape: Shape): Readonly<Record<S, TensorSlotSpec>>;
   scalars?(t: number, shape: Shape): Readonly<Record<string, number>>;
@@ -135,9 +182,9 @@ export function tensorRule<S extends string = never>(rule: Omit<TensorRule<S>, '
 
 /** What objects of each type of rule hold; nothing else of them is read. */
 const MEMBERS: Readonly<Record<Rule['type'], readonly string[]>> = {
-  expression: ['state', 'step', 'scalars', 'readsParameter'],
-  tensor: ['state', 'step', 'scalars'],
-  subspace: ['projector', 'rule', 'combine', 'refresh', 'onRefresh'],
+  expression: ['state', 'step', 'scalars', 'reads'],
+  tensor: ['state', 'step', 'scalars', 'reads'],
+  subspace: ['projector', 'rule', 'combine', 'refresh', 'onRefresh', 'wrapped'],
 };
 
 /**
@@ -169,11 +216,25 @@ export function requireRule(parameter: string, rule: unknown, example = 'adamW()
       expected: `a rule of type ${type} with the keys ${known.join(', ')} alone, as nothing reads another`,
       advice:
         type === 'subspace'
-          ? 'A subspace cannot be wrapped: change the rule inside it, or write a combine of your own.'
+          ? 'Change what it does with wrapRule() of @frugaljs/core, or write a combine of your own.'
           : (didYouMean(extra, known)?.advice ?? `Remove ${extra}, or let \`step\` use it.`),
     });
   }
+  requireReads(`${parameter}: ${kind}.reads`, rule);
   if (type === 'subspace') requireAsDescribed(parameter, rule as SubspaceRule);
+}
+
+/** What there is to read. */
+export const READS: readonly Read[] = ['parameter', 'learningRate'];
+
+/** Checks what a part says that it reads. */
+export function requireReads(parameter: string, part: unknown): void {
+  const { reads } = part as { readonly reads?: unknown };
+  if (reads === undefined) return;
+  const unknown = Array.isArray(reads) ? reads.find(name => !READS.includes(name)) : reads;
+  if (unknown === undefined) return;
+  const expected = `a list of ${READS.join(', ')}`;
+  throw new InvalidOptionError({ parameter, found: unknown, expected, ...didYouMean(unknown, READS) });
 }
 
 /**
@@ -183,8 +244,12 @@ export function requireRule(parameter: string, rule: unknown, example = 'adamW()
  */
 export function requireCombine(parameter: string, combine: unknown): asserts combine is Combine {
   requirePart(parameter, combine, 'combine', 'drop() or residual(signSgd())');
-  const { rule, tolerance } = combine as Combine;
+  const { rule, tolerance, share = 1 } = combine as Combine;
   if (rule !== null) requireRule(`${parameter}.rule`, rule ?? undefined, 'signSgd(), or null');
+  requireReads(`${parameter}.reads`, combine);
+  if (!Number.isFinite(share)) {
+    throw new InvalidOptionError({ parameter: `${parameter}.share`, found: share, expected: 'a number' });
+  }
   if (typeof tolerance === 'number' && tolerance >= 0) return;
   throw new InvalidOptionError({
     parameter: `${parameter}.tolerance`,
@@ -195,7 +260,20 @@ export function requireCombine(parameter: string, combine: unknown): asserts com
 
 /** A subspace is saved by its options: a part that was exchanged in a copy would train, and another one be saved. */
 function requireAsDescribed(parameter: string, rule: SubspaceRule): void {
-  const { options } = rule;
+  const { options, wrapped } = rule;
+  if (wrapped !== undefined) {
+    const same = (['projector', 'rule', 'refresh', 'onRefresh'] as const).every(name => rule[name] === wrapped[name]);
+    if (same && rule.combine.wrapped === wrapped.combine) {
+      requireAsDescribed(parameter, wrapped);
+      return;
+    }
+    throw new InvalidOptionError({
+      parameter: `${parameter}: ${rule.kind}`,
+      found: 'parts that are not those of the subspace that it wraps',
+      expected: 'a rule as the wrapper returns it',
+      advice: 'Wrap the changed subspace.',
+    });
+  }
   const exchanged = (['projector', 'rule', 'combine'] as const).find(name => {
     const described = options[name] as Partial<Described> | undefined;
     return described?.kind !== rule[name]?.kind || described?.options !== rule[name]?.options;
@@ -221,80 +299,6 @@ function isPlain(part: object): boolean {
 }
 
 /**
- * Runs a rule's `step` on symbolic values. The graph's inputs are `g`, `parameter` and the slots; its outputs are
- * `direction` and the next value of every slot.
- *
- * @param scalarsPer With an extent, the per-step numbers become inputs of that extent: one number per row, column or
- *   element instead of one for all, for state whose parts have taken different numbers of steps.
- */
-export function traceRule(rule: ExpressionRule, shape: Shape, scalarsPer: NodeExtent = 'host'): Graph {
-  const slots = rule.state(shape);
-  requireSlots(rule.kind, slots);
-  const scalars = Object.keys(rule.scalars?.(1, shape) ?? {});
-  checkNames(rule.kind, [...Object.keys(slots), ...scalars], RESERVED_NAMES);
-  const tracer = new Tracer();
-  const inputs: Record<string, Value> = { g: tracer.input('g', 'element'), ...slotInputs(tracer, slots) };
-  let missesParameter = false;
-  const miss = (): undefined => {
-    missesParameter = true;
-    return undefined;
-  };
-  if (rule.readsParameter) inputs['parameter'] = tracer.input('parameter', 'element');
-  else Object.defineProperty(inputs, 'parameter', { get: miss });
-  for (const name of scalars)
-    inputs[name] = scalarsPer === 'host' ? tracer.scalar(name) : tracer.input(name, scalarsPer);
-  const method = `${rule.kind}.step`;
-  const outputs = run(
-    method,
-    inputs,
-    () => rule.step(inputs as Parameters<typeof rule.step>[0], shape),
-    () => missesParameter,
-  );
-  return finish(tracer, method, slots, outputs);
-}
-
-const COMBINE_INPUTS = ['g', 'lifted', 'residual', 'residualDirection'] as const;
-
-/** Runs a combine's `apply` on symbolic values; outputs as for {@link traceRule}. */
-export function traceCombine(combine: Combine, shape: Shape): Graph {
-  const slots = combine.state(shape);
-  requireSlots(combine.kind, slots);
-  checkNames(combine.kind, Object.keys(slots), [...COMBINE_INPUTS, 'direction']);
-  const tracer = new Tracer();
-  const inputs: Record<string, Value> = slotInputs(tracer, slots);
-  for (const name of COMBINE_INPUTS) inputs[name] = tracer.input(name, 'element');
-  const method = `${combine.kind}.apply`;
-  const outputs = run(method, inputs, () => combine.apply(inputs as Parameters<typeof combine.apply>[0]));
-  return finish(tracer, method, slots, outputs);
-}
-
-/**
- * Runs a method on symbolic values. What JavaScript says of a name that is not there, it says without the names there are.
- *
- * @param missesParameter True when the method looked at `parameter` and was not given it.
- */
-function run<T>(
-  method: string,
-  inputs: Readonly<Record<string, Value>>,
-  call: () => T,
-  missesParameter: () => boolean = () => false,
-): T {
-  try {
-    return call();
-  } catch (error) {
-    const isOfOperand = error instanceof InvalidExpressionError && missesParameter();
-    if (!(error instanceof TypeError) && !isOfOperand) throw error;
-    const complaint = new InvalidExpressionError({
-      parameter: method,
-      found: missesParameter() ? '`parameter`, which the rule does not declare' : `a ${error}`,
-      expected: `an expression of ${Object.keys(inputs).join(', ')} in the methods of values`,
-      ...(missesParameter() ? { advice: 'Declare readsParameter: true in the rule.' } : {}),
-    });
-    throw Object.assign(complaint, { cause: error });
-  }
-}
-
-/**
  * Checks that declared slots have an extent that there is.
  *
  * @param takesShapes Whether a slot may have a shape of its own, as those of tensor rules.
@@ -314,49 +318,4 @@ const SHAPES_ELSEWHERE =
 
 function isShapeOf(shape: unknown): shape is Shape {
   return Array.isArray(shape) && shape.every(size => Number.isSafeInteger(size) && size >= 0);
-}
-
-function slotInputs(tracer: Tracer, slots: Readonly<Record<string, SlotSpec>>): Record<string, Value> {
-  return Object.fromEntries(Object.entries(slots).map(([name, slot]) => [name, tracer.input(name, slot.extent)]));
-}
-
-function checkNames(kind: string, names: readonly string[], reserved: readonly string[]): void {
-  const bad = names.find((name, i) => reserved.includes(name) || name.includes('/') || names.indexOf(name) !== i);
-  if (bad !== undefined) {
-    throw new InvalidExpressionError({
-      parameter: `${kind}.state`,
-      found: bad,
-      expected: `slot and scalar names that are distinct, without "/" and none of ${reserved.join(', ')}`,
-    });
-  }
-}
-
-function finish(
-  tracer: Tracer,
-  method: string,
-  slots: Readonly<Record<string, SlotSpec>>,
-  outputs: Readonly<Record<string, Operand>>,
-): Graph {
-  if (typeof outputs !== 'object' || outputs === null || outputs instanceof Value) {
-    throw new InvalidExpressionError({
-      parameter: method,
-      found: outputs instanceof Value ? 'a single value' : outputs,
-      expected: `an object { ${['direction', ...Object.keys(slots)].join(', ')} }`,
-      advice: 'Return the direction, and the next value of every declared slot, by name.',
-    });
-  }
-  tracer.requireUsedComparisons(method, outputs);
-  const extents: Record<string, Extent> = { direction: 'element' };
-  for (const [name, slot] of Object.entries(slots)) extents[name] = slot.extent;
-  const missing = Object.keys(extents).filter(name => outputs[name] === undefined);
-  const extra = Object.keys(outputs).filter(name => !(name in extents));
-  if (missing.length > 0 || extra.length > 0) {
-    throw new InvalidExpressionError({
-      parameter: method,
-      found: `outputs ${Object.keys(outputs).join(', ') || '(none)'}`,
-      expected: `outputs ${Object.keys(extents).join(', ')}`,
-      advice: 'Return the direction and the next value of every declared slot.',
-    });
-  }
-  return tracer.graph(outputs, extents);
 }

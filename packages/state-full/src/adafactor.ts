@@ -69,7 +69,7 @@ export function adafactor(options: AdafactorOptions = {}): ExpressionRule {
   return expressionRule<string, 'beta2' | 'complement' | 'stepSize'>({
     kind: 'adafactor',
     options: filled,
-    readsParameter: scaleParameter,
+    reads: scaleParameter ? ['parameter'] : [],
     state: shape => adafactorSlots(shape, beta1 !== null),
     scalars: t => ({
       beta2: 1 - t ** decayExponent,

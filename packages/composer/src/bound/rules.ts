@@ -23,6 +23,8 @@ import { type Carry, type CoordinateMove, type PlannedTensor, SlotState } from '
 export interface StepContext {
   /** Updates made before this one. */
   readonly update: number;
+  /** The learning rate times that of the group, ηs, for what reads it. */
+  readonly rate: number;
   /** The parameter, for rules that read it; inside a subspace, projected like the gradient. */
   readonly parameter?: Tensor;
   /** Coordinates that enclosing projectors cover. */
@@ -30,6 +32,9 @@ export interface StepContext {
   /** Tells the device whether to take the step; null where the host knows that it is taken. */
   readonly gate: Gate | null;
 }
+
+/** Name of the per-step number that rules read as their learning rate. */
+export const RATE = 'learningRate';
 
 /** The coordinates that enclosing projectors of one kind cover. */
 export interface Occupied {
@@ -127,12 +132,15 @@ export class BoundExpression extends BoundLeaf<Extent> {
     this.graph = traceRule(rule, site.shape);
   }
 
-  step(g: Tensor, { parameter, gate }: StepContext): Tensor {
+  step(g: Tensor, { parameter, rate, gate }: StepContext): Tensor {
     const inputs: Record<string, Tensor | number> = { g };
     if (parameter !== undefined) inputs['parameter'] = parameter;
     this.slots.addTo(inputs);
     const scalars = this.slots.scalars(this.rule);
-    const outputs = scalars === null ? this.stepByAge(inputs) : interpret(this.graph, inputs, scalars, this.shape);
+    const outputs =
+      scalars === null
+        ? this.stepByAge(inputs, rate)
+        : interpret(this.graph, inputs, { ...scalars, [RATE]: rate }, this.shape);
     this.slots.commit(outputs, gate);
     return outputs['direction']!;
   }
@@ -144,10 +152,10 @@ export class BoundExpression extends BoundLeaf<Extent> {
   }
 
   /** The same step with per-coordinate numbers in place of the per-step ones. */
-  private stepByAge(inputs: Record<string, Tensor | number>): Record<string, Tensor> {
+  private stepByAge(inputs: Record<string, Tensor | number>, rate: number): Record<string, Tensor> {
     const { axis, tensors } = this.slots.scalarsByAge(this.rule);
     this.graphByAge ??= traceRule(this.rule, this.shape, axis);
-    return interpret(this.graphByAge, { ...inputs, ...tensors }, {}, this.shape);
+    return interpret(this.graphByAge, { ...inputs, ...tensors }, { [RATE]: rate }, this.shape);
   }
 }
 
@@ -161,16 +169,19 @@ export class BoundTensorRule extends BoundLeaf<TensorExtent> {
     requireSlots(rule.kind, this.slots.specs, true);
   }
 
-  step(g: Tensor, { gate }: StepContext): Tensor {
+  step(g: Tensor, { parameter, rate, gate }: StepContext): Tensor {
     const { shape } = this;
+    const { reads = [] } = this.rule;
     const inputs: Record<string, Tensor | number> = { g };
     this.slots.addTo(inputs);
     const tensors: Record<string, Tensor> = { g };
+    if (reads.includes('parameter')) tensors['parameter'] = parameter!;
     for (const [name, spec] of Object.entries(this.slots.specs)) {
       const value = inputs[name]!;
       tensors[name] = typeof value === 'number' ? fill([...slotShape(spec.extent, shape)], value) : value;
     }
-    const scalars = this.rule.scalars?.(this.slots.t + 1, shape) ?? {};
+    const numbers = this.rule.scalars?.(this.slots.t + 1, shape) ?? {};
+    const scalars = reads.includes('learningRate') ? { ...numbers, [RATE]: rate } : numbers;
     const outputs: Readonly<Record<string, Tensor>> = this.rule.step(tensors as { g: Tensor }, scalars, shape);
     this.requireShapes(outputs);
     this.slots.commit(this.withoutInputs(outputs, tensors), gate);

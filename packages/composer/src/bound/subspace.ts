@@ -2,11 +2,15 @@ import {
   type Basis,
   backendTraits,
   type Combine,
+  type CombineSite,
   childSite,
+  combineSite,
+  type Extent,
   type Graph,
   InvalidStateError,
   inputNames,
   interpret,
+  matrixView,
   type Projector,
   type Rule,
   type Shape,
@@ -17,11 +21,12 @@ import {
   select,
   Tracer,
   traceCombine,
+  traceMeasures,
   UnsupportedShapeError,
+  type Value,
 } from '@frugaljs/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { requireTraining } from '../empty-subspace.js';
-import type { Gate } from '../finite-check.js';
 import { joinPath, MEMBERS, REFRESH_INDEX, type SavedState, type StateReader } from '../saved-state.js';
 import { Cadence, coordinatesOf, disposeBasis, SubspaceBases } from './bases.js';
 import {
@@ -29,6 +34,7 @@ import {
   type BoundRule,
   BoundTensorRule,
   type Occupied,
+  RATE,
   type RestoreContext,
   type StepContext,
 } from './rules.js';
@@ -89,7 +95,8 @@ export class BoundSubspace implements BoundRule {
     this.bases = new SubspaceBases(rule.projector, this.cadence, site);
     const { combine } = rule;
     this.residual = combine.rule === null ? null : bind(combine.rule, childSite(site, 'residual', site.shape));
-    this.combine = new BoundCombine(combine, site.shape);
+    const full = this.bases.reducedShape(this.cadence.refreshAt(0)) ?? site.shape;
+    this.combine = new BoundCombine(combine, combineSite(site.shape, keptBy(rule.projector, site, full)));
     this.sharesCoordinates =
       combine.rule?.type === 'subspace' &&
       combine.rule.projector.kind === rule.projector.kind &&
@@ -104,24 +111,31 @@ export class BoundSubspace implements BoundRule {
     const { projector } = this.rule;
     if (context.update >= this.until || this.isDoubtful) this.refresh(() => g, context);
     const { inside } = this.choice;
+    const { combine } = this;
     const splits = this.splitsResidual();
 
     const inputs: Record<string, Tensor | number> = { g, lifted: 0, residual: 0, residualDirection: 0 };
     let projected: Tensor | null = null;
+    let measures: Readonly<Record<string, Tensor | number>> = combine.measuresOfNothing;
+    let isAtRest = true;
     if (inside !== null) {
       const { basis, rule } = inside;
       const low = projector.down(g, basis, this.site);
       const direction = rule.step(low, this.innerContext(context, basis));
-      if (direction !== null) inputs['lifted'] = projector.up(direction, basis, this.site);
-      if (splits) projected = projector.up(low, basis, this.site);
+      isAtRest = direction === null;
+      if (direction !== null && combine.readsLifted) inputs['lifted'] = projector.up(direction, basis, this.site);
+      if (splits && combine.share !== 0) projected = projector.up(low, basis, this.site);
+      measures = combine.measure(low, direction ?? 0);
     }
     if (splits) {
       const residual = projected === null ? g : residualOf(this.rule, g, projected);
       const nested = { ...context, occupied: this.occupiedForResidual(context.occupied) };
       inputs['residual'] = residual;
-      inputs['residualDirection'] = this.residual?.step(residual, nested) ?? 0;
+      const direction = this.residual?.step(residual, nested) ?? null;
+      if (direction !== null) inputs['residualDirection'] = direction;
+      isAtRest &&= direction === null;
     }
-    return this.combine.step(inputs, context.gate);
+    return combine.step({ ...inputs, ...measures }, isAtRest, context);
   }
 
   /**
@@ -148,7 +162,7 @@ export class BoundSubspace implements BoundRule {
 
   /** True when there is a residual in this refresh and the combine reads it. */
   splitsResidual(): boolean {
-    return this.combine.readsResidual && !this.choice.isComplete;
+    return this.combine.readsResidual && !(this.choice.isComplete && this.combine.share === 1);
   }
 
   /** The site as the projector sees it. */
@@ -253,9 +267,9 @@ export class BoundSubspace implements BoundRule {
   }
 
   /** Inside, the parameter is seen through the projector like the gradient. */
-  private innerContext({ update, parameter, gate }: StepContext, basis: Basis): StepContext {
-    if (parameter === undefined || !readsParameter(this.rule.rule)) return { update, gate };
-    return { update, gate, parameter: this.rule.projector.down(parameter, basis, this.site) };
+  private innerContext({ update, rate, parameter, gate }: StepContext, basis: Basis): StepContext {
+    if (parameter === undefined || !readsParameter(this.rule.rule)) return { update, rate, gate };
+    return { update, rate, gate, parameter: this.rule.projector.down(parameter, basis, this.site) };
   }
 
   private refresh(gradient: () => Tensor, { update, occupied, gate }: StepContext): void {
@@ -427,38 +441,61 @@ function moveBetween(full: Shape, before: Inside, after: Inside): CoordinateMove
 }
 
 /** A combine at work on one parameter. The rule on the residual is not its own. */
-class BoundCombine {
+export class BoundCombine {
   readonly graph: Graph;
   /** It reads the residual or a direction found on it. */
   readonly readsResidual: boolean;
+  /** It reads the direction that was found in the subspace, in the full space. */
+  readonly readsLifted: boolean;
   readonly hasState: boolean;
-  /** It has no state and reads nothing but the two directions: without them its result is zero. */
-  private readonly onlyMixes: boolean;
-  private readonly slots: SlotState;
+  /** How much of the projected gradient the residual leaves out. */
+  readonly share: number;
+  readonly slots: SlotState<Extent>;
+  /** From `low` and `lowDirection` to the measures; null when there are none. */
+  readonly measures: Graph | null;
+  /** What it measures in a subspace that has nothing of the parameter. */
+  readonly measuresOfNothing: Readonly<Record<string, number>>;
+  /** Without a direction from either rule its result is zero. */
+  readonly onlyMixes: boolean;
 
   constructor(
-    combine: Combine,
-    private readonly shape: Shape,
+    readonly combine: Combine,
+    private readonly site: CombineSite,
   ) {
+    const { shape } = site;
     this.slots = new SlotState(combine.state(shape), shape);
-    this.graph = traceCombine(combine, shape);
+    this.graph = traceCombine(combine, shape, site);
     const reads = inputNames(this.graph);
     this.readsResidual = reads.includes('residual') || reads.includes('residualDirection');
+    this.readsLifted = reads.includes('lifted');
     this.hasState = Object.keys(this.slots.specs).length > 0;
-    this.onlyMixes = !reads.includes('g') && !reads.includes('residual') && !this.hasState;
+    this.share = combine.share ?? 1;
+    this.measures = traceMeasures(combine, site);
+    this.measuresOfNothing = Object.fromEntries(Object.keys(this.measures?.outputs ?? {}).map(name => [name, 0]));
+    this.onlyMixes = mixesDirections(combine, site);
   }
 
   /**
    * The direction of the whole; null for zeros.
    *
    * @param inputs The inputs of a combine by name, 0 for a tensor of zeros. Slots are added.
+   * @param isAtRest Neither the rule inside nor that on the residual has a direction.
    */
-  step(inputs: Record<string, Tensor | number>, gate: Gate | null): Tensor | null {
-    if (inputs['lifted'] === 0 && inputs['residualDirection'] === 0 && this.onlyMixes) return null;
-    this.slots.addTo(inputs);
-    const outputs = interpret(this.graph, inputs, {}, this.shape);
-    this.slots.commit(outputs, gate);
+  step(inputs: Record<string, Tensor | number>, isAtRest: boolean, context: StepContext): Tensor | null {
+    if (isAtRest && this.onlyMixes) return null;
+    const { combine, slots } = this;
+    if (combine.reads?.includes('parameter')) inputs['parameter'] = context.parameter!;
+    slots.addTo(inputs);
+    const scalars = { ...slots.scalars(combine), [RATE]: context.rate };
+    const outputs = interpret(this.graph, inputs, scalars, this.site.shape);
+    slots.commit(outputs, context.gate);
     return outputs['direction']!;
+  }
+
+  /** What the combine wants to know of the subspace, from the gradient and the direction in it. */
+  measure(low: Tensor, lowDirection: Tensor | number): Readonly<Record<string, Tensor>> {
+    const { measures } = this;
+    return measures === null ? {} : interpret(measures, { low, lowDirection }, {}, low.shape);
   }
 
   plan(): readonly PlannedTensor[] {
@@ -478,21 +515,47 @@ class BoundCombine {
   }
 }
 
-/** R = G - ΠG, for a projector whose residual is exact. */
+/** True for a combine whose direction, before it was wrapped, follows from the directions that it is given alone. */
+function mixesDirections(combine: Combine, site: CombineSite): boolean {
+  if (combine.wrapped !== undefined) return mixesDirections(combine.wrapped, site);
+  const reads = inputNames(traceCombine(combine, site.shape, site));
+  const isStateless = Object.keys(combine.state(site.shape)).length === 0;
+  return isStateless && !['g', 'residual', 'parameter'].some(name => reads.includes(name));
+}
+
+/** What a measure has one number of: the axis that a projector leaves as it is, undefined where that is the longer one. */
+function keptBy(projector: Projector, site: Site, reduced: Shape): CombineSite['per'] | undefined {
+  const kept = projector.keeps?.(site);
+  if (kept !== undefined) return kept ?? 'tensor';
+  const [[rows, columns], [lowRows, lowColumns]] = [matrixView(site.shape), matrixView(reduced)];
+  if (rows === lowRows && columns === lowColumns) return undefined;
+  return site.shape.length !== reduced.length
+    ? 'tensor'
+    : rows === lowRows
+      ? 'row'
+      : columns === lowColumns
+        ? 'column'
+        : 'tensor';
+}
+
+/** R = G - share · ΠG, for a projector whose residual is exact. */
 const EXACT_RESIDUAL: Graph = (() => {
   const tracer = new Tracer();
-  const [g, projected] = [tracer.input('g', 'element'), tracer.input('projected', 'element')];
-  return tracer.graph({ residual: g.sub(projected) }, { residual: 'element' });
+  return tracer.graph({ residual: rest(tracer) }, { residual: 'element' });
 })();
 
-/** R = G - ΠG with entries |R_ij| ≤ tolerance · ‖G‖_∞ set to 0. NaN stays NaN. */
+/** R = G - share · ΠG with entries |R_ij| ≤ tolerance · ‖G‖_∞ set to 0. NaN stays NaN. */
 const TOLERANT_RESIDUAL: Graph = (() => {
   const tracer = new Tracer();
-  const [g, projected] = [tracer.input('g', 'element'), tracer.input('projected', 'element')];
-  const residual = g.sub(projected);
+  const g = tracer.input('g', 'element');
+  const residual = rest(tracer);
   const noise = residual.abs().lessEqual(g.abs().max().mul(tracer.scalar('tolerance')));
   return tracer.graph({ residual: select(noise, 0, residual) }, { residual: 'element' });
 })();
+
+function rest(tracer: Tracer): Value {
+  return tracer.input('g', 'element').sub(tracer.input('projected', 'element').mul(tracer.scalar('share')));
+}
 
 /** True when what a projector leaves over is free of rounding noise, or the combine does not mind it. */
 export function isExactResidual({ projector, combine }: SubspaceRule): boolean {
@@ -502,12 +565,14 @@ export function isExactResidual({ projector, combine }: SubspaceRule): boolean {
 /** What the subspace misses of a gradient. */
 function residualOf(rule: SubspaceRule, g: Tensor, projected: Tensor): Tensor {
   const graph = isExactResidual(rule) ? EXACT_RESIDUAL : TOLERANT_RESIDUAL;
-  return interpret(graph, { g, projected }, { tolerance: rule.combine.tolerance }, g.shape)['residual']!;
+  const { tolerance, share = 1 } = rule.combine;
+  return interpret(graph, { g, projected }, { tolerance, share }, g.shape)['residual']!;
 }
 
 /** True when a rule, or one within it, reads the parameter beside the gradient. */
 function readsParameter(rule: Rule | null): boolean {
-  if (rule === null || rule.type === 'tensor') return false;
-  if (rule.type === 'expression') return rule.readsParameter ?? false;
-  return readsParameter(rule.rule) || readsParameter(rule.combine.rule);
+  if (rule === null) return false;
+  if (rule.type !== 'subspace') return rule.reads?.includes('parameter') ?? false;
+  const { combine } = rule;
+  return combine.reads?.includes('parameter') || readsParameter(rule.rule) || readsParameter(combine.rule);
 }

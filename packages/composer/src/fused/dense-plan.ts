@@ -18,16 +18,13 @@ import {
   type DecayForm,
   FACTOR,
   factorIn,
-  gatedOutputs,
-  inlineCombine,
   type ParameterStep,
+  StepGraph,
+  type StepProgram,
   sharedTensors,
   times,
-  UPDATE_GRAPHS,
 } from './step-graph.js';
 
-/** Before the names of the slots and scalars of the rule inside. */
-const RULE = 'rule/';
 /**
  * Products that are as large as the parameter, the projection and the lifted direction, are made for this share of its
  * rows at a time: both together then take a third of the parameter's bytes, and at a density of a quarter all that a
@@ -38,8 +35,9 @@ const BANDS = 6;
 const SMALL = 2 ** 16;
 
 /**
- * A parameter with a dense projector: down by a matrix product, the rule in place on the small matrix, and then, by
- * bands of rows, up by a matrix product and one pass that combines, decays and writes.
+ * A parameter of which the subspace is computed by itself: down by the projector, the rule in place on the small tensor
+ * with what the combine measures there, and then, by bands of rows where that can be, up by the projector and one pass
+ * that combines, decays and writes.
  */
 export class DensePlan {
   private readonly byRows: boolean;
@@ -47,75 +45,86 @@ export class DensePlan {
   private constructor(
     private readonly subspace: BoundSubspace,
     private readonly inner: BoundExpression,
-    private readonly residual: BoundExpression | null,
-    private readonly inside: Graph,
-    private readonly epilogue: Graph,
+    private readonly inside: StepProgram,
+    private readonly epilogue: StepProgram,
     private readonly clipValue: number | undefined,
     kernels: KernelSet,
   ) {
-    this.byRows = kernels.traits.startsWithin && worksByRows(epilogue);
+    this.byRows = kernels.traits.startsWithin && worksByRows(epilogue.graph);
   }
 
-  static of(bound: BoundRule, kernels: KernelSet, clipping: Clipping, form: DecayForm): DensePlan | string {
-    if (!(bound instanceof BoundSubspace) || bound.choice.membership !== 'dense') return 'no dense projector';
-    if (bound.combine.hasState) return 'a combine with state';
+  /** The plan where there is no {@link SplitPlan}, or the reason why there is neither. */
+  static instead(
+    reason: string,
+    bound: BoundRule,
+    kernels: KernelSet,
+    clipping: Clipping,
+    form: DecayForm,
+  ): DensePlan | string {
+    if (!(bound instanceof BoundSubspace) || bound.choice.inside === null) return reason;
+    const plan = DensePlan.of(bound, kernels, clipping, form);
+    // Of a projector that is not dense, what kept it from being one pass tells more.
+    return typeof plan === 'string' && bound.choice.membership !== 'dense' ? reason : plan;
+  }
+
+  private static of(bound: BoundSubspace, kernels: KernelSet, clipping: Clipping, form: DecayForm): DensePlan | string {
     const inner = bound.choice.inner;
     if (inner === null) return 'a subspace or tensor operations inside a subspace';
-    if (inner.rule.readsParameter) return 'a rule inside a subspace that reads the parameter';
     if (inner.slots.hasAges) return 'coordinates of different ages';
     const residual = bound.splitsResidual() ? bound.residual : null;
     if (residual !== null && !(residual instanceof BoundExpression))
       return 'a split of the residual of a dense projector';
     // On the device any gradient may be huge, and is multiplied before.
     const after: Clipping = clipping.scale === 'device' ? { ...clipping, scale: 'none' } : clipping;
-    const inside = insideOf(inner, after);
+    const inside = insideOf(bound, inner, after);
     const epilogue = denseEpilogue(bound, residual, after, form);
-    const graphs = [inside, epilogue, ...(readsLargest(bound) ? [LARGEST_ENTRY] : [])];
+    const graphs = [inside.graph, epilogue.graph, ...(readsLargest(bound) ? [LARGEST_ENTRY] : [])];
     const refusal = graphs.map(graph => kernels.refusal(graph)).find(reason => reason !== null);
-    return refusal ?? new DensePlan(bound, inner, residual, inside, epilogue, clipping.clipValue, kernels);
+    return refusal ?? new DensePlan(bound, inner, inside, epilogue, clipping.clipValue, kernels);
   }
 
   /** Makes the state that a step writes, which may fail for want of memory, before anything is written. */
   allocate(kernels: KernelSet): void {
-    this.inner.slots.writable(kernels);
-    this.residual?.slots.writable(kernels);
+    for (const state of [...this.inside.states, ...this.epilogue.states]) state.writable(kernels);
   }
 
   run(kernels: KernelSet, w: Tensor, gradient: Tensor, step: ParameterStep): void {
-    const { projector, combine } = this.subspace.rule;
-    const [basis, site] = [this.subspace.choice.basis, this.subspace.where];
+    const { rule, combine, where: site } = this.subspace;
+    const { projector } = rule;
+    const { basis } = this.subspace.choice;
     // After the product the factor takes no pass and no tensor of its own; but a huge gradient would have overflowed by then.
     const g = clipped(gradient, this.clipValue, step.isHuge ? step.factor : 1);
     const low = projector.down(g, basis, site);
-    const splits = this.subspace.splitsResidual();
-
-    const inside = prefixed(RULE, this.inner.slots.writable(kernels));
-    const overwrite = sameNames(inside);
-    if (!splits && kernels.isSole(low)) overwrite['direction'] = 'g';
-    const { rate, keep } = step;
+    const lifts = combine.readsLifted;
+    const splits = this.subspace.splitsResidual() && combine.share !== 0;
     const factor = step.isHuge ? 1 : step.factor;
+    const numbers = { tolerance: rule.combine.tolerance, ...(typeof factor === 'number' ? { [FACTOR]: factor } : {}) };
     const shared = sharedTensors({ ...step, factor });
-    const numbers: Record<string, number> = { rate, keep, tolerance: combine.tolerance };
-    if (typeof factor === 'number') numbers[FACTOR] = factor;
-    Object.assign(numbers, prefixed(RULE, this.inner.slots.scalars(this.inner.rule) ?? {}));
-    const direction = kernels.run(this.inside, { g: low, ...shared, ...inside }, numbers, low.shape, overwrite)[
-      'direction'
-    ]!;
-    this.inner.slots.advance(step.gate);
 
-    const whole: Record<string, Tensor> = { w, g };
-    if (this.residual !== null) {
-      Object.assign(whole, prefixed(RESIDUAL_RULE, this.residual.slots.writable(kernels)));
-      Object.assign(numbers, prefixed(RESIDUAL_RULE, this.residual.slots.scalars(this.residual.rule) ?? {}));
-      this.residual.slots.advance(step.gate);
-    }
-    const { g: _, ...written } = whole;
-    const inPlace = sameNames(written);
-    const largest = largestEntry(this.subspace, kernels, g);
+    const inside = this.inside.inputs(step, kernels);
+    const overwrite = sameNames(inside.compact);
+    if (!splits && kernels.isSole(low)) overwrite['direction'] = 'g';
+    const parameter: Record<string, Tensor> = reads(this.inner) ? { parameter: projector.down(w, basis, site) } : {};
+    const found = kernels.run(
+      this.inside.graph,
+      { g: low, ...parameter, ...shared, ...inside.compact },
+      { ...inside.scalars, ...numbers },
+      low.shape,
+      overwrite,
+    );
+    const measures = Object.fromEntries(Object.keys(combine.measuresOfNothing).map(name => [name, found[name]!]));
+
+    const { full, scalars } = this.epilogue.inputs(step, kernels);
+    const whole: Record<string, Tensor> = { w, g, ...full };
+    const inPlace = sameNames({ w, ...full });
+    const rest = { ...shared, ...measures, ...largestEntry(this.subspace, kernels, g) };
+    const all = { ...scalars, ...numbers };
+    for (const state of [...this.inside.states, ...this.epilogue.states]) state.advance(step.gate);
+    const direction = found['direction']!;
     if (!this.byRows || projector.upRows === undefined || w.rank < 2 || w.size < SMALL) {
-      const lifted = projector.up(direction, basis, site);
+      const lifted: Record<string, Tensor> = lifts ? { lifted: projector.up(direction, basis, site) } : {};
       const projected: Record<string, Tensor> = splits ? { projected: projector.up(low, basis, site) } : {};
-      kernels.run(this.epilogue, { ...whole, ...shared, ...largest, lifted, ...projected }, numbers, w.shape, inPlace);
+      kernels.run(this.epilogue.graph, { ...whole, ...rest, ...lifted, ...projected }, all, w.shape, inPlace);
       return;
     }
     const upRows = projector.upRows(basis, site);
@@ -125,51 +134,46 @@ export class DensePlan {
       const count = Math.min(height, rows - from);
       const starts = Object.fromEntries(Object.keys(whole).map(name => [name, from * columns]));
       tidy(() => {
-        const lifted = upRows(direction, from, count);
+        const lifted: Record<string, Tensor> = lifts ? { lifted: upRows(direction, from, count) } : {};
         const projected: Record<string, Tensor> = splits ? { projected: upRows(low, from, count) } : {};
-        const inputs = { ...whole, ...shared, ...largest, lifted, ...projected };
-        kernels.run(this.epilogue, inputs, numbers, [count, columns], inPlace, starts);
+        const inputs = { ...whole, ...rest, ...lifted, ...projected };
+        kernels.run(this.epilogue.graph, inputs, all, [count, columns], inPlace, starts);
       });
     }
   }
 
   describe(): string {
-    return 'matrix products and one pass';
+    const { coordinate } = this.subspace.rule.projector.traits;
+    return coordinate ? 'the subspace by itself and one pass' : 'matrix products and one pass';
   }
 }
 
-/** The rule inside, for a gradient that is clipped by its norm after it was projected. */
-function insideOf(inner: BoundExpression, { scale, isGated }: Clipping): Graph {
-  const tracer = new Tracer();
-  const g = times(tracer.input('g', 'element'), factorIn(tracer, scale));
-  const { direction, ...next } = inlineGraph(tracer, inner.graph, { g }, RULE);
-  const extents = prefixed(
-    RULE,
-    mapped(inner.slots.specs, ({ extent }) => extent),
-  );
-  const slots = prefixed(
-    RULE,
-    mapped(inner.slots.specs, (_, name) => next[name]!),
-  );
-  const results = isGated ? gatedOutputs(tracer, slots, name => tracer.input(name, extents[name]!)) : slots;
-  return tracer.graph({ direction: direction!, ...results }, { direction: 'element', ...extents });
+/** The rule inside, for a gradient that is clipped by its norm after it was projected, and what the combine measures. */
+function insideOf({ combine }: BoundSubspace, inner: BoundExpression, { scale, isGated }: Clipping): StepProgram {
+  const step = new StepGraph(isGated);
+  const low = step.clipped({ clipValue: undefined, scale, isGated });
+  const direction = step.rule(inner, low, 'compact', step.tracer.input('parameter', 'element'));
+  const results: Record<string, { value: Operand; extent: Extent }> = {
+    direction: { value: direction, extent: 'element' },
+  };
+  if (combine.measures !== null) {
+    const measured = inlineGraph(step.tracer, combine.measures, { low, lowDirection: direction });
+    for (const [name, { extent }] of Object.entries(combine.measures.outputs)) {
+      results[name] = { value: measured[name]!, extent };
+    }
+  }
+  return step.finishPart(results);
 }
 
-function mapped<T, U>(values: Readonly<Record<string, T>>, map: (value: T, name: string) => U): Record<string, U> {
-  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, map(value, name)]));
-}
-
-function prefixed<T>(prefix: string, values: Readonly<Record<string, T>>): Record<string, T> {
-  return Object.fromEntries(Object.entries(values).map(([name, value]) => [prefix + name, value]));
+/** True for a rule that reads the parameter, which then is projected like the gradient. */
+function reads({ rule }: BoundExpression): boolean {
+  return rule.reads?.includes('parameter') ?? false;
 }
 
 /** Each name to itself: what is written over what it was. */
 function sameNames(values: Readonly<Record<string, unknown>>): Record<string, string> {
   return Object.fromEntries(Object.keys(values).map(name => [name, name]));
 }
-
-/** Before the names of the slots and scalars of the residual's rule. */
-const RESIDUAL_RULE = 'residual/';
 
 /** Input `largest`: max|G|, which tells what of the residual is rounding noise. */
 const LARGEST = 'largest';
@@ -180,42 +184,42 @@ const LARGEST_ENTRY: Graph = (() => {
 })();
 
 /**
- * From the gradient, its projection and the lifted direction to the parameter, as one graph: inputs `w`, `g`, `lifted`,
- * where the residual is read `projected` and `largest`, and the slots of the residual's rule.
+ * From the gradient, its projection and the lifted direction to the parameter, as one graph: inputs `w`, `g`, and, where
+ * they are read, `lifted`, `projected`, `largest` and the measures, and what the residual's rule and the combine keep.
  */
 function denseEpilogue(
   bound: BoundSubspace,
   residualRule: BoundExpression | null,
   { scale, isGated }: Clipping,
   form: DecayForm,
-): Graph {
-  const tracer = new Tracer();
+): StepProgram {
+  const step = new StepGraph(isGated);
+  const { tracer } = step;
+  const { combine } = bound;
+  const g = step.clipped({ clipValue: undefined, scale, isGated });
   const factor = factorIn(tracer, scale);
   const scaled = (name: string): Value => times(tracer.input(name, 'element'), factor);
-  const [w, g, lifted] = [tracer.input('w', 'element'), scaled('g'), tracer.input('lifted', 'element')];
-  const outputs: Record<string, Operand> = {};
   let residual: Operand = 0;
   let residualDirection: Operand = 0;
   if (bound.splitsResidual()) {
-    const rest = g.sub(scaled('projected'));
+    const rest = combine.share === 0 ? g : g.sub(shareOf(scaled('projected'), combine.share));
     residual = rest;
     if (readsLargest(bound)) {
       const limit = tracer.input(LARGEST, 'tensor').mul(tracer.scalar('tolerance'));
       residual = select(rest.abs().lessEqual(times(limit, factor)), 0, rest);
     }
-    if (residualRule !== null) {
-      const results = inlineGraph(tracer, residualRule.graph, { g: residual, parameter: w }, RESIDUAL_RULE);
-      residualDirection = results['direction']!;
-      for (const name of Object.keys(residualRule.slots.specs)) outputs[RESIDUAL_RULE + name] = results[name]!;
-    }
+    if (residualRule !== null) residualDirection = step.rule(residualRule, residual, 'full');
   }
-  const direction = inlineCombine(tracer, bound.combine.graph, { g, lifted, residual, residualDirection });
-  outputs['w'] = inlineGraph(tracer, UPDATE_GRAPHS[form], { w, d: direction })['w']!;
-  const extents = Object.entries(residualRule?.slots.specs ?? {}).map(
-    ([name, { extent }]) => [RESIDUAL_RULE + name, extent] as const,
-  );
-  const all: Record<string, Extent> = { w: 'element', ...Object.fromEntries(extents) };
-  return tracer.graph(isGated ? gatedOutputs(tracer, outputs, name => tracer.input(name, all[name]!)) : outputs, all);
+  const measures: Record<string, Operand> = {};
+  for (const [name, { extent }] of Object.entries(combine.measures?.outputs ?? {})) {
+    measures[name] = tracer.input(name, extent);
+  }
+  const lifted = tracer.input('lifted', 'element');
+  return step.finish(step.combine(combine, { g, lifted, residual, residualDirection, ...measures }), form);
+}
+
+function shareOf(projected: Value, share: number): Value {
+  return share === 1 ? projected : projected.mul(share);
 }
 
 /** True when any few rows of the parameter can be updated by themselves. */
@@ -228,7 +232,7 @@ function worksByRows(epilogue: Graph): boolean {
 
 /** True when the combine reads a residual with rounding noise, and so the input `largest`. */
 function readsLargest(bound: BoundSubspace): boolean {
-  return bound.splitsResidual() && !isExactResidual(bound.rule);
+  return bound.splitsResidual() && bound.combine.share !== 0 && !isExactResidual(bound.rule);
 }
 
 /** The input `largest`, where it is read. */

@@ -1,12 +1,12 @@
-import { type KernelSet, type Operand, type SplitAxis, type SplitTier, sameShape } from '@frugaljs/core';
+import { inlineGraph, type KernelSet, type Operand, type SplitAxis, type SplitTier, sameShape } from '@frugaljs/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { union } from '../bound/bases.js';
 import { BoundExpression, type BoundRule } from '../bound/rules.js';
+import type { SlotState } from '../bound/slots.js';
 import { BoundSubspace } from '../bound/subspace.js';
 import {
   type Clipping,
   type DecayForm,
-  inlineCombine,
   isShared,
   type ParameterStep,
   StepGraph,
@@ -23,8 +23,8 @@ interface Chain {
 
 /** A parameter whose entries are shared out among tiers, each updated by a graph of its own in one pass over all. */
 export class SplitPlan {
-  /** All rules that take a step; one may be at work in several tiers. */
-  private readonly rules: ReadonlySet<BoundExpression>;
+  /** The state of all that takes a step; one may be at work in several tiers. */
+  private readonly states: ReadonlySet<SlotState>;
   /** What a graph for the whole parameter writes over what it was. */
   private readonly inPlace: Readonly<Record<string, string>>;
 
@@ -32,7 +32,7 @@ export class SplitPlan {
     private readonly axis: SplitAxis | null,
     private readonly tiers: readonly { readonly indices: Tensor | null; readonly program: StepProgram }[],
   ) {
-    this.rules = new Set(tiers.flatMap(({ program }) => program.rules));
+    this.states = new Set(tiers.flatMap(({ program }) => program.states));
     this.inPlace = Object.fromEntries(Object.keys(tiers[0]!.program.graph.outputs).map(name => [name, name]));
   }
 
@@ -45,12 +45,10 @@ export class SplitPlan {
     if (axis === 'mixed') return 'nested splits along different axes';
     if (splitting.length > 1 && !areDisjoint(splitting)) return 'nested splits that overlap';
     const program = (member: BoundSubspace | null): StepProgram => {
-      const step = new StepGraph(clipping);
-      return step.finish(directionAt(step, chain, 0, member, step.g), form);
+      const step = new StepGraph(clipping.isGated);
+      return step.finish(directionAt(step, chain, 0, member, step.clipped(clipping)), form);
     };
-    if (axis === null && chain.last === null && chain.levels.every(level => level.choice.membership === 'inactive')) {
-      return 'at rest until the next refresh';
-    }
+    if (isAtRest(chain, 0)) return 'at rest until the next refresh';
     const tiers = [...splitting, null].map(level => {
       return { indices: level?.choice.split?.indices ?? null, program: program(level) };
     });
@@ -64,7 +62,7 @@ export class SplitPlan {
 
   /** Makes the state that a step writes, which may fail for want of memory, before anything is written. */
   allocate(kernels: KernelSet): void {
-    for (const rule of this.rules) rule.slots.writable(kernels);
+    for (const state of this.states) state.writable(kernels);
   }
 
   run(kernels: KernelSet, w: Tensor, g: Tensor, step: ParameterStep): void {
@@ -80,7 +78,7 @@ export class SplitPlan {
       }
       kernels.runSplit(this.axis, w, g, tiers);
     }
-    for (const rule of this.rules) rule.slots.advance(step.gate);
+    for (const state of this.states) state.advance(step.gate);
   }
 
   describe(): string {
@@ -91,18 +89,35 @@ export class SplitPlan {
 /** The direction for entries that belong to `member` (to none when null), from a level of the chain downwards. */
 function directionAt(step: StepGraph, chain: Chain, depth: number, member: BoundSubspace | null, g: Operand): Operand {
   const level = chain.levels[depth];
-  if (level === undefined) return chain.last === null ? 0 : step.direction(chain.last, g, 'full');
-  const bindings = { g, lifted: 0, residual: 0, residualDirection: 0 };
-  if (level.choice.membership === 'complete') {
-    const lifted = step.direction(level.choice.inner!, g, 'full');
-    // Nothing is left, and the rule on the residual takes no step.
-    return inlineCombine(step.tracer, level.combine.graph, { ...bindings, lifted });
+  if (level === undefined) return chain.last === null ? 0 : step.rule(chain.last, g, 'full');
+  if (isAtRest(chain, depth)) return 0;
+  const { combine, choice } = level;
+  // The subspace is the whole, and what is measured in it is measured here.
+  const isComplete = choice.membership === 'complete';
+  const isMember = level === member || isComplete;
+  const lifted = isMember ? step.rule(choice.inner!, g, isComplete ? 'full' : 'compact') : 0;
+  let measures: Record<string, Operand> = combine.measuresOfNothing;
+  if (isComplete && combine.measures !== null) {
+    measures = inlineGraph(step.tracer, combine.measures, { low: g, lowDirection: lifted });
   }
-  const isMember = level === member;
-  const lifted = isMember ? step.direction(level.choice.inner!, g, 'compact') : 0;
-  const residual = isMember ? 0 : g;
-  const residualDirection = directionAt(step, chain, depth + 1, isMember ? null : member, residual);
-  return inlineCombine(step.tracer, level.combine.graph, { g, lifted, residual, residualDirection });
+  const isTold = !isComplete || level.splitsResidual();
+  const residual = isMember ? restOf(step, g, combine.share) : g;
+  const residualDirection = isTold ? directionAt(step, chain, depth + 1, isMember ? null : member, residual) : 0;
+  return step.combine(combine, { g, lifted, residual, residualDirection, ...measures });
+}
+
+/** Nothing is trained from a level of the chain downwards in this refresh, and no state moves on. */
+function isAtRest(chain: Chain, depth: number): boolean {
+  const level = chain.levels[depth];
+  if (level === undefined) return chain.last === null;
+  const { combine, choice } = level;
+  if (choice.membership !== 'inactive' || !combine.onlyMixes) return false;
+  return !combine.readsResidual || isAtRest(chain, depth + 1);
+}
+
+/** What the residual has of entries that the subspace covers. */
+function restOf(step: StepGraph, g: Operand, share: number): Operand {
+  return share === 1 ? 0 : step.tracer.operand(g, 'residual').mul(1 - share);
 }
 
 /** What the step of one tier needs that a split cannot give. */
@@ -128,13 +143,13 @@ function chainOf(bound: BoundRule): Chain | string {
     const isFitted = levels.length > 0 && rule.rule.projector.traits.basisFrom === 'gradient';
     if (isFitted) return 'a split of the residual that is fitted to it';
     if (rule.choice.membership === 'dense') return 'a dense projector';
-    if (rule.combine.hasState) return 'a combine with state';
+    if (rule.choice.membership === 'split' && rule.combine.measures !== null) return 'a split that is measured';
     if (rule.choice.membership !== 'inactive') {
       const inner = rule.choice.inner;
       if (inner === null) return 'a subspace inside a subspace';
     }
     levels.push(rule);
-    rule = rule.choice.membership === 'complete' ? null : rule.residual;
+    rule = rule.choice.membership === 'complete' && !rule.splitsResidual() ? null : rule.residual;
   }
   if (rule !== null && !(rule instanceof BoundExpression)) return 'a rule written in tensor operations';
   return { levels, last: rule };

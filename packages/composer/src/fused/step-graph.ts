@@ -1,15 +1,19 @@
 import {
+  type Combine,
+  type ExpressionRule,
+  type Extent,
   type Graph,
   inlineGraph,
   type KernelSet,
   type Operand,
-  type SlotSpec,
   select,
   Tracer,
   type Value,
 } from '@frugaljs/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import type { BoundExpression, StepContext } from '../bound/rules.js';
+import { type BoundExpression, RATE, type StepContext } from '../bound/rules.js';
+import type { SlotState } from '../bound/slots.js';
+import type { BoundCombine } from '../bound/subspace.js';
 
 /** Name of the factor that clips the norm: a per-step number, or an input of one number. */
 export const FACTOR = 'factor';
@@ -27,9 +31,12 @@ export interface Clipping {
   readonly isGated: boolean;
 }
 
+/** A rule or a combine whose graph is part of a step, with what it keeps. */
 interface Part {
   readonly prefix: string;
-  readonly rule: BoundExpression;
+  readonly slots: SlotState<Extent>;
+  /** Has the per-step numbers. */
+  readonly of: ExpressionRule | Combine;
   /** Its tensors are as large as the parameter, or as what its tier has of it. */
   readonly size: 'full' | 'compact';
   /** Its coordinates differ in age: the per-step numbers are inputs of one number per entry. */
@@ -37,50 +44,83 @@ interface Part {
 }
 
 /**
- * One update of a parameter (or of one tier of it) as one graph: the gradient is clipped, goes through rules and
- * combines, and the result and the decay through to the parameter. Inputs are `w`, `g` and the slots of all rules, each
- * under a prefix of its own; outputs are `w` and the slots.
+ * A graph in which rules and combines are written down one after another. What they keep becomes inputs and outputs, under
+ * a prefix for each, and what they read of the step is bound.
  */
 export class StepGraph {
   readonly tracer: Tracer = new Tracer();
-  readonly w: Value = this.tracer.input('w', 'element');
-  /** The gradient as the rules see it. */
-  readonly g: Value;
   private readonly parts: Part[] = [];
   private readonly outputs: Record<string, Value> = {};
 
-  constructor(private readonly clipping: Clipping) {
-    const { clipValue, scale } = clipping;
-    const raw = this.tracer.input('g', 'element');
-    const clipped = clipValue === undefined ? raw : raw.maximum(-clipValue).minimum(clipValue);
-    this.g = times(clipped, factorIn(this.tracer, scale));
+  /** @param isGated Parameter and state stay as they are when the input `proceed`, of one number, is 0. */
+  constructor(private readonly isGated: boolean) {}
+
+  /** The parameter that the step is of. */
+  get w(): Value {
+    return this.tracer.input('w', 'element');
   }
 
-  /** The direction of an expression rule for a gradient; its slots become inputs and outputs. */
-  direction(rule: BoundExpression, g: Operand, size: Part['size']): Operand {
-    const prefix = `${this.parts.length}/`;
-    const byAge = rule.slots.hasAges;
-    this.parts.push({ prefix, rule, size, byAge });
+  /** The gradient as the rules see it. */
+  clipped({ clipValue, scale }: Clipping): Value {
+    const raw = this.tracer.input('g', 'element');
+    const limited = clipValue === undefined ? raw : raw.maximum(-clipValue).minimum(clipValue);
+    return times(limited, factorIn(this.tracer, scale));
+  }
+
+  /**
+   * The direction of an expression rule for a gradient.
+   *
+   * @param parameter What a rule that reads the parameter gets.
+   */
+  rule(rule: BoundExpression, g: Operand, size: Part['size'], parameter: Value = this.w): Operand {
+    const { slots } = rule;
+    const byAge = slots.hasAges;
     const graph = byAge ? rule.graphByEntry : rule.graph;
-    const outputs = inlineGraph(this.tracer, graph, { g, parameter: this.w }, prefix);
-    for (const name of Object.keys(rule.slots.specs)) this.outputs[prefix + name] = outputs[name]!;
+    return this.part({ slots, of: rule.rule, size, byAge }, graph, { g, parameter });
+  }
+
+  /** The direction of a combine. */
+  combine({ slots, combine, graph }: BoundCombine, bindings: Readonly<Record<string, Operand>>): Operand {
+    return this.part({ slots, of: combine, size: 'full', byAge: false }, graph, { parameter: this.w, ...bindings });
+  }
+
+  /** The whole, in which `direction` changes the parameter. */
+  finish(direction: Operand, form: DecayForm): StepProgram {
+    const { w } = this;
+    const next = inlineGraph(this.tracer, UPDATE_GRAPHS[form], { w, d: direction })['w']!;
+    return this.program({ ...this.outputs, w: next }, {});
+  }
+
+  /** The whole, with outputs of other names, which are there whether the update happens or not. */
+  finishPart(results: Readonly<Record<string, { readonly value: Operand; readonly extent: Extent }>>): StepProgram {
+    return this.program(this.outputs, results);
+  }
+
+  private part(part: Omit<Part, 'prefix'>, graph: Graph, bindings: Readonly<Record<string, Operand>>): Operand {
+    const prefix = `${this.parts.length}/`;
+    this.parts.push({ ...part, prefix });
+    const outputs = inlineGraph(this.tracer, graph, { [RATE]: this.tracer.scalar('rate'), ...bindings }, prefix);
+    for (const name of Object.keys(part.slots.specs)) this.outputs[prefix + name] = outputs[name]!;
     return outputs['direction']!;
   }
 
-  /** The graph after the direction is known. */
-  finish(direction: Operand, form: DecayForm): StepProgram {
-    const next = inlineGraph(this.tracer, UPDATE_GRAPHS[form], { w: this.w, d: direction })['w']!;
-    const extents: Record<string, SlotSpec['extent']> = Object.fromEntries(
-      this.parts.flatMap(({ prefix, rule }) =>
-        Object.entries(rule.slots.specs).map(([name, { extent }]) => [prefix + name, extent] as const),
-      ),
-    );
-    extents['w'] = 'element';
+  private program(
+    written: Readonly<Record<string, Operand>>,
+    results: Readonly<Record<string, { readonly value: Operand; readonly extent: Extent }>>,
+  ): StepProgram {
     const { tracer } = this;
-    const outputs = { w: next, ...this.outputs };
-    const current = (name: string): Value => tracer.input(name, extents[name]!);
-    const results: Record<string, Operand> = this.clipping.isGated ? gatedOutputs(tracer, outputs, current) : outputs;
-    return new StepProgram(tracer.graph(results, extents), this.parts);
+    const extents: Record<string, Extent> = { w: 'element' };
+    for (const { prefix, slots } of this.parts) {
+      for (const [name, { extent }] of Object.entries(slots.specs)) extents[prefix + name] = extent;
+    }
+    const outputs: Record<string, Operand> = this.isGated
+      ? gatedOutputs(tracer, written, name => tracer.input(name, extents[name]!))
+      : { ...written };
+    for (const [name, { value, extent }] of Object.entries(results)) {
+      outputs[name] = value;
+      extents[name] = extent;
+    }
+    return new StepProgram(tracer.graph(outputs, extents), this.parts);
   }
 }
 
@@ -95,28 +135,27 @@ export class StepProgram {
   inputs({ rate, keep, factor }: ParameterStep, kernels: KernelSet): StepInputs {
     const inputs = { full: {}, compact: {}, scalars: { rate, keep } } as Writable<StepInputs>;
     if (typeof factor === 'number') inputs.scalars[FACTOR] = factor;
-    for (const { prefix, rule, size, byAge } of this.parts) {
-      const slots = rule.slots.writable(kernels);
+    for (const { prefix, slots: state, of, size, byAge } of this.parts) {
+      const slots = state.writable(kernels);
       for (const name in slots) inputs[size][prefix + name] = slots[name]!;
       if (byAge) {
-        for (const [name, tensor] of Object.entries(rule.slots.scalarsByEntry(rule.rule)))
-          inputs[size][prefix + name] = tensor;
+        for (const [name, tensor] of Object.entries(state.scalarsByEntry(of))) inputs[size][prefix + name] = tensor;
       } else {
-        const scalars = rule.slots.scalars(rule.rule);
+        const scalars = state.scalars(of);
         for (const name in scalars) inputs.scalars[prefix + name] = scalars[name]!;
       }
     }
     return inputs;
   }
 
-  /** True when some rule keeps state of this size. */
+  /** True when some rule or combine keeps state of this size. */
   hasSlots(size: Part['size']): boolean {
-    return this.parts.some(part => part.size === size && Object.keys(part.rule.slots.specs).length > 0);
+    return this.parts.some(part => part.size === size && Object.keys(part.slots.specs).length > 0);
   }
 
-  /** The rules whose step is taken. */
-  get rules(): readonly BoundExpression[] {
-    return this.parts.map(({ rule }) => rule);
+  /** The state of the rules and combines whose step is taken. */
+  get states(): readonly SlotState[] {
+    return this.parts.map(({ slots }) => slots);
   }
 }
 
@@ -169,7 +208,7 @@ export function times(value: Value, factor: Value | null): Value {
 }
 
 /** The values of a graph, each replaced by the input of its name when the update is not to happen. */
-export function gatedOutputs(
+function gatedOutputs(
   tracer: Tracer,
   outputs: Readonly<Record<string, Operand>>,
   currentOf: (name: string) => Operand,
@@ -178,15 +217,6 @@ export function gatedOutputs(
   const results: Record<string, Operand> = {};
   for (const [name, next] of Object.entries(outputs)) results[name] = select(proceed, next, currentOf(name));
   return results;
-}
-
-/** The direction of a combine without state, written down in a tracer; `bindings` are what it reads. */
-export function inlineCombine(
-  tracer: Tracer,
-  graph: Graph,
-  bindings: Readonly<Record<'g' | 'lifted' | 'residual' | 'residualDirection', Operand>>,
-): Operand {
-  return inlineGraph(tracer, graph, bindings)['direction']!;
 }
 
 /** How decoupled weight decay enters the update of a parameter w with direction d, rate ηs and keep = 1 - ηλ. */

@@ -210,7 +210,7 @@ export class RuleRun {
     for (const [name, { extent }] of Object.entries(this.specs)) {
       inputs[name] = toTensor(this.slots[name]!, slotShape(extent, shape));
     }
-    if (rule.type === 'expression' && rule.readsParameter) {
+    if (rule.reads?.includes('parameter')) {
       inputs['parameter'] = toTensor(parameter ?? new Float32Array(inputs['g']!.size).fill(1), shape);
     }
     return { inputs, scalars: rule.scalars?.(Math.max(1, this.t), shape) ?? {} };
