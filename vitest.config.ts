@@ -10,7 +10,7 @@ const slow = [
   'packages/core/test/interpreter-differential.test.ts',
   'packages/core/test/random/subset.test.ts',
   'packages/composer/test/{convolutions,dense-bands,edges,empty-subspace,fused,fused-large,kept-signs,large-gradients,non-finite-table,order,recipes,reductions}.test.ts',
-  'packages/backend-wasm/test/{convolution,depthwise,movement}.test.ts',
+  'packages/backend-wasm/test/{convolution,depthwise,movement,pooling}.test.ts',
   'packages/linalg/test/{leading-subspace,orthonormalize}.test.ts',
   'packages/state-full/test/magnitudes.test.ts',
   'packages/testing/test/**',

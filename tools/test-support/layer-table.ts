@@ -199,8 +199,8 @@ export const SINGLE_ON_CPU: Readonly<Record<string, string>> = {
   upSampling2d: 'one image at a time: tfjs takes the gradients of a batch from the wrong images',
 };
 
-/** Layers of which tfjs's own kernels, on cpu, wasm and webgpu, take a wrong gradient, and TensorFlow the right one. */
-export const RIGHT_IN_TENSORFLOW: Readonly<Record<string, string>> = {
+/** Layers of which tfjs's kernels on cpu and webgpu take a wrong gradient, and backend-wasm and TensorFlow the right one. */
+export const WRONG_ON_CPU: Readonly<Record<string, string>> = {
   averagePooling2d: "trains, with other gradients than cpu's",
 };
 

@@ -13,11 +13,15 @@ import {
 import { exp } from './kernels/exp.js';
 import { gather, scatter, unsortedSegmentSum } from './kernels/gather.js';
 import { batchMatMul, fusedMatMul } from './kernels/mat-mul.js';
+import { avgPool, avgPool3DGrad, avgPoolGrad } from './kernels/pooling.js';
 import type { Replacement } from './kernels/replacement.js';
 import { mean, sum } from './kernels/sums.js';
 import { removeRethrowers } from './rethrowers.js';
 
 const replacements: readonly Replacement[] = [
+  avgPool,
+  avgPool3DGrad,
+  avgPoolGrad,
   batchMatMul,
   cast,
   concat,

@@ -20,7 +20,7 @@ export const conv3D: Replacement = replacement<Record<'x' | 'filter', TensorInfo
   Conv3D,
   ({ inputs: { x, filter }, attrs, heap }) => {
     requireFloat32('conv3d', { x, filter });
-    const slices = new Slices(x.shape, filter.shape, attrs);
+    const slices = new Slices('conv3d', volumesInfo(x.shape, filter.shape, attrs));
     return filledOutput(heap, slices.outShape, to => {
       fillZero(heap, to, slices.outShape);
       slices.each((image, out, tap) =>
@@ -44,7 +44,7 @@ export const conv3DBackpropInput: Replacement = replacement<
   Conv3DBackpropInputV2Attrs
 >(Conv3DBackpropInputV2, ({ inputs: { dy, filter }, attrs, heap }) => {
   requireFloat32('conv3d gradient', { dy, filter });
-  const slices = new Slices(attrs.inputShape, filter.shape, attrs, dy.shape);
+  const slices = new Slices('conv3d', volumesInfo(attrs.inputShape, filter.shape, attrs), dy.shape);
   return filledOutput(heap, attrs.inputShape, to => {
     fillZero(heap, to, attrs.inputShape);
     slices.each((image, out, tap) =>
@@ -67,7 +67,7 @@ export const conv3DBackpropFilter: Replacement = replacement<
 >(Conv3DBackpropFilterV2, ({ inputs: { x, dy }, attrs, heap }) => {
   requireFloat32('conv3d gradient', { x, dy });
   const { filterShape } = attrs;
-  const slices = new Slices(x.shape, filterShape, attrs, dy.shape);
+  const slices = new Slices('conv3d', volumesInfo(x.shape, filterShape, attrs), dy.shape);
   const { columns, windows } = slices;
   const [, height, width, channels] = filterShape;
   const tapSize = height * width * channels * columns;
@@ -87,36 +87,44 @@ export const conv3DBackpropFilter: Replacement = replacement<
   });
 });
 
-function fillZero(heap: TensorHeap, offset: number, shape: readonly number[]): void {
+/** The sizes of a convolution on volumes with the channels last. */
+function volumesInfo(
+  volumes: readonly number[],
+  filter: readonly number[],
+  { strides, pad, dilations }: Pick<Conv3DAttrs, 'strides' | 'pad'> & Partial<Pick<Conv3DAttrs, 'dilations'>>,
+): backend_util.Conv3DInfo {
+  return backend_util.computeConv3DInfo(
+    volumes as [number, number, number, number, number],
+    filter as [number, number, number, number, number],
+    strides,
+    dilations ?? 1,
+    pad,
+  );
+}
+
+export function fillZero(heap: TensorHeap, offset: number, shape: readonly number[]): void {
   new Float32Array(heap.memory.buffer, offset, util.sizeFromShape([...shape])).fill(0);
 }
 
-/** A convolution of volumes as convolutions of their slices, which are images. */
-class Slices {
+/** A convolution or pooling of volumes as those of their slices, which are images. */
+export class Slices {
+  /** The windows of a slice. */
   readonly windows: Windows;
   readonly outShape: readonly number[];
   readonly columns: number;
   readonly #info: backend_util.Conv3DInfo;
 
-  constructor(
-    volumes: readonly number[],
-    filter: readonly number[],
-    { strides, pad, dilations }: Pick<Conv3DAttrs, 'strides' | 'pad'> & Partial<Pick<Conv3DAttrs, 'dilations'>>,
-    gradient?: readonly number[],
-  ) {
-    const info = backend_util.computeConv3DInfo(
-      volumes as [number, number, number, number, number],
-      filter as [number, number, number, number, number],
-      strides,
-      dilations ?? 1,
-      pad,
-    );
+  /**
+   * @param op What errors call the op.
+   * @param gradient Shape of the gradient of the output, if there is one.
+   */
+  constructor(op: string, info: backend_util.Conv3DInfo, gradient?: readonly number[]) {
     this.#info = info;
     const { inHeight, inWidth, inChannels, outHeight, outWidth, outChannels, padInfo } = info;
     this.outShape = info.outShape;
     this.columns = outChannels;
     const { top, bottom, left, right } = padInfo;
-    this.windows = new Windows('conv3d', {
+    this.windows = new Windows(op, {
       ...info,
       batchSize: 1,
       inShape: [1, inHeight, inWidth, inChannels],
@@ -124,22 +132,27 @@ class Slices {
       filterShape: info.filterShape.slice(1) as [number, number, number, number],
       padInfo: { top, bottom, left, right, type: padInfo.type },
     });
-    if (gradient !== undefined) util.assertShapesMatch([...gradient], info.outShape, 'conv3d gradient dy: ');
+    if (gradient !== undefined) util.assertShapesMatch([...gradient], info.outShape, `${op} gradient dy: `);
   }
 
-  /** Visits what belongs together: byte offsets of a slice of the input, of the output and of the filter. */
-  each(visit: (image: number, out: number, tap: number) => void): void {
+  /**
+   * Visits what belongs together: byte offsets of a slice of the input, of the output and of the filter, and how many
+   * slices of the filter meet the input there.
+   */
+  each(visit: (image: number, out: number, tap: number, taps: number) => void): void {
     const { batchSize, inDepth, inHeight, inWidth, inChannels, outDepth, outHeight, outWidth, padInfo } = this.#info;
     const { filterDepth, filterHeight, filterWidth, strideDepth, dilationDepth } = this.#info;
     const imageBytes = 4 * inHeight * inWidth * inChannels;
     const outBytes = 4 * outHeight * outWidth * this.columns;
     const tapBytes = 4 * filterHeight * filterWidth * inChannels * this.columns;
+    const taps = Array.from({ length: filterDepth }, (_, tap) => tap);
     for (let volume = 0; volume < batchSize; volume++) {
       for (let out = 0; out < outDepth; out++) {
-        for (let tap = 0; tap < filterDepth; tap++) {
-          const slice = out * strideDepth - padInfo.front + tap * dilationDepth;
-          if (slice < 0 || slice >= inDepth) continue;
-          visit((volume * inDepth + slice) * imageBytes, (volume * outDepth + out) * outBytes, tap * tapBytes);
+        const sliceOf = (tap: number): number => out * strideDepth - padInfo.front + tap * dilationDepth;
+        const inside = taps.filter(tap => sliceOf(tap) >= 0 && sliceOf(tap) < inDepth);
+        for (const tap of inside) {
+          const image = (volume * inDepth + sliceOf(tap)) * imageBytes;
+          visit(image, (volume * outDepth + out) * outBytes, tap * tapBytes, inside.length);
         }
       }
     }

@@ -9,6 +9,7 @@ import {
   ModuleBuilder,
   repeatWhile,
   sequence,
+  type ValueType,
   v128,
   when,
 } from '@frugaljs/wasm-assembly';
@@ -225,30 +226,35 @@ export type WindowArguments =
 
 export type WindowLocals = Readonly<Record<WindowArguments, Local>>;
 
-/** Defines a program over windows. */
-export function defineOverWindows(
+/** Defines a program over windows; it may take more than all do. */
+export function defineOverWindows<More extends string = never>(
   module: ModuleBuilder,
   name: string,
-  build: (locals: WindowLocals, scope: FunctionScope) => Code,
+  build: (locals: WindowLocals & Readonly<Record<More, Local>>, scope: FunctionScope) => Code,
+  more = {} as Readonly<Record<More, ValueType>>,
 ): Call {
   const names = ['y', 'x', 'w', 'pixels', 'yStep', 'xStep', 'wStep', 'rows', 'columns', 'xRow', 'xColumn', 'wRow'];
-  return module.define(name, integers<WindowArguments>(...(names as WindowArguments[]), 'channels'), build);
+  const parameters = { ...integers<WindowArguments>(...(names as WindowArguments[]), 'channels'), ...more };
+  return module.define<WindowArguments | More>(name, parameters, build);
 }
 
-/** Calls a program for a run. `yStep`, `wStep` and `wRow` count elements, as the run does. */
+/**
+ * Calls a program for a run. `yStep`, `wStep` and `wRow` count elements, as the run does. `scale` is for a program that
+ * takes one more number.
+ */
 export function callOver(
-  run: Run,
+  { input, pixels, rows, columns, pixelStep, rowStep, columnStep }: Run,
   program: HeapFunction,
   [y, x, w]: readonly [y: number, x: number, w: number],
   [yStep, wStep, wRow]: readonly [yStep: number, wStep: number, wRow: number],
   channels: number,
+  scale = 1,
 ): void {
-  const { input, pixels, rows, columns, pixelStep, rowStep, columnStep } = run;
-  const steps = [4 * yStep, 4 * pixelStep, 4 * wStep] as const;
-  program(
-    ...[y, x + 4 * input, w, pixels, ...steps, rows, columns],
-    ...[4 * rowStep, 4 * columnStep, 4 * wRow, channels],
-  );
+  const from = x + 4 * input;
+  const [xStep, xRow, xColumn] = [4 * pixelStep, 4 * rowStep, 4 * columnStep];
+  // Written out: arrays that are spread would take longer than a short run does.
+  // biome-ignore format: in the order of the parameters
+  program(y, from, w, pixels, 4 * yStep, xStep, 4 * wStep, rows, columns, xRow, xColumn, 4 * wRow, channels, scale);
 }
 
 /**
