@@ -116,9 +116,9 @@ describe('an expression that is not right says what to write', () => {
   it.each<[string, Record<string, unknown>, RegExp]>([
     ['g.pow(2): square()', { step: ({ g }: { g: Any }) => ({ direction: g['pow']!(2) }) }, /square\(\)/],
     [
-      'parameter: readsParameter',
+      'parameter: what declares it',
       { step: ({ g, parameter }: { g: Any; parameter: Any }) => ({ direction: g['add']!(parameter['mul']!(0.1)) }) },
-      /readsParameter/,
+      /reads: \['parameter'\]|readsParameter/,
     ],
     ['a single value: an object', { step: ({ g }: { g: Any }) => g }, /expected an object \{ direction \}/],
     [

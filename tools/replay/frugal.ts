@@ -320,14 +320,14 @@ function officialSgd(settings: SgdRule, start: BufferStart, coupledDecay: number
   if (momentum === 0) {
     return expressionRule({
       ...described,
-      readsParameter: coupledDecay !== 0,
+      reads: coupledDecay !== 0 ? ['parameter'] : [],
       state: () => ({}),
       step: ({ g, parameter }) => ({ direction: signed(decayed(g, parameter)) }),
     });
   }
   return expressionRule<'buffer', 'fresh'>({
     ...described,
-    readsParameter: coupledDecay !== 0 || start === 'parameter',
+    reads: coupledDecay !== 0 || start === 'parameter' ? ['parameter'] : [],
     state: () => ({ buffer: { extent: 'element' } }),
     scalars: t => ({ fresh: t === 1 ? 1 : 0 }),
     step: ({ g, parameter, buffer, fresh }) => {

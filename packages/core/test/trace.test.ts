@@ -54,7 +54,7 @@ describe('traceRule', () => {
     });
     const base = { type: 'expression', kind: 'scaled', options: {}, state: () => ({}), step } as const;
     expect(inputNames(traceRule(base, [2]))).toEqual(['g']);
-    expect(inputNames(traceRule({ ...base, readsParameter: true }, [2]))).toEqual(['g', 'parameter']);
+    expect(inputNames(traceRule({ ...base, reads: ['parameter'] }, [2]))).toEqual(['g', 'parameter']);
   });
 
   test('broadcasts a direction that is one number for all', () => {
@@ -151,12 +151,12 @@ describe('what a rule that is not right says', () => {
     [
       'the parameter, undeclared',
       step(({ parameter }) => ({ direction: (parameter as Any)['mul']!(2) })),
-      /mine\.step: .*found `parameter`, which.*readsParameter: true/,
+      /mine\.step: .*found `parameter`, which.*reads: \['parameter'\]/,
     ],
     [
       'the parameter as an operand, undeclared',
       step(({ g, parameter, m }) => ({ direction: (g as Any)['add']!(parameter), m })),
-      /readsParameter: true/,
+      /reads: \['parameter'\]/,
     ],
     ['a single value', step(({ g }) => g), /mine\.step: expected an object { direction, m }, found a single value/],
     ['nothing', step(() => undefined), /mine\.step: expected an object { direction, m }, found undefined/],
@@ -215,8 +215,8 @@ describe('requireRule', () => {
     ['a key that nothing reads', { ...whole, steps: 3 }, /^rule: mine: .*found the key steps\. Did you mean step\?/],
     [
       'a key that rules of another type have',
-      { ...whole, type: 'tensor', readsParameter: true },
-      /found the key readsParameter/,
+      { ...whole, type: 'tensor', refresh: { every: 3 } },
+      /found the key refresh/,
     ],
     ['a factory', () => whole, /^rule: expected a rule such as adamW\(\)/],
   ])('%s', (_, rule, message) => {

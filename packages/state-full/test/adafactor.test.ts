@@ -154,8 +154,8 @@ describe('adafactor', () => {
   });
 
   it('asks for the parameter only when it scales by it', () => {
-    expect(adafactor().readsParameter).toBe(false);
-    expect(adafactor({ scaleParameter: true }).readsParameter).toBe(true);
+    expect(adafactor().reads).toEqual([]);
+    expect(adafactor({ scaleParameter: true }).reads).toEqual(['parameter']);
   });
 
   it('rejects a warm-up without a step size of its own', () => {
