@@ -1,10 +1,19 @@
-import type { Described } from '@frugaljs/core';
+import type { Described, Rule } from '@frugaljs/core';
 import { asMatrix, PROJECTORS } from '@frugaljs/projectors';
 import { STATE_FREE_RULES } from '@frugaljs/state-free';
 import { STATE_FULL_RULES } from '@frugaljs/state-full';
 import { drop } from './combine/drop.js';
+import { feedback } from './combine/feedback.js';
 import { type ResidualOptions, residual } from './combine/residual.js';
+import { scaledGradient } from './combine/scaled-gradient.js';
+import { scaledResidual } from './combine/scaled-residual.js';
 import { projectorFromJson, register, ruleFromJson } from './json.js';
+import { biasCorrected } from './wrappers/bias-corrected.js';
+import { cautious } from './wrappers/cautious.js';
+import { ema } from './wrappers/ema.js';
+import { limitGrowth } from './wrappers/limit-growth.js';
+import { normalized } from './wrappers/normalized.js';
+import { scaled } from './wrappers/scaled.js';
 
 // Imported for its effect: the parts that come with the library can be built from their descriptions.
 
@@ -18,6 +27,9 @@ register(
   true,
 );
 register('combine', 'drop', () => drop(), true);
+register('combine', 'feedback', () => feedback(), true);
+register('combine', 'scaledResidual', scaledResidual, true);
+register('combine', 'scaledGradient', scaledGradient, true);
 register(
   'combine',
   'residual',
@@ -27,3 +39,24 @@ register(
   },
   true,
 );
+
+/** What is made of a rule and options of its own. */
+const WRAPPERS: Readonly<Record<string, (rule: Rule, options: object) => Rule>> = {
+  biasCorrected,
+  cautious,
+  ema,
+  limitGrowth,
+  normalized,
+  scaled: (rule, options) => scaled(rule, (options as { factor: number }).factor),
+};
+for (const [kind, wrapped] of Object.entries(WRAPPERS)) {
+  register(
+    'rule',
+    kind,
+    options => {
+      const { rule, ...own } = options as unknown as { rule: Described };
+      return wrapped(ruleFromJson(rule), own);
+    },
+    true,
+  );
+}

@@ -3,7 +3,10 @@
  * others. What reads compositions from JSON, and so models with their optimizer, is `@frugaljs/composer/json`.
  */
 export { drop } from './combine/drop.js';
+export { feedback } from './combine/feedback.js';
 export { type ResidualOptions, residual } from './combine/residual.js';
+export { type ScaledGradientOptions, scaledGradient } from './combine/scaled-gradient.js';
+export { type ScaledResidualOptions, scaledResidual } from './combine/scaled-residual.js';
 export { compositionToJson } from './composition.js';
 export type { NamedTensor } from './gradients.js';
 export { ComposedOptimizer, compose } from './optimizer.js';
@@ -29,3 +32,9 @@ export type {
   ReportedParameters,
 } from './reports.js';
 export { subspace } from './subspace.js';
+export { type BiasCorrectedOptions, biasCorrected } from './wrappers/bias-corrected.js';
+export { type CautiousOptions, cautious } from './wrappers/cautious.js';
+export { type EmaOptions, ema } from './wrappers/ema.js';
+export { type LimitGrowthOptions, limitGrowth } from './wrappers/limit-growth.js';
+export { type NormalizedOptions, normalized } from './wrappers/normalized.js';
+export { scaled } from './wrappers/scaled.js';

@@ -40,7 +40,7 @@ function begin(): Run {
         const takeBack: (() => void)[] = [];
         const gate = { proceed: scalar(t < 0 ? 0 : 1), ifSkipped: (each: () => void) => void takeBack.push(each) };
         const g = tensor(randomNormals(randomKey(9, Math.abs(t)), 36), [3, 12]);
-        rule.step(g, { update: steps.length, gate });
+        rule.step(g, { update: steps.length, rate: 1, gate });
         steps.push(takeBack);
       }),
     skip: nth => {

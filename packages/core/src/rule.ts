@@ -88,12 +88,17 @@ export interface CombineSite {
 }
 
 /** What happens to the part of the gradient that a subspace misses. */
-export interface Combine<S extends string = string, M extends string = string> extends Described {
+export interface Combine<S extends string = string, M extends string = never> extends Described {
   /** The rule that steps on the residual, itself any rule: a residual can be split again. `null` for none. */
   readonly rule: Rule | null;
   /** How much of the projected gradient the residual leaves out: R = G - share · up(down(G)). Default 1. */
   readonly share?: number;
   readonly reads?: readonly Read[];
+  /**
+   * The slot, with a number per element, that is added to the next gradient: after clipping, before the projector. `g`
+   * and `residual` are those of the sum.
+   */
+  readonly feedsBack?: S;
   /**
    * Entries of the residual with |R_ij| ≤ tolerance · ‖G‖_∞ count as 0. The residual of a dense projector carries
    * rounding noise, of which a sign would make full-size steps. Not applied to coordinate projectors, whose zeros are

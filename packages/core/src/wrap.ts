@@ -83,6 +83,7 @@ export function wrapCombine(combine: Combine, by: Wrapper): Combine {
     rule: combine.rule,
     tolerance: combine.tolerance,
     ...(combine.share === undefined ? {} : { share: combine.share }),
+    ...(combine.feedsBack === undefined ? {} : { feedsBack: combine.feedsBack }),
     reads: union(combine.reads, by.reads),
     state: shape => ({ ...combine.state(shape), ...ownNames(combine, by, shape).renamed(by.state?.(shape)) }),
     ...scalarsOf(combine, by),

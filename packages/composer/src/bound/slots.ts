@@ -51,6 +51,11 @@ export class SlotState<E extends TensorExtent = TensorExtent> {
     for (const name of this.names) inputs[name] = this.tensors[name] ?? this.specs[name]!.initial ?? 0;
   }
 
+  /** The tensor of a slot; undefined before the first step. */
+  current(name: string): Tensor | undefined {
+    return this.tensors[name];
+  }
+
   /** The numbers of the coming step when all coordinates have taken equally many steps; else null. */
   scalars(rule: Scaled): Readonly<Record<string, number>> | null {
     return this.ages === null ? (rule.scalars?.(this.t + 1, this.shape) ?? {}) : null;

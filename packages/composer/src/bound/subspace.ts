@@ -7,6 +7,7 @@ import {
   combineSite,
   type Extent,
   type Graph,
+  InvalidOptionError,
   InvalidStateError,
   inputNames,
   interpret,
@@ -25,7 +26,7 @@ import {
   UnsupportedShapeError,
   type Value,
 } from '@frugaljs/core';
-import type { Tensor } from '@tensorflow/tfjs-core';
+import { add, type Tensor } from '@tensorflow/tfjs-core';
 import { requireTraining } from '../empty-subspace.js';
 import { joinPath, MEMBERS, REFRESH_INDEX, type SavedState, type StateReader } from '../saved-state.js';
 import { Cadence, coordinatesOf, disposeBasis, SubspaceBases } from './bases.js';
@@ -107,8 +108,9 @@ export class BoundSubspace implements BoundRule {
     if (reduced !== null) bind(rule.rule, childSite(site, 'rule', reduced)).dispose();
   }
 
-  step(g: Tensor, context: StepContext): Tensor | null {
+  step(gradient: Tensor, context: StepContext): Tensor | null {
     const { projector } = this.rule;
+    const g = this.combine.fed(gradient);
     if (context.update >= this.until || this.isDoubtful) this.refresh(() => g, context);
     const { inside } = this.choice;
     const { combine } = this;
@@ -145,10 +147,11 @@ export class BoundSubspace implements BoundRule {
    * @param gradient Gives the gradient as the step will see it, when a subspace is fitted to it.
    */
   prepare(gradient: () => Tensor, context: StepContext): void {
-    if (context.update >= this.until || this.isDoubtful) this.refresh(gradient, context);
+    const fed = (): Tensor => this.combine.fed(gradient());
+    if (context.update >= this.until || this.isDoubtful) this.refresh(fed, context);
     const { residual } = this;
     if (!(residual instanceof BoundSubspace) || residual.bases.areFitted || this.choice.isComplete) return;
-    residual.prepare(gradient, { ...context, occupied: this.occupiedForResidual(context.occupied) });
+    residual.prepare(fed, { ...context, occupied: this.occupiedForResidual(context.occupied) });
   }
 
   get shape(): Shape {
@@ -448,6 +451,8 @@ export class BoundCombine {
   /** It reads the direction that was found in the subspace, in the full space. */
   readonly readsLifted: boolean;
   readonly hasState: boolean;
+  /** Something is added to the gradient before it is projected. */
+  readonly feedsBack: boolean;
   /** How much of the projected gradient the residual leaves out. */
   readonly share: number;
   readonly slots: SlotState<Extent>;
@@ -464,11 +469,20 @@ export class BoundCombine {
   ) {
     const { shape } = site;
     this.slots = new SlotState(combine.state(shape), shape);
+    const { feedsBack } = combine;
+    if (feedsBack !== undefined && this.slots.specs[feedsBack]?.extent !== 'element') {
+      throw new InvalidOptionError({
+        parameter: `${combine.kind}.feedsBack`,
+        found: feedsBack,
+        expected: 'the name of a slot with a number per element',
+      });
+    }
     this.graph = traceCombine(combine, shape, site);
     const reads = inputNames(this.graph);
     this.readsResidual = reads.includes('residual') || reads.includes('residualDirection');
     this.readsLifted = reads.includes('lifted');
     this.hasState = Object.keys(this.slots.specs).length > 0;
+    this.feedsBack = feedsBack !== undefined;
     this.share = combine.share ?? 1;
     this.measures = traceMeasures(combine, site);
     this.measuresOfNothing = Object.fromEntries(Object.keys(this.measures?.outputs ?? {}).map(name => [name, 0]));
@@ -490,6 +504,13 @@ export class BoundCombine {
     const outputs = interpret(this.graph, inputs, scalars, this.site.shape);
     slots.commit(outputs, context.gate);
     return outputs['direction']!;
+  }
+
+  /** The gradient, with what was fed back to it. */
+  fed(gradient: Tensor): Tensor {
+    const { feedsBack } = this.combine;
+    const error = feedsBack === undefined ? undefined : this.slots.current(feedsBack);
+    return error === undefined ? gradient : add(gradient, error);
   }
 
   /** What the combine wants to know of the subspace, from the gradient and the direction in it. */

@@ -93,11 +93,12 @@ export class DensePlan {
     const { projector } = rule;
     const { basis } = this.subspace.choice;
     // After the product the factor takes no pass and no tensor of its own; but a huge gradient would have overflowed by then.
-    const g = clipped(gradient, this.clipValue, step.isHuge ? step.factor : 1);
+    const isClipped = step.isHuge || combine.feedsBack;
+    const g = combine.fed(clipped(gradient, this.clipValue, isClipped ? step.factor : 1));
     const low = projector.down(g, basis, site);
     const lifts = combine.readsLifted;
     const splits = this.subspace.splitsResidual() && combine.share !== 0;
-    const factor = step.isHuge ? 1 : step.factor;
+    const factor = isClipped ? 1 : step.factor;
     const numbers = { tolerance: rule.combine.tolerance, ...(typeof factor === 'number' ? { [FACTOR]: factor } : {}) };
     const shared = sharedTensors({ ...step, factor });
 

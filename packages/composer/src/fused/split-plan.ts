@@ -143,6 +143,7 @@ function chainOf(bound: BoundRule): Chain | string {
     const isFitted = levels.length > 0 && rule.rule.projector.traits.basisFrom === 'gradient';
     if (isFitted) return 'a split of the residual that is fitted to it';
     if (rule.choice.membership === 'dense') return 'a dense projector';
+    if (rule.combine.feedsBack) return 'feedback to the gradient';
     if (rule.choice.membership === 'split' && rule.combine.measures !== null) return 'a split that is measured';
     if (rule.choice.membership !== 'inactive') {
       const inner = rule.choice.inner;

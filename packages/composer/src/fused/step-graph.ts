@@ -76,12 +76,26 @@ export class StepGraph {
     const { slots } = rule;
     const byAge = slots.hasAges;
     const graph = byAge ? rule.graphByEntry : rule.graph;
-    return this.part({ slots, of: rule.rule, size, byAge }, graph, { g, parameter });
+    return this.part({ slots, of: rule.rule, size, byAge }, graph, { ...this.summable(graph, { g }), parameter });
   }
 
   /** The direction of a combine. */
   combine({ slots, combine, graph }: BoundCombine, bindings: Readonly<Record<string, Operand>>): Operand {
-    return this.part({ slots, of: combine, size: 'full', byAge: false }, graph, { parameter: this.w, ...bindings });
+    const inputs = { ...this.summable(graph, bindings), parameter: this.w };
+    return this.part({ slots, of: combine, size: 'full', byAge: false }, graph, inputs);
+  }
+
+  /** The same bindings, where a graph that sums gets a 0 for each element in the place of one 0. */
+  private summable(graph: Graph, bindings: Readonly<Record<string, Operand>>): Record<string, Operand> {
+    if (!graph.nodes.some(({ op }) => op === 'reduce')) return bindings;
+    const { w } = this;
+    // 0 whatever there is in the parameter.
+    const zeros = w.equal(w).mul(0);
+    const isWhole = (name: string): boolean =>
+      graph.nodes.some(node => node.op === 'input' && node.name === name && node.extent === 'element');
+    return Object.fromEntries(
+      Object.entries(bindings).map(([name, value]) => [name, value === 0 && isWhole(name) ? zeros : value]),
+    );
   }
 
   /** The whole, in which `direction` changes the parameter. */
