@@ -216,7 +216,7 @@ const PAIRS: readonly (readonly [Place, Place])[] = [
     ['*', method],
     ['torch', 'adamW-fused'],
   ]),
-  ...['frugal-blockwise', 'frugal-rows', 'frugal-columns', 'frugal-randk', 'frugal-svd'].map(
+  ...['frugal-blockwise', 'frugal-rows', 'frugal-columns', 'frugal-randK', 'frugal-svd'].map(
     (method): readonly [Place, Place] => [
       ['*', method],
       ['torch', method],

@@ -143,7 +143,7 @@ def main():
         "frugal-blockwise": (blockwise(gradients), mixed),
         "frugal-rows": (selected(gradients, 0), mixed),
         "frugal-columns": (selected(gradients, 1), mixed),
-        "frugal-randk": (randk(gradients), mixed + 8 * DENSITY),
+        "frugal-randK": (randk(gradients), mixed + 8 * DENSITY),
         "frugal-svd": (svd(gradients), None),
     }
     about = [

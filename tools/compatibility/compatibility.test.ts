@@ -52,7 +52,8 @@ test('every backend has fixtures of recipes, none of which has gone', () => {
   expect(files.map(({ backend }) => backend)).toEqual(expect.arrayContaining([...BACKENDS]));
   for (const { writtenBy, fixtures } of files) {
     const recipes = new Set(fixtures.flatMap(({ recipe: made }) => made?.name ?? []));
-    expect(listRecipes()).toEqual(expect.arrayContaining([...recipes]));
+    // By the name that was saved, in whatever case it is spelled now.
+    for (const name of recipes) expect(listRecipes(name)).toHaveLength(1);
     if (writtenBy === '8ff5ada') expect(recipes.size).toBe(19);
   }
 });

@@ -31,7 +31,7 @@ test.each(PLACES)('on $backend, kernels $kernels, calls of every kind', async pl
   for (const call of CALLS) {
     const every = place.kernels === 'reference' ? 5 : 1;
     const settings = { accumulate: 2 };
-    const outcomes = await disturb({ ...place, composition: 'frugal-randk', call, after: 3, settings, every });
+    const outcomes = await disturb({ ...place, composition: 'frugal-randK', call, after: 3, settings, every });
     expect(complaints(call, outcomes)).toEqual([]);
     expect(outcomes.points).toBeGreaterThan(0);
   }

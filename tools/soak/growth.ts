@@ -95,7 +95,7 @@ export async function watch(loop: Loop): Promise<Growth> {
 
 const BACKENDS = ['cpu', 'wasm'] as const;
 /** What steps go through: a split by rows, one of entries, dense bases, whole blocks and a plain rule. */
-const STEPPED = ['frugal', 'frugal-randk', 'galore', 'badam', 'adamW'];
+const STEPPED = ['frugal', 'frugal-randK', 'galore', 'badam', 'adamW'];
 
 /** Steps of several recipes in turn, of one optimizer each. */
 export function stepLoops(turns: number): Loop[] {

@@ -39,7 +39,7 @@ const OPTIONS: Readonly<Record<string, object>> = {
   frugal: { density: 0.5, updateGap: 4 },
   'frugal-rows': { density: 0.5, updateGap: 3, stateFull: 'sgdm', onRefresh: 'keep' },
   'frugal-columns': { density: 0.5, updateGap: 4 },
-  'frugal-randk': { density: 0.5, updateGap: 3, onRefresh: 'transport' },
+  'frugal-randK': { density: 0.5, updateGap: 3, onRefresh: 'transport' },
   'frugal-svd': { density: 0.5, updateGap: 4, onRefresh: 'transport' },
   'frugal-random': { density: 0.5, updateGap: 2 },
   'frugal-dct': { density: 0.5, updateGap: 3 },

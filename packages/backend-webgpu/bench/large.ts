@@ -49,7 +49,7 @@ const METHODS: Readonly<Record<string, () => Rule>> = {
   'frugal-blockwise': () => frugal(blockwise({ density: 0.25 })),
   'frugal-rows': () => frugal(rows({ density: 0.25 })),
   'frugal-columns': () => frugal(columns({ density: 0.25 })),
-  'frugal-randk': () => frugal(randK({ density: 0.25 })),
+  'frugal-randK': () => frugal(randK({ density: 0.25 })),
 };
 
 env().set('PROD', true);

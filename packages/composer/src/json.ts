@@ -99,7 +99,7 @@ function fromJson<Kind extends keyof Parts>(what: Kind, json: Described): Parts[
   }
   const { kind, options } = json;
   const known = [...registered[what].keys()];
-  // `randk` is how some configurations and recipes spell randK.
+  // `randk` is how some configurations spell randK, and recipes once did.
   const spelled = registered[what].has(kind) ? kind : known.find(each => each.toLowerCase() === kind.toLowerCase());
   if (spelled !== undefined) return registered[what].get(spelled)!.factory(options);
   const isWhole = known.some(name => registered[what].get(name)!.isBuiltIn && name !== 'subspace');

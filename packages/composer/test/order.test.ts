@@ -264,7 +264,7 @@ describe.each(['cpu', 'wasm'])('on %s', backend => {
     );
   });
 
-  test.each(['badam', 'frugal-blockwise', 'frugal', 'galore', 'frugal-randk', 'adamW'])(
+  test.each(['badam', 'frugal-blockwise', 'frugal', 'galore', 'frugal-randK', 'adamW'])(
     'as a recipe: %s',
     async name => {
       await tf.setBackend(backend);

@@ -73,7 +73,8 @@ describe.each(BACKENDS)('recipes on %s', backend => {
 
 test('listRecipes filters by pattern and recipe rejects unknown names', () => {
   expect(listRecipes('frugal*')).toEqual(listRecipes().filter(name => name.startsWith('frugal')));
-  expect(listRecipes('*layer*')).toEqual([]);
+  expect(listRecipes('*layer*')).toEqual(['adaLayer']);
+  expect(listRecipes('layer')).toEqual([]);
   expect(listRecipes('ada?ayer')).toEqual([]);
   expect(() => recipe('adam', {})).toThrow(/adam.*|one of frugal/);
   expect(() => recipe('frugal', { densty: 0.5 })).toThrow(/frugal\.densty/);

@@ -135,7 +135,7 @@ function often(name: string): { readonly [key: string]: Json } {
 }
 
 /** One recipe of each kind of update. */
-const TYPICAL = ['adamW', 'lion', 'frugal-rows', 'frugal-randk', 'frugal-svd', 'frugal-dct', 'galore', 'badam'];
+const TYPICAL = ['adamW', 'lion', 'frugal-rows', 'frugal-randK', 'frugal-svd', 'frugal-dct', 'galore', 'badam'];
 
 describe.each(['auto', 'reference'] as const)('with kernels %s', kernels => {
   test.each(kernels === 'auto' ? listRecipes() : TYPICAL)('%s holds the planned bytes of a built model', name => {

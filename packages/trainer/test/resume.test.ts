@@ -193,6 +193,15 @@ describe('more steps than the run had', () => {
   });
 });
 
+test('the optimizer named again, as earlier versions spelled it, is the same with all its options', async () => {
+  const constant = ['--steps', '4', '--schedule', 'constant'];
+  await train(...constant, '--optimizer', 'frugal-randk', '--save', 'spelled');
+  const resumed = ['--resume', 'spelled', '--optimizer', 'frugal-randK', '--steps', '6', '--json', 'spelled.json'];
+  const { code, stderr } = await run('train', ...resumed);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining('Optimizer  frugal-randK, ') });
+  expect(json('spelled.json').options).toMatchObject({ density: 0.5, updateGap: 4 });
+});
+
 describe('a run that is not the same any more', () => {
   test('is an error that shows the differences, or goes on with what fits and says what that is', async () => {
     await train('--steps', '6', '--save', 'changed');

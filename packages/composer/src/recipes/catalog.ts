@@ -18,7 +18,7 @@ const CATALOG: Readonly<Record<string, Recipe>> = {
   frugal,
   'frugal-rows': frugalWith('rows'),
   'frugal-columns': frugalWith('columns'),
-  'frugal-randk': frugalWith('randK'),
+  'frugal-randK': frugalWith('randK'),
   'frugal-blockwise': frugalWith('blockwise'),
   'frugal-svd': frugalWith('svd'),
   'frugal-random': frugalWith('random'),

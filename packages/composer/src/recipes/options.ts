@@ -142,7 +142,7 @@ const RECIPE_OPTIONS: Readonly<Record<string, OptionTable>> = {
   frugal: FRUGAL_OPTIONS,
   'frugal-rows': frugalWith('rows'),
   'frugal-columns': frugalWith('columns'),
-  'frugal-randk': frugalWith('randK'),
+  'frugal-randK': frugalWith('randK'),
   'frugal-blockwise': frugalWith('blockwise'),
   'frugal-svd': frugalWith('svd'),
   'frugal-random': frugalWith('random'),
@@ -167,14 +167,14 @@ function frugalWith(projector: string): OptionTable {
 /**
  * The names that `recipe` knows, in the order of the documentation.
  *
- * @param pattern Only those that match; `*` stands for any characters, as in `frugal*`.
+ * @param pattern Only those that match, in upper or lower case; `*` stands for any characters, as in `frugal*`.
  */
 export function listRecipes(pattern = '*'): readonly string[] {
   if (typeof pattern !== 'string') {
     throw new InvalidOptionError({ parameter: 'listRecipes', found: pattern, expected: "a pattern such as 'frugal*'" });
   }
   const source = pattern.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*');
-  const expression = new RegExp(`^${source}$`);
+  const expression = new RegExp(`^${source}$`, 'i');
   return Object.keys(RECIPE_OPTIONS).filter(name => expression.test(name));
 }
 

@@ -200,7 +200,9 @@ export function resumedRequest(
   remembered: Json,
 ): TrainingRequest {
   if (typeof remembered !== 'object' || remembered === null) return request;
-  const isAnother = given.has('optimizer') && (remembered as { optimizer?: Json }).optimizer !== request.optimizer;
+  const { optimizer } = remembered as { readonly optimizer?: Json };
+  // Names of recipes are read in upper and lower case alike.
+  const isAnother = given.has('optimizer') && String(optimizer).toLowerCase() !== request.optimizer.toLowerCase();
   const known = Object.entries(remembered).filter(
     ([key, value]) =>
       Object.hasOwn(REMEMBERED, key) &&
