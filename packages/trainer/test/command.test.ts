@@ -112,6 +112,11 @@ test('train --recompute takes the same steps, and says that it does', async () =
   expect(json('again.json').losses).toEqual(json('kept.json').losses);
 });
 
+test('train refuses a start of the warm-up that there is not, and names those there are', async () => {
+  const { code, stderr } = await run('train', ...flags, '--steps', '3', '--warmup-start', 'peak');
+  expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(/--warmup-start <where>.*zero, step/) });
+});
+
 test('train logs every step, evaluates, samples, and does the same again for the same seed', async () => {
   const args = [...flags, '--steps', '10', '--eval-every', '4', '--optimizer', 'frugal', '--density', '0.5'];
   const more = [

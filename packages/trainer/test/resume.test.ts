@@ -141,6 +141,30 @@ describe('more steps than the run had', () => {
     expect(json('constant/step-000033/trainer.json').settings).toMatchObject({ steps: 33, warmup: 2 });
   });
 
+  test('the warm-up begins where it did, and elsewhere only if that is asked for', async () => {
+    const above = ['--schedule', 'constant', '--warmup', '4', '--warmup-start', 'step', '--eval-every', '100'];
+    await train(...above, '--steps', '6', '--save', 'above');
+    const rates = (name: string): number[] =>
+      readFileSync(at(name), 'utf8')
+        .trim()
+        .split('\n')
+        .map(line => JSON.parse(line))
+        .filter(({ event }) => event === 'step')
+        .map(({ learningRate }) => learningRate / 1e-3);
+    const more = await run('train', '--resume', 'above', '--steps', '8', '--json', 'more.json', '--no-save');
+    expect(more).toMatchObject({ code: 0, stderr: expect.not.stringContaining('in part') });
+    await train(...above, '--steps', '8', '--json', 'at-once.json', '--log', 'above.jsonl', '--no-save');
+    expect(rates('above.jsonl')).toEqual([0.25, 0.5, 0.75, 1, 1, 1, 1, 1]);
+    expect(losses('more.json')).toEqual(losses('at-once.json'));
+    expect(json('above/step-000006/trainer.json').settings).toMatchObject({ warmupStart: 'step' });
+    const changed = ['--resume', 'above', '--steps', '8', '--warmup-start', 'zero'];
+    const refused = await run('train', ...changed);
+    expect(refused).toMatchObject({ code: 1, stdout: '' });
+    expect(refused.stderr).toMatch(/would have been another one from step 1 on, and 6 steps are made\.$/m);
+    // Who names the rate is not told to name another one.
+    expect(refused.stderr).not.toContain('--schedule constant');
+  });
+
   test('at a stable rate, too, from a checkpoint before the fall', async () => {
     const stable = ['--schedule', 'stable', '--warmup', '2', '--eval-every', '100'];
     await train(...stable, '--steps', '20', '--save', 'stable', '--save-every', '15', '--keep-last', '9');

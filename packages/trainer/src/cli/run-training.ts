@@ -76,7 +76,7 @@ async function runFrom(
     return await trainAndReport(parts, stdout);
   } catch (error) {
     if (saved === null) throw error;
-    const namesRate = ['schedule', 'lr', 'warmup'].some(option => given.has(option));
+    const namesRate = ['schedule', 'lr', 'warmup', 'warmupStart'].some(option => given.has(option));
     throw explainedMismatch(error, { saved, composition: optimizer.toJSON(), steps: request.steps, namesRate });
   } finally {
     progress.clear();
@@ -108,9 +108,9 @@ function recipeOptions(name: string, request: TrainingRequest): JsonObject {
 
 /** The optimizer of a run: a recipe with its options, and a schedule fitted to the length of the run. */
 function optimizerFor(name: string, options: JsonObject, request: TrainingRequest): ComposedOptimizer {
-  const { steps, schedule: shape, warmup, seed } = request;
+  const { steps, schedule: shape, warmup, warmupStart, seed } = request;
   const peak = request.lr ?? recipe(name, options).learningRate;
-  const schedule = trainingSchedule({ peak, steps, shape, ...(warmup === undefined ? {} : { warmup }) });
+  const schedule = trainingSchedule({ peak, steps, shape, warmupStart, ...(warmup === undefined ? {} : { warmup }) });
   return optimizerOf({ recipe: name, options }, schedule, seed);
 }
 

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { Json } from '@frugaljs/core';
+import type { Json, WarmupStart } from '@frugaljs/core';
 import { Command, Option } from 'commander';
-import { defaultWarmup, type ScheduleName, scheduleNames } from '../training/schedule.js';
+import { defaultWarmup, type ScheduleName, scheduleNames, warmupStarts } from '../training/schedule.js';
 import { integer, number } from './option-parsers.js';
 
 /** What the command line of `frugal train` asks for. */
@@ -24,6 +24,7 @@ export interface TrainingRequest {
   /** Compute layers again in the backward pass, in place of keeping what they computed. */
   readonly recompute?: boolean;
   readonly warmup?: number;
+  readonly warmupStart: WarmupStart;
   readonly schedule: ScheduleName;
   readonly seed: number;
   readonly backend: string;
@@ -90,6 +91,11 @@ export function trainCommand(run: (request: TrainingRequest, given: ReadonlySet<
     .option('--recompute', 'compute each layer again in the backward pass: far less memory, more time')
     .option('--warmup <n>', 'updates of linear warm-up (default: a tenth of the run)', integer(0))
     .addOption(
+      new Option('--warmup-start <where>', 'rate of the first update: zero, or one step of the warm-up above it')
+        .choices(warmupStarts)
+        .default(warmupStarts[0]),
+    )
+    .addOption(
       new Option('--schedule <shape>', 'learning rate after the warm-up')
         .choices(scheduleNames)
         .default(scheduleNames[0]),
@@ -155,6 +161,7 @@ const REMEMBERED: Readonly<Record<string, 'string' | 'number' | 'boolean' | 'str
   accumulate: 'number',
   recompute: 'boolean',
   warmup: 'number',
+  warmupStart: 'string',
   schedule: 'string',
   seed: 'number',
   backend: 'string',
