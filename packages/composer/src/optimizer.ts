@@ -175,10 +175,16 @@ export class ComposedOptimizer extends Optimizer {
     this.check.raise();
   }
 
-  /** What the optimizer keeps for these variables after the next update (or a later one); exact to the byte. */
+  /**
+   * What the optimizer keeps for these variables after the next update (or a later one); exact to the byte. Nothing of those
+   * that another optimizer has taken over.
+   */
   memoryReport(parameters: ReportedParameters, options: { readonly update?: number } = {}): MemoryReport {
-    const { sites } = this.parameters;
-    return memoryReport(this.options, namedShapes(parameters), options.update ?? this.updates, sites);
+    const { parameters: known } = this;
+    return memoryReport(this.options, namedShapes(parameters), options.update ?? this.updates, {
+      sites: known.sites,
+      takenBy: name => known.takenBy(name),
+    });
   }
 
   /** The expression, the kernel that runs it and the bytes of state, per variable. */
@@ -188,9 +194,10 @@ export class ComposedOptimizer extends Optimizer {
       this.options.kernels === 'reference'
         ? 'reference: tfjs operations'
         : `reference: tfjs operations, as no kernels are imported for the backend ${getBackend()}; ${KERNEL_PACKAGES}`;
-    return explain(this.memoryReport(parameters), name =>
-      kernels === null ? without : this.parameters.get(name)?.describe(kernels),
-    );
+    return explain(this.memoryReport(parameters), name => {
+      if (this.parameters.takenBy(name) !== undefined) return 'none';
+      return kernels === null ? without : this.parameters.get(name)?.describe(kernels);
+    });
   }
 
   /** What it is and where it stands, in a few lines; `console.log` prints it. */

@@ -105,6 +105,12 @@ export class Parameters {
     return this.trained.get(name);
   }
 
+  /** The optimizer that has taken over the variable that now has this name; undefined where there is none. */
+  takenBy(name: string): string | undefined {
+    const taken = this.taken.get(name);
+    return taken?.variable === engine().registeredVariables[name] ? taken?.by : undefined;
+  }
+
   /** The group and the place of every variable there is, and of every one that state was loaded for. */
   get sites(): ReadonlyMap<string, Assigned> {
     return this.assigned;

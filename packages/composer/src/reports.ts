@@ -20,7 +20,7 @@ export interface MemoryRow {
   readonly accumulatorBytes: number;
   /** slotBytes + basisBytes + accumulatorBytes. */
   readonly stateBytes: number;
-  /** Why the parameter is not in a subspace that is meant for it, where that is so. */
+  /** Why the parameter is not in a subspace that is meant for it, or has nothing here at all, where that is so. */
   readonly note?: string;
 }
 
@@ -39,36 +39,44 @@ const AFTER_UPDATE = 'after the update';
 const DURING_UPDATE =
   'during the update, and from the second on also before it; between it and the next gradients less';
 
+/** What an optimizer knows of parameters that a report is about. */
+interface Known {
+  /** Where parameters are that have been trained; the others join after them. */
+  readonly sites: ReadonlyMap<string, Assigned>;
+  /** The optimizer that has taken a variable over, for which nothing is kept any more. */
+  takenBy(name: string): string | undefined;
+}
+
 /**
  * What the optimizer will keep on the device for the update that follows `update` earlier ones, at its fullest moment:
  * exact to the byte, and known before the first step, since every rule and projector declares its state. Where gradients
  * are accumulated their sum is there beside the state until the update is made; else it is the state after the update.
  * What lives only within the update is not counted: as large as the gradients, their mean where they are accumulated.
- *
- * @param known Where parameters are that have been trained; the others join after them.
  */
 export function memoryReport(
   options: ComposeOptions,
   parameters: readonly NamedShape[],
-  update = 0,
-  known: ReadonlyMap<string, Assigned> = new Map(),
+  update: number,
+  { sites, takenBy }: Known,
 ): MemoryReport {
-  const isOfThese = parameters.every(({ name, shape }) => sameShape(known.get(name)?.site.shape ?? shape, shape));
+  const isOfThese = parameters.every(({ name, shape }) => sameShape(sites.get(name)?.site.shape ?? shape, shape));
   const assigned = assign(
     options.groups,
     inCreationOrder(parameters),
     options.seed ?? 0,
-    isOfThese ? known : new Map(),
+    isOfThese ? sites : new Map(),
   );
   const sentences = options.groups.map(({ use }) => (use === undefined ? '(frozen)' : sentence(use)));
   const rows = parameters.map(({ name, shape }): MemoryRow => {
     const { group, site, note: left } = assigned.get(name)!;
     const { use, frozen = false } = options.groups[group]!;
-    const planned = frozen ? [] : bind(use!, site).plan(update);
+    const taker = isOfThese ? takenBy(name) : undefined;
+    const isKept = !frozen && taker === undefined;
+    const planned = isKept ? bind(use!, site).plan(update) : [];
     const bytes = (role: 'slot' | 'basis'): number =>
       planned.reduce((sum, tensor) => sum + (tensor.role === role ? 4 * sizeOf(tensor.shape) : 0), 0);
-    const note = left ?? (frozen ? null : noteOn(use!, site));
-    const accumulatorBytes = !frozen && (options.accumulate ?? 1) > 1 ? 4 * sizeOf(shape) : 0;
+    const note = taker === undefined ? (left ?? (frozen ? null : noteOn(use!, site))) : takenNote(taker);
+    const accumulatorBytes = isKept && (options.accumulate ?? 1) > 1 ? 4 * sizeOf(shape) : 0;
     return {
       parameter: name,
       shape: shape.length === 0 ? 'scalar' : shape.join('×'),
@@ -90,6 +98,10 @@ export function memoryReport(
   }) as typeof rows & MemoryReport;
 }
 
+function takenNote(taker: string): string {
+  return `another optimizer (${taker}) has taken it over: nothing is kept for it here`;
+}
+
 /** How one parameter is trained. */
 export interface ExplanationRow {
   readonly parameter: string;
@@ -99,7 +111,7 @@ export interface ExplanationRow {
   /** What runs the expression, and why. */
   readonly kernel: string;
   readonly stateBytes: number;
-  /** Why the parameter is not in a subspace that is meant for it, where that is so. */
+  /** Why the parameter is not in a subspace that is meant for it, or has nothing here at all, where that is so. */
   readonly note?: string;
 }
 

@@ -425,6 +425,44 @@ describe('a new optimizer on the same variables', () => {
     tf.dispose([a, b, one]);
   });
 
+  test.each(['adamW', 'frugal', 'badam'])('reports of the old one count what it holds: %s', name => {
+    const one = tf.ones([4, 4]);
+    const shape = [4, 4];
+    const [a, b] = ['over.a', 'over.b'].map(each => tf.variable(tf.ones(shape), true, each)) as [
+      tf.Variable,
+      tf.Variable,
+    ];
+    const before = tf.memory().numBytes;
+    const old = recipe(name, { accumulate: 2 });
+    const next = recipe('lion');
+    const stepOld = (...variables: tf.Variable[]) =>
+      old.applyGradients(Object.fromEntries(variables.map(each => [each.name, one])));
+    for (let i = 0; i < 2; i++) stepOld(a, b);
+    const whole = old.memoryReport([a, b]);
+    const alone = old.memoryReport([b]);
+    next.applyGradients({ [a.name]: one });
+    next.dispose();
+    // The sum of its gradients is there, too: the report is of the fullest moment.
+    stepOld(b);
+    const held = tf.memory().numBytes - before;
+    for (const listed of [[a, b], { trainableWeights: [a, b] }, { [a.name]: { shape }, [b.name]: { shape } }]) {
+      const report = old.memoryReport(listed);
+      expect(report.totalStateBytes).toBe(held);
+      expect(report[0]).toMatchObject({ ...whole[0], slotBytes: 0, basisBytes: 0, accumulatorBytes: 0, stateBytes: 0 });
+      expect(report[0]!.note).toMatch(/^another optimizer \(lion\) has taken it over: nothing is kept for it here$/);
+      expect(report[1]).toEqual(alone[0]);
+    }
+    const [gone, kept] = old.explain([a, b]);
+    expect(gone).toMatchObject({ kernel: 'none', stateBytes: 0, note: expect.stringContaining('lion') });
+    expect(kept!.kernel).not.toBe('none');
+    // Of one made anew under the name it is a plan again.
+    a.dispose();
+    const anew = tf.variable(tf.ones(shape), true, 'over.a');
+    expect(old.memoryReport([anew, b])[0]).toEqual(whole[0]);
+    old.dispose();
+    tf.dispose([anew, b, one]);
+  });
+
   test.each(['badam', 'frugal-blockwise'])(
     'the blocks of the old one keep their turns, also restored: %s',
     async name => {
