@@ -1,7 +1,7 @@
 import { listRecipes, recipe } from '@frugaljs/composer';
 import { PROJECTORS } from '@frugaljs/projectors';
 import '@tensorflow/tfjs-backend-cpu';
-import { dispose, memory, ones, setBackend, variable } from '@tensorflow/tfjs-core';
+import { setBackend } from '@tensorflow/tfjs-core';
 import { beforeAll, expect, it } from 'vitest';
 
 beforeAll(() => setBackend('cpu'));
@@ -12,16 +12,20 @@ it('a recipe is listed with its projector spelled as projectors are', () => {
   for (const name of ['frugal-randk', 'frugal-randK']) recipe(name).dispose();
 });
 
-it('the memory report of an optimizer that lost its variables to another one is of what it holds', () => {
-  const w = variable(ones([4, 4]), true, 'lost');
-  const before = memory().numBytes;
-  const one = ones([4, 4]);
-  const [old, next] = [recipe('adamW'), recipe('lion')];
-  old.applyGradients({ lost: one });
-  next.applyGradients({ lost: one });
-  next.dispose();
-  one.dispose();
-  expect(old.memoryReport([w]).totalStateBytes).toBe(memory().numBytes - before);
-  old.dispose();
-  dispose(w);
+it.each([
+  ['frugal', { stateFull: 'adam' }, 'stateFull'],
+  ['frugal', { projector: 'row' }, 'projector'],
+  ['frugal', { clip: { value: -1 } }, 'clip.value'],
+  ['adamW', { learningRate: -1 }, 'learningRate'],
+  ['adamW', { weightDecay: -1 }, 'weightDecay'],
+  ['badam', { unit: 'head' }, 'unit'],
+  ['adaLayer', { adaptive: 'lastLayerAndNorms', lastLayer: 5 }, 'lastLayer'],
+])('a wrong option of a recipe is reported by its name: %s %o', (name, options, option) => {
+  expect(() => recipe(name, options)).toThrow(`${name}.${option}: expected`);
+});
+
+it('a projectable that takes nothing is reported by its name', () => {
+  const optimizer = recipe('frugal', { projectable: 'of-nothing' });
+  expect(() => optimizer.memoryReport([{ name: 'w', shape: [4, 4] }])).toThrow('frugal.projectable: expected');
+  optimizer.dispose();
 });

@@ -8,31 +8,40 @@ import {
   unquoted,
   valueFound,
 } from '@frugaljs/core';
-import { matchToJson, requireGroups } from './groups.js';
+import { matchName, matchToJson, requireGroups } from './groups.js';
 import { CLIP_OPTIONS, COMPOSE_OPTIONS, type ComposeOptions } from './options.js';
 
 /** Checks everything about a composition that can be known before it meets a variable. */
 export function requireComposition(options: ComposeOptions): void {
   requireOptions('compose', options, COMPOSE_OPTIONS);
-  requireLearningRate(options.learningRate);
+  requireSettings('compose', options);
   requireGroups(options.groups);
-  if (options.clip !== undefined) requireOptions('compose.clip', options.clip, CLIP_OPTIONS);
+}
+
+/**
+ * Checks the settings of a composition that have a structure of their own.
+ *
+ * @param owner What they were given to, `compose` or a recipe.
+ */
+export function requireSettings(owner: string, { learningRate, clip }: Omit<ComposeOptions, 'groups'>): void {
+  requireLearningRate(`${owner}.learningRate`, learningRate);
+  if (clip !== undefined) requireOptions(`${owner}.clip`, clip, CLIP_OPTIONS);
 }
 
 /** Checks a learning rate given as a number or a schedule. */
-function requireLearningRate(learningRate: ComposeOptions['learningRate']): void {
+function requireLearningRate(parameter: string, learningRate: ComposeOptions['learningRate']): void {
   if (typeof learningRate === 'object' && learningRate !== null && typeof learningRate.at === 'function') {
     const { kind, options } = learningRate;
     if (typeof kind === 'string' && typeof options === 'object' && options !== null) return;
     throw new InvalidOptionError({
-      parameter: 'compose.learningRate',
+      parameter,
       found: `a schedule with kind ${kind} and options ${options}`,
       expected: 'kind: a name, options: JSON, which checkpoints hold, and at: update => rate',
     });
   }
   if (typeof learningRate === 'number' && learningRate >= 0 && Number.isFinite(learningRate)) return;
   throw new InvalidOptionError({
-    parameter: 'compose.learningRate',
+    parameter,
     found: valueFound(learningRate),
     expected: 'a number in [0, Infinity) or a schedule such as cosine({ peak: 1e-3, steps: 1000 })',
     ...unquoted(learningRate),
@@ -49,7 +58,7 @@ function requireLearningRate(learningRate: ComposeOptions['learningRate']): void
  *   what it gives at this moment, and a warm-up at 0.
  */
 export function requireNextRate(before: number | Schedule, next: number | Schedule): void {
-  requireLearningRate(next);
+  requireLearningRate('learningRate', next);
   if (typeof before === 'number' || typeof next !== 'number') return;
   throw new InvalidOptionError({
     parameter: 'learningRate',
@@ -65,11 +74,14 @@ export function compositionToJson(options: ComposeOptions): { readonly [key: str
   return {
     ...(rest as { readonly [key: string]: Json | undefined }),
     learningRate: typeof learningRate === 'number' ? learningRate : describePart(learningRate),
-    groups: groups.map(({ match, use, ...settings }, i) => ({
-      ...(match === undefined ? {} : { match: matchToJson(match, i) }),
-      ...(use === undefined ? {} : { use: describePart(use) }),
-      ...settings,
-    })),
+    groups: groups.map((group, i) => {
+      const { match, use, ...settings } = group;
+      return {
+        ...(match === undefined ? {} : { match: matchToJson(matchName(group, i), match) }),
+        ...(use === undefined ? {} : { use: describePart(use) }),
+        ...settings,
+      };
+    }),
   };
 }
 

@@ -17,6 +17,29 @@ import { engine, Variable } from '@tensorflow/tfjs-core';
 import { leavesToNext } from './empty-subspace.js';
 import { GROUP_OPTIONS, type Group, type Match, type MatchConditions, type NamedShape } from './options.js';
 
+/** What the match of a group is called where it is an option of a recipe, which made the group. */
+const matchNames = new WeakMap<Group, string>();
+
+/** The group that a recipe makes of an option, such as `frugal.fullRank`: errors about its match name the option. */
+export function groupMatching(option: string, match: Match, group: Group): Group {
+  const made = { ...group, match };
+  matchNames.set(made, option);
+  return made;
+}
+
+/** A copy whose match is called as it was. */
+export function copyOfGroup(group: Group): Group {
+  const copy = { ...group };
+  const option = matchNames.get(group);
+  if (option !== undefined) matchNames.set(copy, option);
+  return copy;
+}
+
+/** What the user calls the match of a group. */
+export function matchName(group: Group, i: number): string {
+  return matchNames.get(group) ?? `groups[${i}].match`;
+}
+
 /** Checks the groups of a composition as far as that goes without parameters. */
 export function requireGroups(groups: readonly Group[]): void {
   if (!Array.isArray(groups) || groups.length === 0) {
@@ -28,7 +51,7 @@ export function requireGroups(groups: readonly Group[]): void {
   }
   (groups as readonly Group[]).forEach((group, i) => {
     requireOptions(`groups[${i}]`, group, GROUP_OPTIONS);
-    if (group.match !== undefined) requireMatch(`groups[${i}].match`, group.match);
+    if (group.match !== undefined) requireMatch(matchName(group, i), group.match);
     else if (i < groups.length - 1) {
       throw new InvalidOptionError({
         parameter: `groups[${i}].match`,
@@ -67,7 +90,7 @@ function matches(match: Match | undefined, parameter: NamedShape): boolean {
 }
 
 /** Checks that a match is one, so that a misspelled condition does not take everything. */
-function requireMatch(parameter: string, match: Match): void {
+export function requireMatch(parameter: string, match: Match): void {
   if (typeof match === 'function' || isPatterns(match)) return;
   const part = [match]
     .flat()
@@ -114,10 +137,10 @@ function isPatterns(patterns: unknown): patterns is Pattern | readonly Pattern[]
 }
 
 /** The match as JSON. Throws for a predicate. */
-export function matchToJson(match: Match, group: number): Json {
+export function matchToJson(parameter: string, match: Match): Json {
   if (typeof match === 'function') {
     throw new NotSerializableError({
-      parameter: `groups[${group}].match`,
+      parameter,
       found: 'a function',
       expected: 'a name, a regular expression or conditions, which JSON can carry',
       advice: 'Write the predicate as { name, not, minRank, maxRank }.',
@@ -291,12 +314,12 @@ function requireMatches(
     const found = `${shownMatch(groups[i]!.match!)} that takes none of the parameters ${namesOf(parameters)}`;
     const more = others.some(({ name }) => !parameters.some(parameter => parameter.name === name));
     throw new UnmatchedGroupError({
-      parameter: `groups[${i}].match`,
+      parameter: matchName(groups[i]!, i),
       found: `${found}${more ? ', nor any other variable' : ''}`,
       expected: 'a match that takes at least one parameter',
       advice:
         forestalled(groups, i, [...parameters, ...others]) ??
-        `${nearest(groups[i]!.match!, [...parameters, ...others])}Mend the match, or set optional: true on the group.`,
+        `${nearest(groups[i]!.match!, [...parameters, ...others])}${mend(groups[i]!, 'Mend the match, or set optional: true on the group.')}`,
     });
   }
 }
@@ -306,7 +329,16 @@ function forestalled(groups: readonly Group[], i: number, parameters: readonly N
   const meant = parameters.find(parameter => groupIndexOf([groups[i]!], parameter) === 0);
   if (meant === undefined) return null;
   const first = groupIndexOf(groups, meant);
-  return `groups[${first}] matches ${meant.name} and comes first: put groups[${i}] before it.`;
+  const option = matchNames.get(groups[first]!);
+  return option === undefined
+    ? `groups[${first}] matches ${meant.name} and comes first: put groups[${i}] before it.`
+    : `${option} matches ${meant.name} and comes first: leave it out of one of the two.`;
+}
+
+/** What to do about a match that takes nothing: nobody but the recipe can change the group that it has made. */
+function mend(group: Group, advice: string): string {
+  const option = matchNames.get(group);
+  return option === undefined ? advice : `Mend ${option}, or leave it out.`;
 }
 
 /**
@@ -323,8 +355,8 @@ export function warnOfUnmatched(
     const { match } = groups[i]!;
     const trained = [...assigned.values()].map(({ site }) => site);
     console.warn(
-      `frugal.js: groups[${i}].match: ${shownMatch(match!)} has taken no parameter in ${updates} updates, of ` +
-        `${namesOf(trained)}. ${nearest(match!, trained)}Set optional: true on the group if that is right.`,
+      `frugal.js: ${matchName(groups[i]!, i)}: ${shownMatch(match!)} has taken no parameter in ${updates} updates, of ` +
+        `${namesOf(trained)}. ${nearest(match!, trained)}${mend(groups[i]!, 'Set optional: true on the group if that is right.')}`,
     );
   }
 }

@@ -31,6 +31,7 @@ import {
   readGradients,
   type VariableGradient,
 } from './gradients.js';
+import { copyOfGroup } from './groups.js';
 import type { ComposeOptions } from './options.js';
 import { Parameters } from './parameters.js';
 import {
@@ -79,7 +80,7 @@ export class ComposedOptimizer extends Optimizer {
   constructor(options: ComposeOptions) {
     super();
     requireComposition(options);
-    this.options = { ...options, groups: options.groups.map(group => ({ ...group })) };
+    this.options = { ...options, groups: options.groups.map(copyOfGroup) };
     this.rate = options.learningRate;
     this.rateScale = options.learningRateScale ?? 1;
     const { accumulate = 1, onNonFinite = 'throw' } = options;

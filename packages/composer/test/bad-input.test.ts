@@ -278,7 +278,7 @@ describe('options', () => {
     ['a rate for a recipe', () => frugal(1e-3 as never), /frugal: expected an object .*found 0\.001/],
     ['a rate for a plain recipe', () => recipes.adamW(1e-3 as never), /recipe adamW: expected an object/],
     ['a density for a projector', () => rows(0.5 as never), /rows: expected an object .*found 0\.5/],
-    ['a norm for clip', () => frugal({ clip: 1 as never }), /compose\.clip: expected an object .*globalNorm, found 1/],
+    ['a norm for clip', () => frugal({ clip: 1 as never }), /frugal\.clip: expected an object .*globalNorm, found 1/],
     [
       'a number for refresh',
       () => subspace({ projector: rows(), rule: adamW(), refresh: 200 as never }),
@@ -295,7 +295,7 @@ describe('options', () => {
     ['residual of a factory', () => residual(signSgd as never), /residual\.rule: .*write signSgd\(\)/],
     ['residual of nothing', () => residual(undefined as never), /residual\.rule/],
     ['projector not called', () => frugal({ projector: rows as never }), /projector: .*write rows\(\)/],
-    ['rule of nothing', () => frugal({ stateFull: 5 as never }), /rule: expected a rule .*found 5/],
+    ['rule of nothing', () => frugal({ stateFull: 5 as never }), /frugal\.stateFull: expected a rule .*found 5/],
     ['unknown rule', () => frugal({ stateFull: 'adam' }), /Did you mean adamW\?/],
     ['unknown projector', () => frugal({ projector: 'row' }), /Did you mean rows\?/],
     ['unknown recipe', () => recipe('frugl'), /Did you mean frugal\?/],
@@ -432,7 +432,7 @@ test('a variable in the place of its name is no match', () => {
 test('a layer and its weights are no match, and are not printed whole', () => {
   const layer = tfl.layers.dense({ name: 'matched', units: 1, inputShape: [1] });
   tfl.sequential({ layers: [layer] });
-  const named = (thing: string) => new RegExp(`groups\\[0\\]\\.match: .*found the ${thing}. Match by the name of the`);
+  const named = (thing: string) => new RegExp(`^frugal\\.fullRank: .*found the ${thing}. Match by the name of the`);
   for (const layers of [layer, [layer]]) {
     expect(() => frugal({ fullRank: layers as never })).toThrow(named('layer "matched"'));
   }

@@ -1,6 +1,7 @@
 import type { Rule } from '@frugaljs/core';
 import { signSgd } from '@frugaljs/state-free';
 import { type AdaLayerOptions, adaLayer as adaLayerRule, sgdm } from '@frugaljs/state-full';
+import { groupMatching, requireMatch } from '../groups.js';
 import { type ComposedOptimizer, compose } from '../optimizer.js';
 import type { Match } from '../options.js';
 import { ADA_LAYER_OPTIONS } from './options.js';
@@ -36,9 +37,13 @@ export function adaLayer(options: AdaLayerRecipeOptions = {}): ComposedOptimizer
   const { beta1, beta2, epsilon, normalization } = options;
   const given = { beta1, beta2, epsilon, normalization };
   const shared = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as typeof given;
-  const settings = composeSettings(options, 1e-3);
+  const everywhere = adaLayerRule(shared);
+  const settings = composeSettings('adaLayer', options, 1e-3);
+  const { lastLayer = /lm_head|logits|classifier/i, norms = /norm/i } = options;
+  requireMatch('adaLayer.lastLayer', lastLayer);
+  requireMatch('adaLayer.norms', norms);
   if (adaptive === 'everywhere') {
-    return compose({ ...settings, groups: [{ use: adaLayerRule(shared), ...decayOf(options) }] });
+    return compose({ ...settings, groups: [{ use: everywhere, ...decayOf(options) }] });
   }
   const restRule: Rule =
     rest === 'signSgd'
@@ -47,18 +52,16 @@ export function adaLayer(options: AdaLayerRecipeOptions = {}): ComposedOptimizer
   return compose({
     ...settings,
     groups: [
-      {
-        match: options.lastLayer ?? /lm_head|logits|classifier/i,
+      groupMatching('adaLayer.lastLayer', lastLayer, {
         use: adaLayerRule({ ...shared, per: outputAxis }),
         optional: options.lastLayer === undefined,
         ...decayOf(options),
-      },
-      {
-        match: options.norms ?? /norm/i,
-        use: adaLayerRule(shared),
+      }),
+      groupMatching('adaLayer.norms', norms, {
+        use: everywhere,
         optional: options.norms === undefined,
         ...decayOf(options),
-      },
+      }),
       { use: restRule, lrScale: restScale, ...decayOf(options) },
     ],
   });

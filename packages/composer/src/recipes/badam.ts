@@ -37,20 +37,22 @@ export interface BadamOptions extends CommonOptions, SubspaceScope {
  */
 export function badam(options: BadamOptions = {}): ComposedOptimizer {
   requireRecipeOptions('badam', options, BADAM_OPTIONS);
-  const { density = 0.25, switchEvery = 100, order = 'descending', unit = 'layer', rule = 'adamW' } = options;
+  const { density = 0.25, switchEvery = 100, order = 'descending', unit = 'layer', rule: choice = 'adamW' } = options;
+  const rule = chooseRule('badam.rule', choice);
   const blocks = subspace({
     projector: blockwise({ density, order, unit }),
-    rule: chooseRule(rule),
+    rule,
     combine: drop(),
     refresh: { every: switchEvery },
     onRefresh: 'reset',
   });
   return compose({
-    ...composeSettings(options, 1e-3),
+    ...composeSettings('badam', options, 1e-3),
     groups: scopedGroups(
+      'badam',
       options,
       { use: blocks, decayInactive: false, ...decayOf(options) },
-      { use: chooseRule(rule), ...decayOf(options) },
+      { use: rule, ...decayOf(options) },
     ),
   });
 }

@@ -52,19 +52,21 @@ export function frugal(options: FrugalOptions = {}): ComposedOptimizer {
   requireRecipeOptions('frugal', options, FRUGAL_OPTIONS);
   const { density = 0.25, projector = 'rows', stateFull = 'adamW', stateFree = 'signSgd' } = options;
   const { updateGap = 200, onRefresh = 'reset', stateFreeScale = 1, tolerance = 1e-6, lrScale = 1 } = options;
+  const rule = chooseRule('frugal.stateFull', stateFull);
   const hybrid = subspace({
-    projector: scopedProjector(options, chooseProjector(projector, { density })),
-    rule: chooseRule(stateFull),
-    combine: residual(chooseRule(stateFree), { scale: stateFreeScale, tolerance }),
+    projector: scopedProjector(options, chooseProjector('frugal.projector', projector, { density })),
+    rule,
+    combine: residual(chooseRule('frugal.stateFree', stateFree), { scale: stateFreeScale, tolerance }),
     refresh: { every: updateGap },
     onRefresh,
   });
   return compose({
-    ...composeSettings(options, 1e-3),
+    ...composeSettings('frugal', options, 1e-3),
     groups: scopedGroups(
+      'frugal',
       options,
       { use: hybrid, lrScale, ...decayOf(options) },
-      { use: chooseRule(stateFull), ...decayOf(options) },
+      { use: rule, ...decayOf(options) },
     ),
   });
 }

@@ -1,4 +1,5 @@
-import { InvalidOptionError } from '@frugaljs/core';
+import { InvalidOptionError, type Rule } from '@frugaljs/core';
+import { svd } from '@frugaljs/projectors';
 import { type AdamWOptions, adamW } from '@frugaljs/state-full';
 import { drop } from '../combine/drop.js';
 import { type ComposedOptimizer, compose } from '../optimizer.js';
@@ -6,9 +7,9 @@ import { subspace } from '../subspace.js';
 import { GALORE_OPTIONS } from './options.js';
 import {
   type CommonOptions,
-  chooseProjector,
   composeSettings,
   decayOf,
+  ofOption,
   requireRecipeOptions,
   type SubspaceScope,
   scopedGroups,
@@ -39,9 +40,9 @@ export interface GaloreOptions extends CommonOptions, SubspaceScope {
 export function galore(options: GaloreOptions = {}): ComposedOptimizer {
   requireRecipeOptions('galore', options, GALORE_OPTIONS);
   const { updateGap = 200, scale = 0.25, adam } = options;
-  const rule = adamW({ epsilon: 1e-6, epsilonPlacement: 'beforeCorrection', ...adam });
+  const rule = chooseAdam('galore.adam', adam);
   const projected = subspace({
-    projector: scopedProjector(options, chooseProjector('svd', chooseSize('galore', options, 0.25))),
+    projector: scopedProjector(options, svd(chooseSize('galore', options, 0.25))),
     rule,
     combine: drop(),
     refresh: { every: updateGap },
@@ -49,8 +50,18 @@ export function galore(options: GaloreOptions = {}): ComposedOptimizer {
   });
   const decay = { decay: 'after', ...decayOf(options) } as const;
   return compose({
-    ...composeSettings(options, 0.01),
-    groups: scopedGroups(options, { use: projected, lrScale: scale, ...decay }, { use: rule, ...decay }),
+    ...composeSettings('galore', options, 0.01),
+    groups: scopedGroups('galore', options, { use: projected, lrScale: scale, ...decay }, { use: rule, ...decay }),
+  });
+}
+
+/** GaLore's Adam, with other options where they are given. */
+function chooseAdam(option: string, given: AdamWOptions = {}): Rule {
+  const expected = 'options of adamW, such as { beta2: 0.95 }';
+  return ofOption(option, given, expected, () => {
+    // Spread, a number would be no options.
+    adamW(given);
+    return adamW({ epsilon: 1e-6, epsilonPlacement: 'beforeCorrection', ...given });
   });
 }
 

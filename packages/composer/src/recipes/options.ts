@@ -1,5 +1,6 @@
 import { InvalidOptionError, UnknownNameError } from '@frugaljs/core/errors';
 import { didYouMean, type OptionSpec, type OptionTable } from '@frugaljs/core/options';
+import type { BlockwiseOptions } from '@frugaljs/projectors';
 import { COMPOSE_OPTIONS, type ComposeOptions, GROUP_OPTIONS, SUBSPACE_OPTIONS } from '../options.js';
 
 // `@frugaljs/composer/recipe-options`: the options of every recipe as tables, from which they are checked, offered in a form
@@ -86,11 +87,21 @@ export const GALORE_OPTIONS: OptionTable<'rank' | 'density' | 'updateGap' | 'sca
   ...SCOPE,
 };
 
+/** As `blockwise` has them, which loads tfjs. */
+const BLOCK_ORDERS: readonly NonNullable<BlockwiseOptions['order']>[] = [
+  'random',
+  'shuffled',
+  'ascending',
+  'descending',
+  'mirror',
+];
+const BLOCK_UNITS: readonly NonNullable<BlockwiseOptions['unit']>[] = ['matrix', 'layer'];
+
 export const BADAM_OPTIONS: OptionTable<'density' | 'switchEvery' | 'order' | 'unit' | 'rule' | keyof typeof SCOPE> = {
   density: { ...DENSITY, meaning: 'share of the blocks that is trained at a time' },
   switchEvery: { ...UPDATE_GAP, default: 100, meaning: 'updates before the next blocks take their turn' },
-  order: { type: 'structure', default: 'descending', meaning: 'order of the blocks' },
-  unit: { type: 'structure', default: 'layer', meaning: 'what a block is' },
+  order: { type: 'choice', choices: BLOCK_ORDERS, default: 'descending', meaning: 'order of the blocks' },
+  unit: { type: 'choice', choices: BLOCK_UNITS, default: 'layer', meaning: 'what a block is' },
   rule: { type: 'structure', default: 'adamW', meaning: 'the rule' },
   ...SCOPE,
   projectable: { ...PROJECTABLE, meaning: 'the parameters that take turns: a `match` of a group' },
@@ -130,7 +141,12 @@ export const ADA_LAYER_OPTIONS: OptionTable<
   },
   lastLayer: { type: 'structure', meaning: 'the output layer: a `match` of a group' },
   norms: { type: 'structure', meaning: 'the normalizations: a `match` of a group' },
-  outputAxis: { type: 'structure', default: 'row', meaning: 'the axis of the outputs in the last layer' },
+  outputAxis: {
+    type: 'choice',
+    choices: ['row', 'column'],
+    default: 'row',
+    meaning: 'the axis of the outputs in the last layer',
+  },
   beta1: OF_THE_RULE,
   beta2: OF_THE_RULE,
   epsilon: OF_THE_RULE,

@@ -3,14 +3,15 @@ import * as stateFree from '@frugaljs/state-free';
 import * as stateFull from '@frugaljs/state-full';
 import { type ComposedOptimizer, compose } from '../optimizer.js';
 import { COMMON_OPTIONS } from './options.js';
-import { type CommonOptions, composeSettings, decayOf } from './settings.js';
+import { type CommonOptions, composeSettings, decayOf, requireRecipeOptions } from './settings.js';
 
 /** A rule on all parameters. Options are those of the rule and those of every recipe. */
 function plain<T extends object>(name: string, rule: (options: T) => Rule, defaultRate: number) {
   return (options: T & CommonOptions = {} as T): ComposedOptimizer => {
     const { common, own } = splitOptions(`recipe ${name}`, options);
+    requireRecipeOptions(name, common, {});
     return compose({
-      ...composeSettings(common, defaultRate),
+      ...composeSettings(name, common, defaultRate),
       groups: [{ use: rule(own as unknown as T), ...decayOf(common) }],
     });
   };

@@ -1,5 +1,7 @@
 import {
   type Described,
+  FrugalError,
+  InvalidOptionError,
   type OptionTable,
   type Projector,
   type Rule,
@@ -8,9 +10,12 @@ import {
   requireRule,
   type Schedule,
   scheduleFromJson,
+  UnknownNameError,
 } from '@frugaljs/core';
 import { asMatrix } from '@frugaljs/projectors';
 import '../built-ins.js';
+import { requireSettings } from '../composition.js';
+import { groupMatching } from '../groups.js';
 import { projectorFromJson, ruleFromJson } from '../json.js';
 import { COMPOSE_OPTIONS, type ComposeOptions, type Group, type Match, type MatchConditions } from '../options.js';
 import { COMMON_OPTIONS } from './options.js';
@@ -29,6 +34,9 @@ export interface CommonOptions extends Partial<Omit<ComposeOptions, 'groups' | '
   readonly weightDecay?: number;
 }
 
+// Whatever is wrong with an option of a recipe, the error is about the option, by the name that the user has written. Parts
+// that the recipe makes of it know other names: `ofOption` is where they become one.
+
 /** Checks the options of a recipe: its own, of which the table has each, and those of every recipe. */
 export function requireRecipeOptions<Options extends CommonOptions>(
   owner: string,
@@ -38,18 +46,50 @@ export function requireRecipeOptions<Options extends CommonOptions>(
   requireOptions(owner, options, { ...own, ...COMMON_OPTIONS } as OptionTable);
 }
 
-export function chooseRule(choice: RuleChoice): Rule {
-  if (typeof choice === 'string') return ruleFromJson({ kind: choice, options: {} });
-  if (isDescription(choice, 'type')) return ruleFromJson(choice);
-  requireRule('rule', choice, 'adamW(), its name or its JSON');
-  return choice;
+/**
+ * Makes a part of an option.
+ *
+ * @param option Its name with that of the recipe, such as `frugal.stateFull`.
+ * @param expected What the option may be.
+ * @throws InvalidOptionError or UnknownNameError about the option, with what the part says as the explanation.
+ */
+export function ofOption<Part>(option: string, given: unknown, expected: string, make: () => Part): Part {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof FrugalError) || isAbout(error, option)) throw error;
+    const Same = error instanceof UnknownNameError ? UnknownNameError : InvalidOptionError;
+    throw new Same({ parameter: option, found: given, expected, advice: error.message });
+  }
 }
 
-export function chooseProjector(choice: ProjectorChoice, size: { readonly [key: string]: number }): Projector {
-  if (typeof choice === 'string') return projectorFromJson({ kind: choice, options: size });
-  if (isDescription(choice, 'fit')) return projectorFromJson(choice);
-  requirePart('projector', choice, 'projector', 'a projector such as rows({ density: 0.25 }), its name or its JSON');
-  return choice as Projector;
+function isAbout({ parameter }: FrugalError, option: string): boolean {
+  return parameter === option || parameter.startsWith(`${option}.`);
+}
+
+/** @param option What the rule was given as, such as `frugal.stateFull`. */
+export function chooseRule(option: string, choice: RuleChoice): Rule {
+  return ofOption(option, choice, 'a rule such as adamW(), its name or its JSON', () => {
+    if (typeof choice === 'string') return ruleFromJson({ kind: choice, options: {} });
+    if (isDescription(choice, 'type')) return ruleFromJson(choice);
+    requireRule(option, choice, 'adamW(), its name or its JSON');
+    return choice;
+  });
+}
+
+/** @param option What the projector was given as, such as `frugal.projector`. */
+export function chooseProjector(
+  option: string,
+  choice: ProjectorChoice,
+  size: { readonly [key: string]: number },
+): Projector {
+  const expected = 'a projector such as rows({ density: 0.25 }), its name or its JSON';
+  return ofOption(option, choice, expected, () => {
+    if (typeof choice === 'string') return projectorFromJson({ kind: choice, options: size });
+    if (isDescription(choice, 'fit')) return projectorFromJson(choice);
+    requirePart(option, choice, 'projector', expected);
+    return choice as Projector;
+  });
 }
 
 /** @param member What the part has that its JSON lacks. */
@@ -58,13 +98,23 @@ function isDescription(choice: unknown, member: string): choice is Described {
 }
 
 /** The settings of a recipe that go to `compose` as they are. */
-export function composeSettings(options: CommonOptions, defaultRate: number): Omit<ComposeOptions, 'groups'> {
+export function composeSettings(
+  owner: string,
+  options: CommonOptions,
+  defaultRate: number,
+): Omit<ComposeOptions, 'groups'> {
   const given = Object.entries(options).filter(
     ([name, value]) => name !== 'groups' && Object.hasOwn(COMPOSE_OPTIONS, name) && value !== undefined,
   );
-  const settings: Omit<ComposeOptions, 'groups'> = { learningRate: defaultRate, ...Object.fromEntries(given) };
-  const { learningRate } = settings;
-  return isDescription(learningRate, 'at') ? { ...settings, learningRate: scheduleFromJson(learningRate) } : settings;
+  const { learningRate = defaultRate } = options;
+  const settings = { ...Object.fromEntries(given), learningRate: chooseRate(`${owner}.learningRate`, learningRate) };
+  requireSettings(owner, settings);
+  return settings;
+}
+
+function chooseRate(option: string, rate: number | Schedule | Described): number | Schedule {
+  if (!isDescription(rate, 'at')) return rate;
+  return ofOption(option, rate, 'a number, a schedule or its JSON', () => scheduleFromJson(rate));
 }
 
 /** Weight decay as a part of a group. */
@@ -90,15 +140,18 @@ export interface SubspaceScope {
 
 /** The groups of a recipe: what is trained in a subspace, and by the plain rule all that is not. */
 export function scopedGroups(
+  owner: string,
   { projectable, fullRank, convolutions = false }: SubspaceScope,
   inSubspace: Group,
   plain: Group,
 ): readonly Group[] {
   const { maxRank: _, ...ofAnyRank } = PROJECTABLE as MatchConditions;
-  const match = projectable ?? (convolutions ? ofAnyRank : PROJECTABLE);
+  const usual = convolutions ? ofAnyRank : PROJECTABLE;
+  const match = projectable === undefined ? usual : projectable;
   // Who says what to project is told when there is no such parameter.
-  const split = { match, ...inSubspace, ...(projectable === undefined ? { optional: true } : { leaves: true }) };
-  return fullRank === undefined ? [split, plain] : [{ match: fullRank, ...plain }, split, plain];
+  const split = { ...inSubspace, ...(projectable === undefined ? { optional: true } : { leaves: true }) };
+  const groups = [groupMatching(`${owner}.projectable`, match, split), plain];
+  return fullRank === undefined ? groups : [groupMatching(`${owner}.fullRank`, fullRank, plain), ...groups];
 }
 
 /** The projector that a recipe uses: on kernels of convolutions as well, where they are asked for. */

@@ -38,7 +38,12 @@ export function templateRecipe(options: TemplateRecipeOptions = {}): ComposedOpt
     refresh: { every: updateGap },
   });
   return compose({
-    ...composeSettings(options, 1e-3),
-    groups: scopedGroups(options, { use: split, ...decayOf(options) }, { use: adamW(), ...decayOf(options) }),
+    ...composeSettings('templateRecipe', options, 1e-3),
+    groups: scopedGroups(
+      'templateRecipe',
+      options,
+      { use: split, ...decayOf(options) },
+      { use: adamW(), ...decayOf(options) },
+    ),
   });
 }
