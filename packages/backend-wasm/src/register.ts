@@ -16,7 +16,7 @@ import { batchMatMul, fusedMatMul } from './kernels/mat-mul.js';
 import { avgPool, avgPool3DGrad, avgPoolGrad } from './kernels/pooling.js';
 import type { Replacement } from './kernels/replacement.js';
 import { mean, sum } from './kernels/sums.js';
-import { removeRethrowers } from './rethrowers.js';
+import { keepRethrowersOut } from './rethrowers.js';
 
 const replacements: readonly Replacement[] = [
   avgPool,
@@ -79,7 +79,7 @@ export function registerTrainingKernels(names: readonly string[] = trainingKerne
   }
   // A backend that starts later is guarded as its kernels are set up.
   guardWasmHeap();
-  removeRethrowers();
+  keepRethrowersOut();
 }
 
 /** Puts tfjs's own kernels back, for comparison. */

@@ -180,6 +180,13 @@ export interface Assigned {
   readonly note?: string;
 }
 
+/** A variable that another optimizer trains now, for which nothing is kept any more. */
+export interface TakenVariable {
+  readonly variable: Variable;
+  /** What the other optimizer is called. */
+  readonly by: string;
+}
+
 /** The first group that matches a parameter; undefined when none does. */
 export function groupOf(groups: readonly Group[], parameter: NamedShape): Group | undefined {
   return groups.find(({ match }) => matches(match, parameter));

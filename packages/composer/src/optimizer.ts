@@ -42,6 +42,7 @@ import {
   namedShapes,
   type ReportedParameters,
   sentence,
+  takenBy,
 } from './reports.js';
 import {
   disposeStates,
@@ -181,11 +182,7 @@ export class ComposedOptimizer extends Optimizer {
    * that another optimizer has taken over.
    */
   memoryReport(parameters: ReportedParameters, options: { readonly update?: number } = {}): MemoryReport {
-    const { parameters: known } = this;
-    return memoryReport(this.options, namedShapes(parameters), options.update ?? this.updates, {
-      sites: known.sites,
-      takenBy: name => known.takenBy(name),
-    });
+    return memoryReport(this.options, namedShapes(parameters), options.update ?? this.updates, this.parameters);
   }
 
   /** The expression, the kernel that runs it and the bytes of state, per variable. */
@@ -196,7 +193,7 @@ export class ComposedOptimizer extends Optimizer {
         ? 'reference: tfjs operations'
         : `reference: tfjs operations, as no kernels are imported for the backend ${getBackend()}; ${KERNEL_PACKAGES}`;
     return explain(this.memoryReport(parameters), name => {
-      if (this.parameters.takenBy(name) !== undefined) return 'none';
+      if (takenBy(this.parameters, name) !== undefined) return 'none';
       return kernels === null ? without : this.parameters.get(name)?.describe(kernels);
     });
   }

@@ -16,7 +16,7 @@ import { DensePlan } from './fused/dense-plan.js';
 import { SplitPlan } from './fused/split-plan.js';
 import { type Clipping, type DecayForm, type ParameterStep, UPDATE_GRAPHS } from './fused/step-graph.js';
 import { type GradientAccumulator, inCreationOrder, type VariableGradient } from './gradients.js';
-import { type Assigned, assign, groupOf, warnOfUnmatched } from './groups.js';
+import { type Assigned, assign, groupOf, type TakenVariable, warnOfUnmatched } from './groups.js';
 import { inSavedOrder, matchSavedNames, savedNamesOf, type UnclaimedState, unclaimed } from './matching.js';
 import type { ComposeOptions, Group, NamedShape } from './options.js';
 import {
@@ -66,7 +66,7 @@ export class Parameters {
   private trained = new Map<string, Parameter>();
   private readonly claimed = new Map<string, Variable>();
   /** Variables that another optimizer took over, with their state gone, and its description. */
-  private readonly taken = new Map<string, { readonly variable: Variable; readonly by: string }>();
+  readonly taken: Map<string, TakenVariable> = new Map();
   /** Updates made here, whatever was made before the state was saved. */
   private updates = 0;
   /** Names in training whose variables have not come since their state was loaded. */
@@ -103,12 +103,6 @@ export class Parameters {
   /** What trains a variable; undefined for one that is frozen or not met yet. */
   get(name: string): Parameter | undefined {
     return this.trained.get(name);
-  }
-
-  /** The optimizer that has taken over the variable that now has this name; undefined where there is none. */
-  takenBy(name: string): string | undefined {
-    const taken = this.taken.get(name);
-    return taken?.variable === engine().registeredVariables[name] ? taken?.by : undefined;
   }
 
   /** The group and the place of every variable there is, and of every one that state was loaded for. */

@@ -1,8 +1,9 @@
 import { type Described, InvalidOptionError, type Json, sameShape, sizeOf } from '@frugaljs/core';
+import { engine } from '@tensorflow/tfjs-core';
 import { bind } from './bound/subspace.js';
 import { noteOn } from './empty-subspace.js';
 import { inCreationOrder } from './gradients.js';
-import { type Assigned, assign } from './groups.js';
+import { type Assigned, assign, type TakenVariable } from './groups.js';
 import type { ComposeOptions, NamedShape } from './options.js';
 
 /** What one parameter costs, in bytes. */
@@ -43,8 +44,7 @@ const DURING_UPDATE =
 interface Known {
   /** Where parameters are that have been trained; the others join after them. */
   readonly sites: ReadonlyMap<string, Assigned>;
-  /** The optimizer that has taken a variable over, for which nothing is kept any more. */
-  takenBy(name: string): string | undefined;
+  readonly taken: ReadonlyMap<string, TakenVariable>;
 }
 
 /**
@@ -57,8 +57,9 @@ export function memoryReport(
   options: ComposeOptions,
   parameters: readonly NamedShape[],
   update: number,
-  { sites, takenBy }: Known,
+  known: Known,
 ): MemoryReport {
+  const { sites } = known;
   const isOfThese = parameters.every(({ name, shape }) => sameShape(sites.get(name)?.site.shape ?? shape, shape));
   const assigned = assign(
     options.groups,
@@ -70,7 +71,7 @@ export function memoryReport(
   const rows = parameters.map(({ name, shape }): MemoryRow => {
     const { group, site, note: left } = assigned.get(name)!;
     const { use, frozen = false } = options.groups[group]!;
-    const taker = isOfThese ? takenBy(name) : undefined;
+    const taker = isOfThese ? takenBy(known, name) : undefined;
     const isKept = !frozen && taker === undefined;
     const planned = isKept ? bind(use!, site).plan(update) : [];
     const bytes = (role: 'slot' | 'basis'): number =>
@@ -96,6 +97,12 @@ export function memoryReport(
     totalStateBytes: { value: totalStateBytes },
     moment: { value: moment },
   }) as typeof rows & MemoryReport;
+}
+
+/** The optimizer that has taken over the variable that has this name now; undefined where none has. */
+export function takenBy({ taken }: Pick<Known, 'taken'>, name: string): string | undefined {
+  const lost = taken.get(name);
+  return lost?.variable === engine().registeredVariables[name] ? lost?.by : undefined;
 }
 
 function takenNote(taker: string): string {

@@ -2,7 +2,6 @@ import { UnsupportedBackendError } from '@frugaljs/core/errors';
 import type { KernelConfig, KernelFunc, KernelSetupFunc, TensorInfo } from '@tensorflow/tfjs-core';
 import { type TensorHeap, tensorHeap } from '../heap.js';
 import { guardWasmHeap } from '../heap-guard.js';
-import { removeRethrowers } from '../rethrowers.js';
 
 /** What a kernel is called with. */
 export interface KernelCall<Inputs, Attributes> {
@@ -39,7 +38,6 @@ export function replacement<Inputs, Attributes>(
     // tfjs calls the setup functions of kernels when their backend becomes current, and its own kernels bind to it there.
     const setupFunc: KernelSetupFunc = backend => {
       guardWasmHeap(backend);
-      removeRethrowers();
       original?.setupFunc?.(backend);
     };
     return { ...original, kernelName, backendName: 'wasm', kernelFunc, setupFunc };
