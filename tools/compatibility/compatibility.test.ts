@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
-import { listRecipes, recipe } from '@frugaljs/composer';
+import { listRecipes, PROJECTABLE, recipe } from '@frugaljs/composer';
 import { describe, expect, test } from 'vitest';
 import {
   BACKENDS,
@@ -42,11 +42,23 @@ describe.each(files)('what $writtenBy saved on $backend', ({ backend, fixtures }
     '$name: the recipe still makes the same composition',
     ({ recipe: made, composition }) => {
       const optimizer = recipe(made.name, made.options);
-      expect(optimizer.toJSON()).toEqual(composition);
+      expect(optimizer.toJSON()).toEqual(withOutputsOfToday(composition));
       optimizer.dispose();
     },
   );
 });
+
+/**
+ * The names by which recipes know an output layer have become more. A model that is loaded goes on with those that it was
+ * saved with.
+ */
+function withOutputsOfToday(composition: unknown): unknown {
+  const earlier = /embed|norm|lm_head|logits|classifier|(^|[./_])(wte|wpe|score)([./_]|$)/i;
+  const { not } = PROJECTABLE as { readonly not: RegExp };
+  expect(not.source.startsWith(`${earlier.source}|`)).toBe(true);
+  const [from, to] = [earlier.source, not.source].map(source => JSON.stringify(source));
+  return JSON.parse(JSON.stringify(composition).replaceAll(from!, to!));
+}
 
 test('every backend has fixtures of recipes, none of which has gone', () => {
   expect(files.map(({ backend }) => backend)).toEqual(expect.arrayContaining([...BACKENDS]));

@@ -3,7 +3,7 @@ import { Writable } from 'node:stream';
 import { type Json, matrixView, sizeOf } from '@frugaljs/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
-import { type ComposedOptimizer, listRecipes, recipe } from '../src/index.js';
+import { type ComposedOptimizer, frugal, listRecipes, recipe } from '../src/index.js';
 import { BACKENDS, regression, valuesOf } from './fixtures.js';
 
 const SETTINGS: Readonly<Record<string, { readonly [key: string]: Json }>> = {
@@ -116,4 +116,25 @@ test('a memory report of a block-wise method follows the blocks', () => {
     expect(pairs).toContain(total);
   }
   expect(matrixView([4, 5])).toEqual([4, 5]);
+});
+
+test('output layers of tf.layers are known by the names that people give them, hidden ones of transformers are not', () => {
+  const optimizer = frugal();
+  const ruleOf = (name: string): string => optimizer.memoryReport([{ name, shape: [8, 8] }])[0]!.rule;
+  for (const name of [
+    'output/kernel',
+    'output/kernel_1',
+    'predictions_2/kernel',
+    'tower/head/kernel',
+    'softmax/kernel',
+  ])
+    expect(ruleOf(name)).toBe('adamW');
+  for (const name of [
+    'hidden/kernel',
+    'headwind/kernel',
+    'bert.encoder.layer.0.output.dense.weight',
+    'dense_Dense3/kernel',
+  ])
+    expect(ruleOf(name)).toMatch(/^subspace/);
+  optimizer.dispose();
 });

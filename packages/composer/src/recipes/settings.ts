@@ -164,7 +164,9 @@ export function scopedProjector({ convolutions = false }: SubspaceScope, project
  * normalization or output layer. FRUGAL keeps the others state-full; of these only the output layer is known to need it.
  */
 export const PROJECTABLE: Match = {
-  not: /embed|norm|lm_head|logits|classifier|(^|[./_])(wte|wpe|score)([./_]|$)/i,
+  // In names of tf.layers, which have slashes, a layer is also an output by the names that people give them. Names of
+  // transformers have dots, and hidden layers of BERT are called output.
+  not: /embed|norm|lm_head|logits|classifier|(^|[./_])(wte|wpe|score)([./_]|$)|(^|\/)(outputs?|predictions?|head|softmax|probabilities)(_\d+)?\//i,
   minRank: 2,
   maxRank: 2,
 };
