@@ -1,7 +1,15 @@
 // What a step is measured of: parameters, and the methods that update them.
-import { type ComposedOptimizer, compose, residual, subspace } from '@frugaljs/composer';
+import {
+  type ComposedOptimizer,
+  compose,
+  limitGrowth,
+  residual,
+  scaledGradient,
+  scaledResidual,
+  subspace,
+} from '@frugaljs/composer';
 import { type ExpressionRule, expressionRule, type Projector, type Rule, soleSite } from '@frugaljs/core';
-import { blockwise, columns, randK, rows, svd } from '@frugaljs/projectors';
+import { blockwise, columns, randK, random, rows, sketch, svd } from '@frugaljs/projectors';
 import { signSgd } from '@frugaljs/state-free';
 import { adamW, lion } from '@frugaljs/state-full';
 import {
@@ -83,6 +91,12 @@ const refresh = { every: Number.POSITIVE_INFINITY };
 const frugal = (projector: Projector): Rule =>
   subspace({ projector, rule: adamW(), combine: residual(signSgd()), refresh });
 
+const fira = (projector: Projector): Rule =>
+  subspace({ projector, rule: adamW(), combine: scaledResidual(), refresh, onRefresh: 'keep' });
+
+const apollo = (projector: Projector): Rule =>
+  limitGrowth(subspace({ projector, rule: adamW(), combine: scaledGradient(), refresh, onRefresh: 'keep' }));
+
 /** The compositions that are measured, by the name of the method. */
 export const COMPOSITIONS = {
   adamW: () => adamW(),
@@ -93,6 +107,10 @@ export const COMPOSITIONS = {
   'frugal-columns': () => frugal(columns({ density: DENSITY })),
   'frugal-randK': () => frugal(randK({ density: DENSITY })),
   'frugal-svd': () => frugal(svd({ density: DENSITY })),
+  'fira-rows': () => fira(rows({ density: DENSITY })),
+  'fira-random': () => fira(random({ density: DENSITY })),
+  'apollo-rows': () => apollo(rows({ density: DENSITY })),
+  'apollo-random': () => apollo(sketch({ density: DENSITY })),
   'nested-rows': () => {
     const second = subspace({
       projector: rows({ density: DENSITY }),
@@ -217,16 +235,26 @@ export function copyRun(backend: BackendName, workload: Workload, timer: Timer):
   };
 }
 
+/** What is multiplied in a step with a dense projector. */
+export const PRODUCTS = {
+  'svd-products': { projector: () => svd({ density: DENSITY }), lifts: true },
+  'random-products': { projector: () => random({ density: DENSITY }), lifts: true },
+  'sketch-products': { projector: () => sketch({ density: DENSITY }), lifts: false },
+} satisfies Record<string, { projector: () => Projector; lifts: boolean }>;
+
+export type ProductName = keyof typeof PRODUCTS;
+
 /**
- * The matrix products of a step with the projector svd and nothing else: the gradient down to the subspace, then the
- * projection and the direction up again. Of a square matrix the columns are projected.
+ * The matrix products of a step with a dense projector and nothing else: the gradient down to the subspace, then, where a
+ * step lifts them, the projection and the direction up again. Of a square matrix the columns are projected.
  */
-export function svdProducts(backend: string, workload: Workload, timer: Timer): Run {
+export function productsRun(backend: string, method: ProductName, workload: Workload, timer: Timer): Run {
   const { size, gradients } = workload;
-  const projector = svd({ density: 0.25 });
+  const { lifts } = PRODUCTS[method];
+  const projector: Projector = PRODUCTS[method].projector();
   const site = soleSite('products', [size, size]);
   const parts = tidy(() => {
-    const right = projector.fit(gradients[0]!, null, { site, refreshIndex: 0 }).right as Tensor2D;
+    const right = projector.fit(gradients[0]!, null, { site, refreshIndex: 0 })['right'] as Tensor2D;
     // Every parameter has tensors of its own, as in training.
     return gradients.map(g => {
       const basis = mul<Tensor2D>(right, 1);
@@ -237,6 +265,7 @@ export function svdProducts(backend: string, workload: Workload, timer: Timer): 
     for (const { g, basis, transposed, direction } of parts) {
       tidy(() => {
         const low = matMul<Tensor2D>(g, basis);
+        if (!lifts) return;
         matMul(low, transposed);
         matMul(direction, transposed);
       });
@@ -244,7 +273,7 @@ export function svdProducts(backend: string, workload: Workload, timer: Timer): 
   };
   return {
     backend,
-    method: 'svd-products',
+    method,
     params: workload.params,
     time: () => timer(products),
     bytes: () => null,

@@ -15,8 +15,10 @@ import {
   type CompositionName,
   composedRun,
   copyRun,
+  PRODUCTS,
+  type ProductName,
+  productsRun,
   type Run,
-  svdProducts,
   TFJS_METHODS,
   type TfjsMethod,
   type Timer,
@@ -34,13 +36,13 @@ const WARM_UP = 4;
 const BUDGET = 20_000;
 
 /** Everything that can be measured on a backend of tfjs, in the order of the table. */
-type MethodName = 'copy' | TfjsMethod | CompositionName | 'svd-products' | 'svd-refresh' | 'svd-refresh-cold';
+type MethodName = 'copy' | TfjsMethod | CompositionName | ProductName | 'svd-refresh' | 'svd-refresh-cold';
 
 const METHOD_NAMES: readonly MethodName[] = [
   'copy',
   ...TFJS_METHODS,
   ...(Object.keys(COMPOSITIONS) as CompositionName[]),
-  'svd-products',
+  ...(Object.keys(PRODUCTS) as ProductName[]),
   'svd-refresh',
   'svd-refresh-cold',
 ];
@@ -110,7 +112,7 @@ function runsOf(
 ): Run[] {
   return methods.map(method => {
     if (method === 'copy') return copyRun(backend, workload, timer);
-    if (method === 'svd-products') return svdProducts(backend, workload, timer);
+    if (isProductAlone(method)) return productsRun(backend, method, workload, timer);
     if (isRefresh(method)) return new SvdRefresh(backend, problem!, method === 'svd-refresh', timer);
     if (isTfjs(method)) return tfjsRun(backend, method, workload, timer);
     return composedRun(backend, method, workload, timer);
@@ -127,7 +129,9 @@ const isRefresh = (method: MethodName): method is 'svd-refresh' | 'svd-refresh-c
   method.startsWith('svd-refresh');
 
 /** Made of products of large matrices. */
-const isProduct = (method: MethodName): boolean => method.includes('svd');
+const isProduct = (method: MethodName): boolean => /svd|random|products/.test(method);
+
+const isProductAlone = (method: MethodName): method is ProductName => Object.hasOwn(PRODUCTS, method);
 
 const isTfjs = (method: MethodName): method is TfjsMethod => (TFJS_METHODS as readonly string[]).includes(method);
 
@@ -212,6 +216,18 @@ const PAIRS: readonly (readonly [Place, Place])[] = [
     ['*', 'frugal-svd'],
     ['*', 'svd-products'],
   ],
+  [
+    ['*', 'fira-random'],
+    ['*', 'random-products'],
+  ],
+  [
+    ['*', 'apollo-random'],
+    ['*', 'sketch-products'],
+  ],
+  ...['frugal-columns', 'frugal-randK'].map((method): readonly [Place, Place] => [
+    ['*', method],
+    ['*', 'frugal-blockwise'],
+  ]),
   ...['adamW', 'frugal-blockwise'].map((method): readonly [Place, Place] => [
     ['*', method],
     ['torch', 'adamW-fused'],

@@ -62,7 +62,7 @@ function errorOf(action: () => unknown): FrugalError {
 }
 
 /** The recipes with a projector in their name are `frugal` with it. */
-const ownerOf = (name: string): string => (name.startsWith('frugal') ? 'frugal' : name);
+const ownerOf = (name: string): string => (name.startsWith('frugal-') ? 'frugal' : name);
 
 /** The options of the rule that a recipe is of, with their defaults. */
 function ofRule(name: string): { readonly [option: string]: unknown } {

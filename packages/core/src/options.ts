@@ -3,7 +3,7 @@ import { InvalidOptionError } from './errors.js';
 /** An interval in the usual notation: `[0, 1)` excludes the 1. */
 export type Interval =
   | `${'[' | '('}${number}, ${number}${']' | ')'}`
-  | `${'[' | '('}${number}, Infinity)`
+  | `${'[' | '('}${number}, Infinity${']' | ')'}`
   | '(-Infinity, Infinity)';
 
 /**

@@ -1,9 +1,12 @@
 import { InvalidOptionError } from '@frugaljs/core';
 import type { ComposedOptimizer } from '../optimizer.js';
 import { adaLayer } from './ada-layer.js';
+import { apollo, apolloMini } from './apollo.js';
 import { badam } from './badam.js';
+import { fira } from './fira.js';
 import { type FrugalOptions, frugal } from './frugal.js';
 import { galore } from './galore.js';
+import { frugalMuon, muon } from './muon.js';
 import { requireRecipe } from './options.js';
 import { adafactor, adamMini, adamW, lion, rmsprop, sgd, sgdm, signSgd } from './plain.js';
 
@@ -25,6 +28,11 @@ const CATALOG: Readonly<Record<string, Recipe>> = {
   'frugal-dct': frugalWith('dct'),
   galore,
   badam,
+  fira,
+  apollo,
+  apolloMini,
+  muon,
+  frugalMuon,
   adamW,
   lion,
   adaLayer,

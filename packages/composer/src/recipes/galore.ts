@@ -1,15 +1,15 @@
-import { InvalidOptionError, type Rule } from '@frugaljs/core';
 import { svd } from '@frugaljs/projectors';
-import { type AdamWOptions, adamW } from '@frugaljs/state-full';
+import type { AdamWOptions } from '@frugaljs/state-full';
 import { drop } from '../combine/drop.js';
 import { type ComposedOptimizer, compose } from '../optimizer.js';
 import { subspace } from '../subspace.js';
 import { GALORE_OPTIONS } from './options.js';
 import {
   type CommonOptions,
+  chooseAdam,
+  chooseSize,
   composeSettings,
   decayOf,
-  ofOption,
   requireRecipeOptions,
   type SubspaceScope,
   scopedGroups,
@@ -53,30 +53,4 @@ export function galore(options: GaloreOptions = {}): ComposedOptimizer {
     ...composeSettings('galore', options, 0.01),
     groups: scopedGroups('galore', options, { use: projected, lrScale: scale, ...decay }, { use: rule, ...decay }),
   });
-}
-
-/** GaLore's Adam, with other options where they are given. */
-function chooseAdam(option: string, given: AdamWOptions = {}): Rule {
-  const expected = 'options of adamW, such as { beta2: 0.95 }';
-  return ofOption(option, given, expected, () => {
-    // Spread, a number would be no options.
-    adamW(given);
-    return adamW({ epsilon: 1e-6, epsilonPlacement: 'beforeCorrection', ...given });
-  });
-}
-
-/** Checks that not both a rank and a density are given, and returns the one to use. */
-function chooseSize(
-  owner: string,
-  { rank, density }: { readonly rank?: number; readonly density?: number },
-  defaultDensity: number,
-): { readonly [key: string]: number } {
-  if (rank !== undefined && density !== undefined) {
-    throw new InvalidOptionError({
-      parameter: `${owner}.rank`,
-      found: `rank ${rank} and density ${density}`,
-      expected: 'a rank or a density, not both',
-    });
-  }
-  return rank === undefined ? { density: density ?? defaultDensity } : { rank };
 }

@@ -87,6 +87,70 @@ export const GALORE_OPTIONS: OptionTable<'rank' | 'density' | 'updateGap' | 'sca
   ...SCOPE,
 };
 
+/** γ of a limiter. */
+const LIMIT: OptionSpec = {
+  type: 'number',
+  interval: '[1, Infinity]',
+  default: 1.01,
+  meaning: 'factor by which the norm of a step grows at most',
+};
+
+export const FIRA_OPTIONS: OptionTable<
+  'rank' | 'density' | 'projector' | 'updateGap' | 'scale' | 'limit' | 'adam' | keyof typeof SCOPE
+> = {
+  rank: GALORE_OPTIONS.rank,
+  density: GALORE_OPTIONS.density,
+  projector: { type: 'structure', default: 'svd', meaning: 'a projector, its JSON, or a name that takes the rank' },
+  updateGap: UPDATE_GAP,
+  scale: {
+    type: 'number',
+    interval: '[0, Infinity)',
+    default: 0.25,
+    meaning: 'factor α on the step in the subspace, and on what the residual leaves out',
+  },
+  limit: { ...LIMIT, meaning: 'factor by which the norm of the residual’s step grows at most' },
+  adam: GALORE_OPTIONS.adam,
+  ...SCOPE,
+};
+
+const APOLLO_COMMON: OptionTable<'updateGap' | 'scale' | 'limit' | 'adam' | keyof typeof SCOPE> = {
+  updateGap: { ...UPDATE_GAP, meaning: 'updates between two sketches' },
+  scale: { type: 'number', interval: '[0, Infinity)', default: 1, meaning: 'its square root is a factor on the step' },
+  limit: LIMIT,
+  adam: GALORE_OPTIONS.adam,
+  ...SCOPE,
+};
+export const APOLLO_OPTIONS: OptionTable<'rank' | 'density' | 'projector' | keyof typeof APOLLO_COMMON> = {
+  rank: GALORE_OPTIONS.rank,
+  density: GALORE_OPTIONS.density,
+  projector: { type: 'structure', default: 'sketch', meaning: 'a projector, its JSON, or a name that takes the rank' },
+  ...APOLLO_COMMON,
+};
+export const APOLLO_MINI_OPTIONS: OptionTable<'rank' | keyof typeof APOLLO_COMMON> = {
+  rank: { type: 'integer', minimum: 1, default: 1, meaning: 'rank of the sketch' },
+  ...APOLLO_COMMON,
+  scale: { ...APOLLO_COMMON.scale, default: 128 },
+};
+
+export const MUON_OPTIONS: OptionTable<'muon' | 'rest' | 'lrScale' | 'projectable' | 'fullRank'> = {
+  muon: { type: 'structure', meaning: 'options of the rule `muon`' },
+  rest: { type: 'structure', default: 'adamW', meaning: 'the rule for all that is not a hidden matrix' },
+  lrScale: { ...GROUP_OPTIONS.lrScale, default: 20, meaning: 'factor on the learning rate of Muon' },
+  projectable: SCOPE.projectable,
+  fullRank: SCOPE.fullRank,
+};
+export const FRUGAL_MUON_OPTIONS: OptionTable<
+  'density' | 'projector' | 'stateFree' | 'stateFreeScale' | 'updateGap' | 'convolutions' | keyof typeof MUON_OPTIONS
+> = {
+  density: DENSITY,
+  projector: FRUGAL_OPTIONS.projector,
+  stateFree: FRUGAL_OPTIONS.stateFree,
+  stateFreeScale: { ...FRUGAL_OPTIONS.stateFreeScale, default: 0.05 },
+  updateGap: UPDATE_GAP,
+  ...MUON_OPTIONS,
+  ...SCOPE,
+};
+
 /** As `blockwise` has them, which loads tfjs. */
 const BLOCK_ORDERS: readonly NonNullable<BlockwiseOptions['order']>[] = [
   'random',
@@ -165,6 +229,11 @@ const RECIPE_OPTIONS: Readonly<Record<string, OptionTable>> = {
   'frugal-dct': frugalWith('dct'),
   galore: GALORE_OPTIONS,
   badam: BADAM_OPTIONS,
+  fira: FIRA_OPTIONS,
+  apollo: APOLLO_OPTIONS,
+  apolloMini: APOLLO_MINI_OPTIONS,
+  muon: MUON_OPTIONS,
+  frugalMuon: FRUGAL_MUON_OPTIONS,
   adamW: {},
   lion: {},
   adaLayer: ADA_LAYER_OPTIONS,

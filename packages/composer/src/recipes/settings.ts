@@ -1,5 +1,6 @@
 import {
   type Described,
+  type ExpressionRule,
   FrugalError,
   InvalidOptionError,
   type OptionTable,
@@ -9,15 +10,18 @@ import {
   requirePart,
   requireRule,
   type Schedule,
+  type SubspaceRule,
   scheduleFromJson,
   UnknownNameError,
 } from '@frugaljs/core';
 import { asMatrix } from '@frugaljs/projectors';
+import { type AdamWOptions, adamW } from '@frugaljs/state-full';
 import '../built-ins.js';
 import { requireSettings } from '../composition.js';
 import { groupMatching } from '../groups.js';
 import { projectorFromJson, ruleFromJson } from '../json.js';
 import { COMPOSE_OPTIONS, type ComposeOptions, type Group, type Match, type MatchConditions } from '../options.js';
+import { biasCorrected } from '../wrappers/bias-corrected.js';
 import { COMMON_OPTIONS } from './options.js';
 
 /** A rule, its JSON, or the name of a rule with default options. */
@@ -95,6 +99,44 @@ export function chooseProjector(
 /** @param member What the part has that its JSON lacks. */
 function isDescription(choice: unknown, member: string): choice is Described {
   return typeof choice === 'object' && choice !== null && 'kind' in choice && !(member in choice);
+}
+
+/** Adam as GaLore and those after it have it, with other options where they are given. */
+export function chooseAdam(option: string, given: AdamWOptions = {}): ExpressionRule {
+  const expected = 'options of adamW, such as { beta2: 0.95 }';
+  return ofOption(option, given, expected, () => {
+    // Spread, a number would be no options.
+    adamW(given);
+    return adamW({ epsilon: 1e-6, epsilonPlacement: 'beforeCorrection', ...given });
+  });
+}
+
+/**
+ * A subspace of Adam whose steps are corrected for bias after all that is done to its directions, as Fira and APOLLO do:
+ * what they measure and limit are the directions before.
+ *
+ * @param make Makes the subspace of Adam without correction.
+ */
+export function correctedAfter({ options }: ExpressionRule, make: (adam: Rule) => SubspaceRule): SubspaceRule {
+  const { beta1, beta2, biasCorrection } = options as Required<AdamWOptions>;
+  const whole = make(adamW({ ...options, biasCorrection: false }));
+  return biasCorrection ? biasCorrected(whole, { beta1, beta2 }) : whole;
+}
+
+/** Checks that not both a rank and a density are given, and returns the one to use. */
+export function chooseSize(
+  owner: string,
+  { rank, density }: { readonly rank?: number; readonly density?: number },
+  defaultDensity: number,
+): { readonly [key: string]: number } {
+  if (rank !== undefined && density !== undefined) {
+    throw new InvalidOptionError({
+      parameter: `${owner}.rank`,
+      found: `rank ${rank} and density ${density}`,
+      expected: 'a rank or a density, not both',
+    });
+  }
+  return rank === undefined ? { density: density ?? defaultDensity } : { rank };
 }
 
 /** The settings of a recipe that go to `compose` as they are. */

@@ -55,7 +55,7 @@ export function requireLimit(owner: string, options: LimitGrowthOptions): Requir
   requireKnownKeys(owner, options, ['factor', 'epsilon']);
   const { factor: given = 1.01, epsilon = 1e-8 } = options;
   const factor = given ?? Number.POSITIVE_INFINITY;
-  if (factor !== Number.POSITIVE_INFINITY) requireNumber(`${owner}.factor`, factor, '[1, Infinity)');
+  requireNumber(`${owner}.factor`, factor, '[1, Infinity]');
   requireNumber(`${owner}.epsilon`, epsilon, '[0, Infinity)');
   return { factor, epsilon };
 }

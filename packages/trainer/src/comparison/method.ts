@@ -129,6 +129,23 @@ const TUNINGS: Readonly<Record<string, Tuning>> = {
     learningRate: () => 0.04,
     options: length => ({ density: 0.25, updateGap: updateGap(length), adam: { beta2: BETA2 } }),
   },
+  fira: {
+    title: 'Fira',
+    options: length => ({ density: 0.25, updateGap: updateGap(length), adam: { beta2: BETA2 } }),
+  },
+  apollo: {
+    title: 'APOLLO',
+    options: length => ({ density: 0.25, updateGap: updateGap(length), adam: { beta2: BETA2 } }),
+  },
+  apolloMini: {
+    title: 'APOLLO-Mini',
+    options: length => ({ updateGap: updateGap(length), adam: { beta2: BETA2 } }),
+  },
+  muon: { title: 'Muon', options: () => ({ rest: ADAM }) },
+  frugalMuon: {
+    title: 'FRUGAL-Muon',
+    options: length => ({ density: 0.25, updateGap: updateGap(length), rest: ADAM }),
+  },
   lion: { title: 'Lion' },
   adaLayer: { title: 'AdaLayer' },
   adafactor: { title: 'Adafactor' },
