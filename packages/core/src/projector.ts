@@ -25,6 +25,11 @@ export interface ProjectorTraits {
    * and re-derived on load.
    */
   readonly basisFrom: 'seed' | 'gradient' | 'fixed';
+  /**
+   * E[up ∘ down] = I over the draws of the basis, with up = downᵀ: a sketch, of which no single draw is a projection. For
+   * combines that take measures in the subspace and lift nothing. Default false.
+   */
+  readonly unbiased?: boolean;
 }
 
 export interface FitContext {
@@ -42,7 +47,7 @@ export interface FitContext {
 
 /**
  * Picks the subspace in which a rule keeps its state. With q = size of the reduced shape:
- * down: R^{m×n} → R^q and up: R^q → R^{m×n} are linear, down∘up = id.
+ * down: R^{m×n} → R^q and up: R^q → R^{m×n} are linear, down∘up = id unless the projector is a sketch (`traits.unbiased`).
  *
  * Every method is pure: tensors that come in are neither changed nor disposed, tensors that go out belong to the caller.
  */

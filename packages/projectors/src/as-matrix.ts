@@ -21,7 +21,7 @@ import { requireAxes } from './requirements.js';
  */
 export function asMatrix(projector: Projector): Projector {
   requirePart('asMatrix.projector', projector, 'projector', 'a projector such as svd({ density: 0.25 })');
-  const { traits, revision, upRows, transport } = projector;
+  const { traits, revision, keeps, upRows, transport } = projector;
   if (traits.coordinate) return projector;
   return {
     kind: 'asMatrix',
@@ -33,6 +33,7 @@ export function asMatrix(projector: Projector): Projector {
       projector.check?.(matrixSite(site));
     },
     reducedShape: (site, refreshIndex) => projector.reducedShape(matrixSite(site), refreshIndex),
+    ...(keeps === undefined ? {} : { keeps: site => keeps.call(projector, matrixSite(site)) }),
     basis: site => projector.basis(matrixSite(site)),
     fit: (g, previous, context) => {
       const within = { ...context, site: matrixSite(context.site) };

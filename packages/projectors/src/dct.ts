@@ -25,7 +25,7 @@ import {
   topk,
   transpose,
 } from '@tensorflow/tfjs-core';
-import { type DenseSizes, denseDown, denseSizes, denseUp, denseUpRows } from './dense.js';
+import { type DenseSizes, denseDown, denseSizes, denseUp, denseUpRows, keptAxis } from './dense.js';
 import { type RankOptions, requireSize } from './requirements.js';
 
 export interface DctOptions extends RankOptions {
@@ -68,6 +68,7 @@ export function dct(options: DctOptions = {}): Projector<'frequencies'> {
     traits: { orthonormal: true, coordinate: false, basisFrom: 'gradient' },
     check: site => void sizes(site),
     reducedShape: site => sizes(site).reducedShape,
+    keeps: site => keptAxis('dct', site, 'std'),
     basis: site => {
       const { rank, left, right } = sizes(site);
       const specs = left === undefined && right === undefined ? {} : { frequencies: { shape: [rank], dtype: 'int32' } };

@@ -67,6 +67,19 @@ export function denseSizes(
   return { rank, ...left, ...right, reducedShape };
 }
 
+/**
+ * The axis that a side leaves as it is, for `Projector.keeps`; null where both are projected. With a square basis, or one of
+ * full rank, the reduced shape does not tell.
+ */
+export function keptAxis(
+  kind: string,
+  { name, shape }: Pick<Site, 'name' | 'shape'>,
+  side: Side,
+): 'row' | 'column' | null {
+  const which = resolveSide(side, ...requireMatrix(kind, name, shape));
+  return which === 'full' ? null : which === 'right' ? 'row' : 'column';
+}
+
 function resolveSide(side: Side, m: number, n: number): 'left' | 'right' | 'full' {
   if (side === 'std') return m >= n ? 'right' : 'left';
   if (side === 'reverse_std') return m < n ? 'right' : 'left';

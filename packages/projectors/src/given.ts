@@ -23,6 +23,7 @@ import {
   denseTransport,
   denseUp,
   denseUpRows,
+  keptAxis,
 } from './dense.js';
 import { randK } from './rand-k.js';
 import { requireMatrix } from './requirements.js';
@@ -208,6 +209,7 @@ function givenDense(kind: DenseKind, source: GivenSource<GivenFactors>): DenseMe
       }
     },
     reducedShape: ({ name, shape }, refreshIndex) => requireSameRank(name, shape, refreshIndex).reducedShape,
+    keeps: site => keptAxis('given', site, kind),
     basis: ({ name, shape }) => denseSpec(sizesAt(name, shape, 0)),
     fit: (_g, _previous, { site, refreshIndex }) => {
       const factors = Object.entries(factorsAt(site.name, refreshIndex)).map(([side, matrix]) => {

@@ -9,5 +9,6 @@ export { type RandKOptions, randK } from './rand-k.js';
 export { type RandomOptions, random } from './random.js';
 export type { DensityOptions, RankOptions } from './requirements.js';
 export { type RowsOptions, rows } from './rows.js';
+export { type SketchOptions, sketch } from './sketch.js';
 export { type SvdOptions, svd } from './svd.js';
 export { PROJECTORS, type ProjectorEntry } from './table.js';

@@ -19,6 +19,7 @@ import {
   denseTransport,
   denseUp,
   denseUpRows,
+  keptAxis,
   SIDES,
   type Side,
 } from './dense.js';
@@ -59,6 +60,7 @@ export function random(options: RandomOptions = {}): Projector<DenseBasisName> {
     traits: { orthonormal: true, coordinate: false, basisFrom: 'seed' },
     check: site => void sizes(site),
     reducedShape: site => sizes(site).reducedShape,
+    keeps: site => keptAxis('random', site, side),
     basis: site => denseSpec(sizes(site)),
     fit: (_g, _previous, context) => {
       const { rank, left, right } = sizes(context.site);

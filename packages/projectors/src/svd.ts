@@ -21,6 +21,7 @@ import {
   denseTransport,
   denseUp,
   denseUpRows,
+  keptAxis,
   SIDES,
   type Side,
 } from './dense.js';
@@ -103,6 +104,7 @@ export function svd(options: SvdOptions = {}): Projector<DenseBasisName> {
     revision: REVISION,
     check: site => void sizes(site),
     reducedShape: site => sizes(site).reducedShape,
+    keeps: site => keptAxis('svd', site, side),
     basis: site => denseSpec(sizes(site)),
     fit: (g, previous, { site, revision = REVISION }) => {
       const start: DenseBasis = warmStart ? (previous ?? {}) : {};

@@ -8,6 +8,7 @@ import { identity } from './identity.js';
 import { randK } from './rand-k.js';
 import { random } from './random.js';
 import { rows } from './rows.js';
+import { sketch } from './sketch.js';
 import { svd } from './svd.js';
 
 /** What is known of a projector before it meets a parameter. */
@@ -49,6 +50,16 @@ export const PROJECTORS: Readonly<Record<string, ProjectorEntry>> = {
     saved: 'nothing',
     example: { density: 0.25 },
     source: 'FRUGAL, arXiv 2411.07837',
+  },
+  sketch: {
+    create: options => sketch(options),
+    summary: 'Gaussian sketch, not orthonormal',
+    parameters: 'matrix',
+    slot: 'b·r, r = round(ρa)',
+    basis: '4·a·r',
+    saved: 'nothing',
+    example: { density: 0.25 },
+    source: 'APOLLO, arXiv 2412.05270',
   },
   dct: {
     create: options => dct(options),

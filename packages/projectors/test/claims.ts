@@ -1,5 +1,17 @@
 import { type Projector, randomKey, randomSubset, type Site, sizeOf } from '@frugaljs/core';
-import { asMatrix, blockwise, columns, dct, given, identity, randK, random, rows, svd } from '@frugaljs/projectors';
+import {
+  asMatrix,
+  blockwise,
+  columns,
+  dct,
+  given,
+  identity,
+  randK,
+  random,
+  rows,
+  sketch,
+  svd,
+} from '@frugaljs/projectors';
 import { densities, type ProjectorClaims } from '@frugaljs/testing';
 import fc from 'fast-check';
 
@@ -26,6 +38,7 @@ const side = fc.constantFrom(
   'right' as const,
   'full' as const,
 );
+const oneSide = fc.constantFrom('std' as const, 'reverse_std' as const, 'left' as const, 'right' as const);
 const rank = fc.integer({ min: 0, max: 3 });
 const norm = fc.constantFrom('l1' as const, 'l2' as const);
 const unit = fc.constantFrom('matrix' as const, 'layer' as const);
@@ -38,6 +51,12 @@ export const PROJECTOR_CLAIMS: Readonly<Record<string, Claimed>> = {
     options: fc.record({ density, side, method: fc.constant('randomized' as const), warmStart: fc.boolean() }),
   }),
   random: claimed(['random'], random, { options: sized }),
+  sketch: claimed(['sketch'], sketch, {
+    options: fc.oneof(
+      { arbitrary: fc.record({ density, side: oneSide }), weight: 3 },
+      fc.record({ rank, side: oneSide }),
+    ),
+  }),
   dct: claimed(['dct'], dct, {
     options: fc.oneof({ arbitrary: fc.record({ density, norm }), weight: 3 }, fc.record({ rank, norm })),
   }),

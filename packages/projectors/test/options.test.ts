@@ -1,12 +1,12 @@
 import { FrugalError, InvalidOptionError, type Shape, soleSite, UnsupportedShapeError } from '@frugaljs/core';
-import { blockwise, columns, dct, identity, PROJECTORS, randK, random, rows, svd } from '@frugaljs/projectors';
+import { blockwise, columns, dct, identity, PROJECTORS, randK, random, rows, sketch, svd } from '@frugaljs/projectors';
 import { describe, expect, it } from 'vitest';
 import { useBackend } from '../../../tools/test-support/backends.js';
 import { memoryOf } from './memory-of.js';
 import { normal } from './tensors.js';
 
-const WITH_DENSITY = { svd, random, dct, rows, columns, randK, blockwise };
-const WITH_RANK = { svd, random, dct };
+const WITH_DENSITY = { svd, random, sketch, dct, rows, columns, randK, blockwise };
+const WITH_RANK = { svd, random, sketch, dct };
 
 describe('options', () => {
   it.each(Object.entries(WITH_DENSITY))('%s: density lies in [0, 1] and is 0.25 by default', (kind, factory) => {
@@ -44,6 +44,7 @@ describe('options', () => {
   it('fills in the defaults', () => {
     expect(svd().options).toEqual({ density: 0.25, side: 'std', method: 'auto', warmStart: true });
     expect(random().options).toEqual({ density: 0.25, side: 'std' });
+    expect(sketch().options).toEqual({ density: 0.25, side: 'std' });
     expect(dct().options).toEqual({ density: 0.25, norm: 'l1' });
     expect(blockwise().options).toEqual({ density: 0.25, order: 'random', unit: 'matrix', skip: 0 });
     expect(identity().options).toEqual({});
@@ -59,6 +60,9 @@ describe('options', () => {
     expect(() => svd({ align: 1 as never })).toThrow('svd.align');
     expect(() => svd({ warmStart: 'yes' as never })).toThrow('svd.warmStart');
     expect(() => random({ side: 'top' as never })).toThrow('random.side');
+    expect(() => sketch({ side: 'full' as never })).toThrow(
+      'sketch.side: expected one of std, reverse_std, left, right',
+    );
     expect(() => dct({ norm: 'l3' as never })).toThrow('dct.norm');
     expect(() => blockwise({ order: 'sideways' as never })).toThrow('blockwise.order');
     expect(() => blockwise({ unit: 'head' as never })).toThrow('blockwise.unit');
@@ -76,6 +80,7 @@ describe('the table of projectors', () => {
     ['rand-k', 'randK'],
     ['random', 'random'],
     ['rows', 'rows'],
+    ['sketch', 'sketch'],
     ['svd', 'svd'],
   ])('%s can be imported alone', async (file, kind) => {
     const module: Record<string, unknown> = await import(`@frugaljs/projectors/${file}`);
@@ -112,6 +117,7 @@ describe('memory of a basis', () => {
   it.each([
     ['svd', 4 * 16 * 4],
     ['random', 4 * 16 * 4],
+    ['sketch', 4 * 16 * 4],
     ['dct', 4 * 4],
     ['rows', 4 * 6],
     ['columns', 4 * 4],

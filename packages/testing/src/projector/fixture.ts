@@ -73,6 +73,8 @@ export interface ProjectorFixture {
   readonly optionNames: readonly string[];
   /** It takes parameters whole or not at all: its basis has no tensors. */
   readonly takesWholes: boolean;
+  /** Whether the projector says which axis it keeps. */
+  readonly namesAxis: boolean;
   /** Whether the projector has its own way to carry state. */
   readonly transports: boolean;
   /** Published ways to derive a basis, the current one included. */
@@ -104,6 +106,7 @@ export function projectorFixture<Options>(
     kind: sample.kind,
     optionNames: [...new Set(drawn.flatMap(chosen => Object.keys((chosen ?? {}) as object)))],
     takesWholes: hasEmptyBasis(sample, site),
+    namesAxis: sample.keeps !== undefined,
     transports: sample.transport !== undefined,
     revision: sample.revision ?? 1,
   };
@@ -121,6 +124,12 @@ function hasEmptyBasis(projector: Projector, site: Site): boolean {
 /** Why a law of orthonormal bases says nothing. */
 export function notOrthonormal({ traits }: ProjectorFixture): string | null {
   return traits.orthonormal ? null : 'not with the trait orthonormal: false';
+}
+
+/** Why a law of maps that are each other's transpose says nothing. */
+export function upMayBeAnother({ traits }: ProjectorFixture): string | null {
+  if (traits.orthonormal || traits.unbiased) return null;
+  return 'up may be another inverse with the trait orthonormal: false, unless unbiased';
 }
 
 /** Why a law of parts of a parameter says nothing. */

@@ -33,6 +33,9 @@ const ofParts = (fixture: ProjectorFixture): string | null => notRandom(fixture)
 /** Draws that a random subspace with at least two values repeats by chance with probability ≤ 2⁻⁴⁰. */
 const REPEATS = 41;
 
+/** Draws that the mean of a sketch is taken over. */
+const SKETCHES = 1500;
+
 /** Laws of random subspaces. */
 export const RANDOM_LAWS: readonly Law<ProjectorFixture>[] = [
   law({
@@ -105,6 +108,16 @@ export const RANDOM_LAWS: readonly Law<ProjectorFixture>[] = [
     notApplicable: fixture => ofParts(fixture) ?? notOrthonormal(fixture),
     example: fixture => properExamples(fixture, 4),
     check: requireUnbiased,
+  }),
+  law({
+    name: 'a sketch is right on average',
+    formula: `E[up(down(G))] = G over seeds, within what the deviations of ${SKETCHES} draws themselves allow`,
+    why: 'The size of a sketched gradient is taken for that of the gradient: what is measured would be off by a factor.',
+    needs: ['up is the adjoint of down', 'other seed, other basis', 'same seed, same basis'],
+    effort: 0.12,
+    notApplicable: ({ traits }) => (traits.unbiased ? null : 'no trait unbiased'),
+    example: fixture => properExamples(fixture, 8),
+    check: requireRightOnAverage,
   }),
   law({
     name: 'keeps clear of occupied coordinates',
@@ -237,6 +250,48 @@ async function requireUnbiased(fixture: ProjectorFixture, example: ProjectorExam
   const allowed = Math.sqrt(0.5 * exponent);
   require(coordinate || Math.abs(along - density) <= allowed, () =>
     `over ${DRAWS} seeds E‖Πu‖² with u = (1, …, 1)/√${size} is ${show(along)}, expected ${show(density)} ± ${show(allowed)} (false alarms below ${FALSE_ALARM})`);
+}
+
+/**
+ * Let X be an entry of ΠG - G, or ‹s, Πs› / ‖s‖² - 1 for the random signs s of a draw; of a sketch that is right, E X = 0.
+ * Nothing bounds X, so the deviations say themselves how far their mean may be off: since exp(x - x²/6) ≤ 1 + x + x²/3,
+ * exp(λΣX - λ²(ΣX² + 2Nσ²)/6) has an expectation of at most 1 for every λ, hence
+ *
+ *     |ΣX| ≥ a  and  (ΣX² + 2Nσ²)/3 ≤ y    with probability at most 2 exp(-a² / 2y)
+ *
+ * (Delyon, Exponential inequalities for sums of weakly dependent variables, EJP 14, 2009). σ² = E X² is not known, but
+ * 4 ΣX²/N is above it: sums of numbers that are not negative seldom come out too small, ΣX² ≤ Nσ²/4 with probability at
+ * most exp(-(3/4)² N / 2κ) for a kurtosis E X⁴ / σ⁴ ≤ κ. Quadratic forms of normal numbers, which a Gaussian sketch makes,
+ * have κ ≤ 15: below 1e-12. So y = 3 ΣX², and the mean is off by at most √(6 log(2 / FALSE_ALARM) mean(X²) / N).
+ */
+async function requireRightOnAverage(fixture: ProjectorFixture, example: ProjectorExample): Promise<void> {
+  const { projector, site, refreshIndex } = place(fixture, example);
+  const size = sizeOf(site.shape);
+  const reduced = projector.reducedShape(site, refreshIndex);
+  fc.pre(reduced !== null && sizeOf(reduced) > 0);
+  const signs = randomKey(example.seed, 'signs');
+  const signsFrom = (start: number): Float32Array =>
+    Float32Array.from({ length: size }, (_, i) => (randomUniform(signs, start + i) < 0.5 ? -1 : 1));
+  const g = signsFrom(0);
+  const [sums, squares] = [new Float64Array(size + 1), new Float64Array(size + 1)];
+  for (let draw = 1; draw <= SKETCHES; draw++) {
+    const where: Site = { ...site, seed: site.seed + 7919 * draw };
+    const s = signsFrom(draw * size);
+    const [found, along] = await through(projector, { site: where, refreshIndex }, [g, s]);
+    const deviations = [...found!.map((x, i) => x - g[i]!), dot(along!, s) / size - 1];
+    deviations.forEach((x, i) => {
+      sums[i]! += x;
+      squares[i]! += x * x;
+    });
+  }
+  const exponent = Math.log((2 * (size + 1)) / FALSE_ALARM);
+  sums.forEach((sum, i) => {
+    const what = i === size ? 'E‹s, Πs› / ‖s‖²' : `E[ΠG] at ${i}`;
+    const expected = i === size ? 1 : g[i]!;
+    const allowed = Math.sqrt(6 * exponent * squares[i]!) / SKETCHES + 1e-5;
+    require(Math.abs(sum) / SKETCHES <= allowed, () =>
+      `over ${SKETCHES} seeds ${what} is ${show(expected + sum / SKETCHES)}, expected ${show(expected)} ± ${show(allowed)} (false alarms below 1e-9)`);
+  });
 }
 
 /** Π of each, in the subspace of a seed. */

@@ -62,7 +62,8 @@ export const SIZE_LAWS: readonly Law<ProjectorFixture>[] = [
   }),
   law({
     name: 'density 1 is everything',
-    formula: 'ρ = 1 ⟹ ΠG = G for the gradient of the refresh; a random subspace keeps at least min(m, n) directions',
+    formula:
+      'ρ = 1 ⟹ ΠG = G for the gradient of the refresh; a random subspace or a sketch keeps at least min(m, n) directions',
     why: 'With density 1 a hybrid must be its state-full rule.',
     needs: ['shapes as declared', 'down ∘ up = id'],
     notApplicable: noDensity,
@@ -71,8 +72,9 @@ export const SIZE_LAWS: readonly Law<ProjectorFixture>[] = [
       const { projector, site, refreshIndex } = placeWithDensity(fixture, example, 1);
       const reduced = projector.reducedShape(site, refreshIndex);
       require(reduced !== null && sizeOf(reduced) > 0, () => 'nothing is in the subspace with density 1');
-      if (sizeOf(reduced!) < sizeOf(site.shape) && fixture.traits.basisFrom !== 'gradient') {
-        const { kept, limit } = withinParameter(reduced!, site.shape, fixture.traits.coordinate);
+      const { traits } = fixture;
+      if (!traits.orthonormal || (sizeOf(reduced!) < sizeOf(site.shape) && traits.basisFrom !== 'gradient')) {
+        const { kept, limit } = withinParameter(reduced!, site.shape, traits.coordinate);
         require(kept >= limit, () => `${kept} of ${limit} directions are kept with density 1`);
         return;
       }

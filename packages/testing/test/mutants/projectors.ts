@@ -9,9 +9,10 @@ import {
   randomUniform,
   sizeOf,
 } from '@frugaljs/core';
-import { columns, dct, identity, randK, random, rows, svd } from '@frugaljs/projectors';
+import { columns, dct, identity, randK, random, rows, sketch, svd } from '@frugaljs/projectors';
 import { checkProjector, densities, type ProjectorClaims } from '@frugaljs/testing';
 import {
+  abs,
   add,
   clipByValue,
   div,
@@ -70,6 +71,8 @@ function mapped(basis: Basis, change: (x: Tensor) => Tensor): Basis {
 }
 
 const copied = (basis: Basis): Basis => Object.fromEntries(Object.entries(basis).map(([name, x]) => [name, x.clone()]));
+
+const SKETCHED = { orthonormal: false, coordinate: false, basisFrom: 'seed', unbiased: true } as const;
 
 let calls = 0;
 
@@ -296,6 +299,30 @@ export const PROJECTOR_MUTANTS: readonly Mutant[] = [
   })),
   broken('squares transported like momentum', 'transport', random, right => ({
     transport: (x, from, to, site) => right.transport!(x, from, to, site, 1),
+  })),
+  broken('a sketch sold as an orthonormal basis', 'down ∘ up = id', sketch, () => ({
+    traits: { orthonormal: true, coordinate: false, basisFrom: 'seed' },
+  })),
+  broken('an orthonormal basis sold as a sketch', 'a sketch is right on average', random, () => ({
+    traits: SKETCHED,
+  })),
+  broken(
+    'a sketch divided by the root of the dimension, not of the rank',
+    'a sketch is right on average',
+    sketch,
+    right => ({
+      fit: (g, previous, context) =>
+        mapped(right.fit(g, previous, context), x => mul(x, Math.sqrt(x.shape[1]! / x.shape[0]!))),
+    }),
+  ),
+  broken('a sketch of numbers of one sign', 'a sketch is right on average', sketch, right => ({
+    fit: (g, previous, context) => mapped(right.fit(g, previous, context), abs),
+  })),
+  broken('a sketch lifted by twice its transpose', 'up is the adjoint of down', sketch, right => ({
+    up: (x, basis, site) => tidy(() => mul(right.up(x, basis, site), 2)),
+  })),
+  broken('the projected axis said to be kept', 'the kept axis', random, right => ({
+    keeps: site => (right.keeps!(site) === 'row' ? 'column' : 'row'),
   })),
   broken('division by the norm of a zero gradient', 'any finite gradient', svd, right => ({
     fit: (g, previous, context) =>
