@@ -1,5 +1,5 @@
 import type { Described, Rule } from '@frugaljs/core';
-import { asMatrix, PROJECTORS } from '@frugaljs/projectors';
+import { asMatrix, PROJECTORS, type VaryingJson, varyingOf } from '@frugaljs/projectors';
 import { STATE_FREE_RULES } from '@frugaljs/state-free';
 import { STATE_FULL_RULES } from '@frugaljs/state-full';
 import { drop } from './combine/drop.js';
@@ -26,6 +26,7 @@ register(
   options => asMatrix(projectorFromJson(options['projector'] as unknown as Described)),
   true,
 );
+register('projector', 'varying', options => varyingOf(options as unknown as VaryingJson, projectorFromJson), true);
 register('combine', 'drop', () => drop(), true);
 register('combine', 'feedback', () => feedback(), true);
 register('combine', 'scaledResidual', scaledResidual, true);

@@ -120,7 +120,7 @@ function subspaceFromJson(options: Options): Rule {
     projector: Described;
     rule: Described;
     combine?: Described;
-    refresh?: { every: number | null; stagger?: boolean };
+    refresh?: { every: number | null; growth?: number; longest?: number; stagger?: boolean };
   };
   return subspace({
     projector: projectorFromJson(projector),

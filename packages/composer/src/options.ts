@@ -226,5 +226,7 @@ export const SUBSPACE_OPTIONS: OptionTable<keyof SubspaceOptions> = {
 
 export const REFRESH_OPTIONS: OptionTable<keyof Refresh> = {
   every: { type: 'integer', minimum: 1, orInfinity: true, meaning: 'updates between two choices' },
+  growth: { type: 'number', interval: '[1, Infinity)', default: 1, meaning: 'each interval over the one before' },
+  longest: { type: 'integer', minimum: 1, orInfinity: true, meaning: 'the longest interval, where they grow' },
   stagger: { type: 'boolean', default: false, meaning: 'the parameters of a group take turns' },
 };

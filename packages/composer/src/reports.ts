@@ -188,8 +188,13 @@ export function sentence(part: Described): string {
   const { kind, options } = part;
   if (kind === 'subspace') {
     const [projector, rule, combine] = [options['projector'], options['rule'], options['combine']].map(sentenceOf);
-    const { every, stagger } = options['refresh'] as { every: number | null; stagger?: boolean };
-    return `subspace(${projector} → ${rule}; ${combine}; every ${every ?? '∞'}${stagger ? ' staggered' : ''}, ${options['onRefresh']})`;
+    const { every, growth, stagger } = options['refresh'] as {
+      every: number | null;
+      growth?: number;
+      stagger?: boolean;
+    };
+    const times = growth === undefined ? '' : ` × ${growth}`;
+    return `subspace(${projector} → ${rule}; ${combine}; every ${every ?? '∞'}${times}${stagger ? ' staggered' : ''}, ${options['onRefresh']})`;
   }
   const defaults = defaultsOf(kind);
   const shown = Object.entries(options).flatMap(([name, value]) => {

@@ -25,7 +25,7 @@ export function subspace(options: SubspaceOptions): SubspaceRule {
   requireRule('subspace.rule', rule);
   requireCombine('subspace.combine', combine);
   requireOptions('subspace.refresh', refresh, REFRESH_OPTIONS);
-  const { every, stagger = false } = refresh;
+  const { every, growth = 1, longest, stagger = false } = refresh;
   if (stagger && projector.kind === 'blockwise') {
     throw new InvalidOptionError({
       parameter: 'subspace.refresh.stagger',
@@ -33,6 +33,21 @@ export function subspace(options: SubspaceOptions): SubspaceRule {
       expected: 'false with a block-wise projector, whose blocks change together',
     });
   }
+  if (stagger && growth !== 1) {
+    throw new InvalidOptionError({
+      parameter: 'subspace.refresh.growth',
+      found: growth,
+      expected: '1 with `stagger`, which spreads equal intervals',
+    });
+  }
+  if (longest !== undefined && longest < every) {
+    throw new InvalidOptionError({
+      parameter: 'subspace.refresh.longest',
+      found: longest,
+      expected: `at least \`every\`, which is ${every}`,
+    });
+  }
+  const growing = growth === 1 ? {} : { growth, ...(Number.isFinite(longest ?? Infinity) ? { longest } : {}) };
   const made: SubspaceRule = {
     type: 'subspace',
     kind: 'subspace',
@@ -40,7 +55,7 @@ export function subspace(options: SubspaceOptions): SubspaceRule {
       projector: describePart(projector),
       rule: describePart(rule),
       combine: describePart(combine),
-      refresh: { every: Number.isFinite(every) ? every : null, ...(stagger ? { stagger } : {}) },
+      refresh: { every: Number.isFinite(every) ? every : null, ...growing, ...(stagger ? { stagger } : {}) },
       onRefresh,
     },
     projector,

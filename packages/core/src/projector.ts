@@ -76,8 +76,12 @@ export interface Projector<B extends string = string> extends Described {
    * projectors whose `reducedShape` is null in some refreshes. Default: its turn comes.
    */
   leavesOut?(site: Site): string | null;
-  /** The tensors `fit` returns. Empty when the basis needs none. */
-  basis(site: Site): Readonly<Record<B, BasisSpec>>;
+  /**
+   * The tensors that `fit` returns in this refresh. Empty when the basis needs none.
+   *
+   * @param refreshIndex Matters only where the size of the subspace changes. Default 0.
+   */
+  basis(site: Site, refreshIndex?: number): Readonly<Record<B, BasisSpec>>;
   /**
    * Chooses the subspace of a refresh. `g` is null only when `basisFrom` is not `gradient`, in which case it must not
    * matter. Called only when `reducedShape` is neither null nor empty.

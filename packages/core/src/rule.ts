@@ -19,6 +19,10 @@ export type Rule = ExpressionRule | TensorRule | SubspaceRule;
 export interface Refresh {
   /** Steps between refreshes (T). `Infinity` keeps the first subspace forever. */
   readonly every: number;
+  /** Each interval is this many times as long as the one before, rounded; at least 1. Default 1: all are alike. */
+  readonly growth?: number;
+  /** The longest interval, where they grow. Default: none. */
+  readonly longest?: number;
   /**
    * Spreads the refreshes of the parameters of a group evenly over the interval, so that no single update pays for all
    * of them. Then the first subspaces last for different numbers of steps. Default false.

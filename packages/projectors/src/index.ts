@@ -12,3 +12,4 @@ export { type RowsOptions, rows } from './rows.js';
 export { type SketchOptions, sketch } from './sketch.js';
 export { type SvdOptions, svd } from './svd.js';
 export { PROJECTORS, type ProjectorEntry } from './table.js';
+export { type VaryingJson, varying, varyingOf } from './varying.js';

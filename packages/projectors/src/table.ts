@@ -10,6 +10,7 @@ import { random } from './random.js';
 import { rows } from './rows.js';
 import { sketch } from './sketch.js';
 import { svd } from './svd.js';
+import { type VaryingJson, varyingOf } from './varying.js';
 
 /** What is known of a projector before it meets a parameter. */
 export interface ProjectorEntry {
@@ -133,6 +134,22 @@ export const PROJECTORS: Readonly<Record<string, ProjectorEntry>> = {
     saved: 'as its projector',
     example: { projector: { kind: 'svd', options: { density: 0.25 } } },
     source: 'im2col',
+  },
+  varying: {
+    create: options => {
+      requireKnownKeys('varying', options, ['projector', 'density']);
+      return varyingOf(options as unknown as VaryingJson, projectorOf);
+    },
+    summary: 'another projector, with a density by refresh',
+    parameters: 'any',
+    slot: 'as its projector',
+    basis: 'as its projector',
+    saved: 'as its projector',
+    example: {
+      projector: { kind: 'randK', options: {} },
+      density: { kind: 'linear', options: { from: 0.5, to: 0.25, steps: 3 } },
+    },
+    source: 'AdaFRUGAL, arXiv 2601.11568',
   },
   given: {
     create: options => given(options as unknown as GivenOptions),

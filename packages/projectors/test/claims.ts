@@ -1,4 +1,4 @@
-import { type Projector, randomKey, randomSubset, type Site, sizeOf } from '@frugaljs/core';
+import { linear, type Projector, randomKey, randomSubset, type Site, sizeOf } from '@frugaljs/core';
 import {
   asMatrix,
   blockwise,
@@ -11,6 +11,7 @@ import {
   rows,
   sketch,
   svd,
+  varying,
 } from '@frugaljs/projectors';
 import { densities, type ProjectorClaims } from '@frugaljs/testing';
 import fc from 'fast-check';
@@ -44,6 +45,11 @@ const norm = fc.constantFrom('l1' as const, 'l2' as const);
 const unit = fc.constantFrom('matrix' as const, 'layer' as const);
 const sized = fc.oneof({ arbitrary: fc.record({ density, side }), weight: 3 }, fc.record({ rank, side }));
 
+interface FromTo {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** Every projector of the package, with the options that the laws are tried with. */
 export const PROJECTOR_CLAIMS: Readonly<Record<string, Claimed>> = {
   svd: claimed(['svd'], svd, { options: sized, optimal: 1, permutationEquivariant: true }),
@@ -57,6 +63,16 @@ export const PROJECTOR_CLAIMS: Readonly<Record<string, Claimed>> = {
       fc.record({ rank, side: oneSide }),
     ),
   }),
+  varying: claimed(
+    ['varying'],
+    ({ from, to }: FromTo) => varying(share => randK({ density: share }), linear({ from, to, steps: 3 })),
+    { options: fc.record({ from: density, to: density }) },
+  ),
+  'varying, svd': claimed(
+    ['varying'],
+    ({ from, to }: FromTo) => varying(share => svd({ density: share }), linear({ from, to, steps: 3 })),
+    { options: fc.record({ from: density, to: density }), parameters: 'matrix' },
+  ),
   dct: claimed(['dct'], dct, {
     options: fc.oneof({ arbitrary: fc.record({ density, norm }), weight: 3 }, fc.record({ rank, norm })),
   }),

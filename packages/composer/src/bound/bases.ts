@@ -108,8 +108,9 @@ export class SubspaceBases {
     };
   }
 
-  plan(): readonly PlannedTensor[] {
-    return Object.entries(this.projector.basis(this.site)).map(([name, { shape }]) => ({
+  /** The tensors of the basis of a refresh. */
+  plan(refreshIndex: number): readonly PlannedTensor[] {
+    return Object.entries(this.projector.basis(this.site, refreshIndex)).map(([name, { shape }]) => ({
       path: joinPath('basis', name),
       shape,
       role: 'basis',
@@ -131,7 +132,7 @@ export class SubspaceBases {
   /** The saved basis of a refresh, or the one that follows from the seed again. */
   restore(path: string, from: StateReader, refreshIndex: number, occupied: Occupied | undefined): Basis {
     if (!this.areFitted) return this.fit(null, null, refreshIndex, occupied);
-    const specs = Object.entries(this.projector.basis(this.site));
+    const specs = Object.entries(this.projector.basis(this.site, refreshIndex));
     // Integers were saved as a list and become a tensor again, of which only the copy stays.
     return keepBasis(
       tidy(() =>
@@ -147,11 +148,14 @@ export class SubspaceBases {
 }
 
 /**
- * When a subspace changes: refresh ⌊(update + offset) / every⌋. With `stagger` the parameters of a group take turns, each
+ * When a subspace changes: refresh ⌊(update + offset) / every⌋, or, where intervals grow, at the sums of
+ * `every`, `every · growth`, `every · growth²` …, rounded and at most `longest`. With `stagger` the parameters of a group take turns, each
  * ahead of the first one by its share of `every` updates.
  */
 export class Cadence {
   private offset: number;
+  /** Where intervals grow: the first update of every refresh so far. */
+  private readonly starts: number[] = [0];
 
   constructor(
     private readonly refresh: Refresh,
@@ -161,12 +165,26 @@ export class Cadence {
   }
 
   refreshAt(update: number): number {
-    return Math.floor((update + this.offset) / this.refresh.every);
+    const { every, growth = 1 } = this.refresh;
+    if (growth === 1) return Math.floor((update + this.offset) / every);
+    let refreshIndex = 0;
+    while (update >= this.startOf(refreshIndex + 1)) refreshIndex++;
+    return refreshIndex;
   }
 
   /** Updates made before the first one of a refresh. */
   startOf(refreshIndex: number): number {
-    return refreshIndex === 0 ? 0 : Math.max(0, refreshIndex * this.refresh.every - this.offset);
+    const { every, growth = 1, longest = Number.POSITIVE_INFINITY } = this.refresh;
+    if (refreshIndex === 0) return 0;
+    if (growth === 1) return Math.max(0, refreshIndex * every - this.offset);
+    const { starts } = this;
+    let interval = every;
+    for (let i = 0; i < starts.length - 1; i++) interval = next(interval, growth, longest);
+    for (let last = starts.at(-1)!; starts.length <= refreshIndex; interval = next(interval, growth, longest)) {
+      last += interval;
+      starts.push(last);
+    }
+    return starts[refreshIndex]!;
   }
 
   /** Begins anew at another place in the group. */
@@ -186,6 +204,10 @@ export class Cadence {
     const { every, stagger = false } = this.refresh;
     return stagger && Number.isFinite(every) ? Math.floor((index * every) / members.length) : 0;
   }
+}
+
+function next(interval: number, growth: number, longest: number): number {
+  return Math.min(longest, Math.round(interval * growth));
 }
 
 /** Saves the tensors of a basis from the end of a `tidy`. */

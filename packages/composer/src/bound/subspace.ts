@@ -174,12 +174,13 @@ export class BoundSubspace implements BoundRule {
   }
 
   plan(update: number): readonly PlannedTensor[] {
-    const reduced = this.bases.reducedShape(this.cadence.refreshAt(update));
+    const refreshIndex = this.cadence.refreshAt(update);
+    const reduced = this.bases.reducedShape(refreshIndex);
     const within = (step: string, rule: BoundRule): readonly PlannedTensor[] =>
       rule.plan(update).map(tensor => ({ ...tensor, path: joinPath(step, tensor.path) }));
     const planned: PlannedTensor[] = [];
     if (reduced !== null) {
-      planned.push(...this.bases.plan());
+      planned.push(...this.bases.plan(refreshIndex));
       planned.push(...within('rule', this.bind(this.rule.rule, childSite(this.site, 'rule', reduced))));
     }
     if (this.residual !== null && !this.bases.isComplete(reduced)) planned.push(...within('residual', this.residual));

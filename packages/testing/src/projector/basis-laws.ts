@@ -283,7 +283,7 @@ export const BASIS_LAWS: readonly Law<ProjectorFixture>[] = [
       const reduced = projector.reducedShape(site, refreshIndex);
       // With fewer directions revisions may well agree for every seed.
       fc.pre(reduced !== null && sizeOf(reduced) >= 3 && sizeOf(site.shape) >= sizeOf(reduced) + 3);
-      const specs = Object.entries(projector.basis(site));
+      const specs = Object.entries(projector.basis(site, refreshIndex));
       const basisOf = async (seed: number, revision?: number): Promise<number[]> => {
         const where = { ...site, seed };
         const context = { site: where, refreshIndex, ...(revision === undefined ? {} : { revision }) };
@@ -380,7 +380,7 @@ async function savedBasis(
 ): Promise<Basis> {
   if (projector.traits.basisFrom !== 'gradient') return projector.fit(null, null, context);
   const restored: Record<string, Tensor> = {};
-  for (const [name, { shape, dtype }] of Object.entries(projector.basis(context.site))) {
+  for (const [name, { shape, dtype }] of Object.entries(projector.basis(context.site, context.refreshIndex))) {
     const values = Array.from(await numbers(basis[name]!));
     require(values.length === sizeOf(shape), () =>
       `basis.${name} has ${values.length} numbers, its spec ${sizeOf(shape)}`);

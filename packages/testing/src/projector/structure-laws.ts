@@ -24,7 +24,7 @@ export const STRUCTURE_LAWS: readonly Law<ProjectorFixture>[] = [
       const { projector, site, refreshIndex, reduced, basis, g } = fitted(fixture, example);
       const again = projector.reducedShape(site, refreshIndex);
       require(again !== null && sameShape(again, reduced), () => `reducedShape says [${reduced}], then [${again}]`);
-      const specs = projector.basis(site);
+      const specs = projector.basis(site, refreshIndex);
       const [declared, found] = [Object.keys(specs).sort(), Object.keys(basis).sort()];
       require(declared.join() === found.join(), () => `fit returns {${found}}, basis() lists {${declared}}`);
       for (const [name, { shape, dtype }] of Object.entries(specs)) {
