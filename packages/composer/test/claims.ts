@@ -3,7 +3,7 @@ import { sgd, signSgd } from '@frugaljs/state-free';
 import { lion } from '@frugaljs/state-full';
 import type { CombineClaims } from '@frugaljs/testing';
 import fc from 'fast-check';
-import { drop, residual } from '../src/index.js';
+import { drop, feedback, residual, scaledGradient, scaledResidual } from '../src/index.js';
 
 const RULES = { signSgd, sgd, lion };
 
@@ -21,6 +21,40 @@ const RESIDUAL_CLAIMS: CombineClaims<Residual> = {
   scale: ({ scale }) => scale,
 };
 
+interface ScaledResidual {
+  readonly factor: number;
+  readonly epsilon: number;
+  readonly scale: number;
+  readonly share: number;
+}
+
+/** What `scaledResidual` claims. */
+const SCALED_RESIDUAL_CLAIMS: CombineClaims<ScaledResidual> = {
+  options: fc.record({
+    factor: fc.constantFrom(1.01, 1, 1.5, Number.POSITIVE_INFINITY),
+    epsilon: fc.constantFrom(1e-8, 0),
+    scale: fc.constantFrom(1, 0.25),
+    share: fc.constantFrom(1, 0.25, 0),
+  }),
+  scale: () => 0,
+  liftedScale: ({ scale }) => scale,
+  measureDegree: 0,
+  limit: ({ factor, epsilon }) => (Number.isFinite(factor) ? { factor, epsilon } : null),
+};
+
+interface ScaledGradient {
+  readonly per: 'channel' | 'tensor';
+  readonly scale: number;
+}
+
+/** What `scaledGradient` claims. */
+const SCALED_GRADIENT_CLAIMS: CombineClaims<ScaledGradient> = {
+  options: fc.record({ per: fc.constantFrom('channel' as const, 'tensor' as const), scale: fc.constantFrom(1, 3) }),
+  scale: () => 0,
+  liftedScale: null,
+  measureDegree: 0,
+};
+
 /** Every combine of the package, with the options that the laws are tried with. */
 export const COMBINE_CLAIMS: Readonly<
   Record<string, { factory(options: never): Combine; readonly claims: CombineClaims<never> }>
@@ -30,4 +64,13 @@ export const COMBINE_CLAIMS: Readonly<
     factory: ({ rule, scale }: Residual) => residual(RULES[rule](), { scale }),
     claims: RESIDUAL_CLAIMS as unknown as CombineClaims<never>,
   },
+  scaledResidual: {
+    factory: (options: ScaledResidual) => scaledResidual(options),
+    claims: SCALED_RESIDUAL_CLAIMS as unknown as CombineClaims<never>,
+  },
+  scaledGradient: {
+    factory: (options: ScaledGradient) => scaledGradient(options),
+    claims: SCALED_GRADIENT_CLAIMS as unknown as CombineClaims<never>,
+  },
+  feedback: { factory: () => feedback(), claims: { scale: () => 0 } },
 };

@@ -1,5 +1,7 @@
 import type { Combine, Projector, Rule } from '@frugaljs/core';
-import { COMBINE_LAWS, type CombineFactory, type CombineLawOptions, combineFixture } from './combine-laws.js';
+import { type CombineFactory, type CombineFixture, type CombineLawOptions, combineFixture } from './combine/fixture.js';
+import { COMBINE_STRUCTURE_LAWS } from './combine/structure-laws.js';
+import { COMBINE_VALUE_LAWS } from './combine/value-laws.js';
 import { KERNEL_LAWS, type KernelLawOptions } from './kernel-laws.js';
 import type { Law } from './law.js';
 import { COMPOSITION_LAWS } from './optimizer/composition-laws.js';
@@ -60,6 +62,9 @@ export function checkRule<Options = Readonly<Record<string, never>>>(
   const fixture = ruleFixture(factory, options);
   return runLaws(options.name ?? `rule ${fixture.kind}`, RULE_LAWS, fixture, options);
 }
+
+/** Every law of combines, in the order in which they are tried. */
+export const COMBINE_LAWS: readonly Law<CombineFixture>[] = [...COMBINE_STRUCTURE_LAWS, ...COMBINE_VALUE_LAWS];
 
 /** Tries the laws of combines on what a factory makes, on the current tfjs backend. */
 export function checkCombine<Options = Readonly<Record<string, never>>>(

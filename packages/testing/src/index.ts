@@ -37,6 +37,7 @@ export {
   type Profile,
 } from './arbitraries/objectives.js';
 export {
+  COMBINE_LAWS,
   checkCombine,
   checkFile,
   checkKernels,
@@ -50,7 +51,7 @@ export {
   PROJECTOR_LAWS,
   RULE_LAWS,
 } from './check.js';
-export { COMBINE_LAWS, type CombineClaims, type CombineFactory, type CombineLawOptions } from './combine-laws.js';
+export type { CombineClaims, CombineFactory, CombineLawOptions, GrowthLimit } from './combine/fixture.js';
 export { KERNEL_LAWS, type KernelLawOptions } from './kernel-laws.js';
 export { BrokenLaw, type Law } from './law.js';
 export type { Algebra, GroupSettings, LawfulOptimizer, ProjectorName } from './optimizer/fixture.js';

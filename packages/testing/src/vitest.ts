@@ -1,7 +1,7 @@
 import { getBackend, ready, setBackend } from '@tensorflow/tfjs-core';
 import { beforeAll, describe, it } from 'vitest';
-import { OPTIMIZER_LAWS, type OptimizerLawOptions, PROJECTOR_LAWS, RULE_LAWS } from './check.js';
-import { COMBINE_LAWS, type CombineFactory, type CombineLawOptions, combineFixture } from './combine-laws.js';
+import { COMBINE_LAWS, OPTIMIZER_LAWS, type OptimizerLawOptions, PROJECTOR_LAWS, RULE_LAWS } from './check.js';
+import { type CombineFactory, type CombineLawOptions, combineFixture } from './combine/fixture.js';
 import { KERNEL_LAWS, type KernelLawOptions } from './kernel-laws.js';
 import type { Law } from './law.js';
 import type { Algebra } from './optimizer/fixture.js';

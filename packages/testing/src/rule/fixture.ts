@@ -211,9 +211,9 @@ export class RuleRun {
       inputs[name] = toTensor(this.slots[name]!, slotShape(extent, shape));
     }
     if (rule.reads?.includes('parameter')) {
-      inputs['parameter'] = toTensor(parameter ?? new Float32Array(inputs['g']!.size).fill(1), shape);
+      inputs['parameter'] = toTensor(parameter ?? readParameter(shape), shape);
     }
-    return { inputs, scalars: rule.scalars?.(Math.max(1, this.t), shape) ?? {} };
+    return { inputs, scalars: { ...rule.scalars?.(Math.max(1, this.t), shape), learningRate: READ_RATE } };
   }
 
   /** One call of the rule, which owns nothing it returns. */
@@ -222,6 +222,14 @@ export class RuleRun {
     if (rule.type === 'expression') return interpret(graph!, inputs, scalars, shape);
     return tidy(() => ({ ...rule.step(inputs as Record<string, Tensor> & { g: Tensor }, scalars, shape) }));
   }
+}
+
+/** What parts read that read the learning rate. */
+export const READ_RATE = 0.1;
+
+/** What parts read that read the parameter. */
+export function readParameter(shape: Shape): Float32Array {
+  return new Float32Array(sizeOf(shape)).fill(1);
 }
 
 /** The values that slots start from. */
