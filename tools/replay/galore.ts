@@ -9,7 +9,7 @@ import {
   UnknownNameError,
   UnsupportedShapeError,
 } from '@frugaljs/core';
-import { adafactor, adamW } from '@frugaljs/state-full';
+import { adafactor } from '@frugaljs/state-full';
 import { ConfigReader, type Plan, type PlanOptions } from './official-class.js';
 import { ownRefreshes, Recording, requireNoSubspaces } from './recording.js';
 import {
@@ -21,6 +21,7 @@ import {
   singularVectors,
 } from './subspaces.js';
 import type { TrajectoryCase } from './trajectory-file.js';
+import { plainAdamW, readTransformersAdamW, requireGroupKeys } from './transformers-adam-w.js';
 
 /** The keys of a parameter group that GaLore's code projects. */
 interface GaloreGroup {
@@ -87,17 +88,8 @@ function classOf(className: string, config: ConfigReader): () => ClassPlan {
 }
 
 function readAdamW(config: ConfigReader): ClassPlan {
-  config.boolean('no_deprecation_warning', false);
-  const [beta1, beta2] = config.pair('betas', [0.9, 0.999], '[0, 1)');
-  const epsilon = config.number('eps', 1e-6, '[0, Infinity)');
-  const biasCorrection = config.boolean('correct_bias', true);
-  return {
-    rule: adamW({ beta1, beta2, epsilon, biasCorrection, epsilonPlacement: 'beforeCorrection' }),
-    learningRate: config.number('lr', 1e-3, '[0, Infinity)'),
-    // A negative decay is not applied by this class.
-    weightDecay: Math.max(0, config.number('weight_decay', 0, '(-Infinity, Infinity)')),
-    decay: 'after',
-  };
+  const read = readTransformersAdamW(config);
+  return { rule: plainAdamW(read), learningRate: read.learningRate, weightDecay: read.weightDecay, decay: 'after' };
 }
 
 /** The keys that make the official code project; without `rank` it does not. */
@@ -105,9 +97,7 @@ function readGroup(config: ConfigReader): GaloreGroup | null {
   if (config.integer('dim', 2, 0) > 2) config.refuse('dim', 'at most 2; the tensor projector is not supported');
   if (config.boolean('proj_quant', false)) config.refuse('proj_quant', 'false; quantized projectors are not supported');
   if (!config.has('rank')) return null;
-  for (const name of ['update_proj_gap', 'scale', 'proj_type']) {
-    if (!config.has(name)) config.refuse(name, 'a value, because a group with a rank has no default for it');
-  }
+  requireGroupKeys(config, ['update_proj_gap', 'scale', 'proj_type']);
   return {
     rank: config.integer('rank', 0, 0),
     gap: config.integer('update_proj_gap', 0, 1),

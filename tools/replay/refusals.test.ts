@@ -36,7 +36,7 @@ describe('a config that the official class does not take fails by name', () => {
     ['FRUGAL Adafactor', {}, /unsupported class FRUGAL Adafactor/],
     ['FRUGAL CoordCoordAdamW', {}, /unsupported class FRUGAL CoordCoordAdamW/],
     ['GaLore AdamW8bit', {}, /unsupported class GaLore AdamW8bit/],
-    ['Fira AdamW', {}, /unsupported code base in "Fira AdamW"/],
+    ['Sophia SophiaG', {}, /unsupported code base in "Sophia SophiaG"/],
     ['GaLore AdamW', { rank: 2 }, /config\.update_proj_gap: expected a value/],
     ['GaLore AdamW', { scale: 1 }, /config\.scale: expected only arguments/],
     ['GaLore AdamW', { dim: 3 }, /config\.dim: expected at most 2/],

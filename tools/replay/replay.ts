@@ -1,9 +1,12 @@
 import { type ComposedOptimizer, type ComposeOptions, compose } from '@frugaljs/composer';
 import { UnknownNameError } from '@frugaljs/core';
 import { scalar, type Tensor, tensor, type Variable, variable } from '@tensorflow/tfjs-core';
+import { planApollo } from './apollo.js';
+import { planFira } from './fira.js';
 import { planFrugal } from './frugal.js';
 import { planGalore } from './galore.js';
 import type { Plan, PlanOptions } from './official-class.js';
+import { planScale } from './scale.js';
 import { checkCase, type TrajectoryCase } from './trajectory-file.js';
 
 /** Where a replay is furthest from the official code. */
@@ -111,7 +114,13 @@ function variableOf(name: string, shape: readonly number[], values: readonly num
 
 type Planner = (className: string, trajectory: TrajectoryCase, options: PlanOptions) => readonly Plan[];
 
-const CODE_BASES: Readonly<Record<string, Planner>> = { FRUGAL: planFrugal, GaLore: planGalore };
+const CODE_BASES: Readonly<Record<string, Planner>> = {
+  FRUGAL: planFrugal,
+  GaLore: planGalore,
+  Fira: planFira,
+  APOLLO: planApollo,
+  SCALE: planScale,
+};
 
 /**
  * Expresses the official class of a case in compositions.

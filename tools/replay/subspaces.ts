@@ -109,6 +109,34 @@ export function recordedBases({ side, shapes }: DenseFactors, recording: Recordi
   return given({ kind: side, basis: { [name]: bases.map(factors => factors[side]!) } });
 }
 
+/**
+ * The recorded bases of a random sketch, whose vectors are not orthonormal: only the way down exists, for combines that
+ * lift nothing.
+ */
+export function recordedSketches({ side, rank, shapes }: DenseFactors, recording: Recording): Projector<'sketch'> {
+  const factor = side === 'left' ? 'left' : 'right';
+  const bases = epochsOf(recording).map(refreshIndex => recording.factorsAt(refreshIndex, factor, shapes)[factor]!);
+  return {
+    kind: 'recordedSketches',
+    options: { side: factor, rank },
+    traits: { orthonormal: false, coordinate: false, basisFrom: 'seed' },
+    reducedShape: ({ shape }) => (factor === 'left' ? [rank, shape[1]!] : [shape[0]!, rank]),
+    keeps: () => (factor === 'left' ? 'column' : 'row'),
+    basis: ({ shape }) => ({
+      sketch: { shape: [factor === 'left' ? shape[0]! : shape[1]!, rank], dtype: 'float32' },
+    }),
+    fit: (_g, _previous, { refreshIndex }) => ({ sketch: tensor2d(bases[refreshIndex]!.map(row => [...row])) }),
+    down: (g, { sketch }) =>
+      tidy(() => {
+        if (factor === 'right') return matMul(g as Tensor2D, sketch as Tensor2D);
+        return matMul(transpose(sketch) as Tensor2D, g as Tensor2D);
+      }),
+    up: () => {
+      throw new Error('A sketch has no way back: combine with scaledGradient(), which needs none.');
+    },
+  };
+}
+
 /** @throws InvalidOptionError unless every recorded basis selects coordinates, as `proj_type` randperm does. */
 export function requirePermutations({ side, shapes }: DenseFactors, recording: Recording, name: string): void {
   for (const refreshIndex of epochsOf(recording)) {
@@ -140,6 +168,7 @@ function rotation(side: ResolvedSide, rank: number): Projector<Factor> {
     options: { side, rank },
     traits: { orthonormal: true, coordinate: false, basisFrom: 'gradient' },
     reducedShape: ({ shape }): Shape => [left ? rank : shape[0]!, right ? rank : shape[1]!],
+    keeps: () => (left === right ? null : left ? 'column' : 'row'),
     basis: ({ shape }) =>
       factors<BasisSpec>(
         left ? { shape: [shape[0]!, rank], dtype: 'float32' } : undefined,
