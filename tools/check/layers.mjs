@@ -20,10 +20,10 @@ const backends = ['backend-wasm', 'backend-webgpu', 'backend-node'];
 /** @type {Readonly<Record<string, Layer>>} */
 export const layers = {
   core: { workspace: [], external: [tfjs] },
-  'state-full': { workspace: ['core'], external: [tfjs] },
-  'state-free': { workspace: ['core'], external: [tfjs] },
   'wasm-assembly': { workspace: [], external: [] },
   linalg: { workspace: ['core', 'wasm-assembly'], external: [tfjs] },
+  'state-full': { workspace: ['core', 'linalg'], external: [tfjs] },
+  'state-free': { workspace: ['core'], external: [tfjs] },
   projectors: { workspace: ['core', 'linalg'], external: [tfjs] },
   composer: { workspace: ['core', ...primitives], external: [tfjs] },
   'backend-wasm': {

@@ -5,6 +5,7 @@ import { planApollo } from './apollo.js';
 import { planFira } from './fira.js';
 import { planFrugal } from './frugal.js';
 import { planGalore } from './galore.js';
+import { planLdAdam } from './ldadam.js';
 import type { Plan, PlanOptions } from './official-class.js';
 import { planScale } from './scale.js';
 import { checkCase, type TrajectoryCase } from './trajectory-file.js';
@@ -119,6 +120,7 @@ const CODE_BASES: Readonly<Record<string, Planner>> = {
   GaLore: planGalore,
   Fira: planFira,
   APOLLO: planApollo,
+  LDAdam: planLdAdam,
   SCALE: planScale,
 };
 

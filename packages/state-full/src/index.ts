@@ -1,8 +1,10 @@
 export { type AdaLayerOptions, adaLayer, type BlockNormalization } from './ada-layer.js';
 export { type AdafactorOptions, adafactor, type OneSidedAdafactorOptions, oneSidedAdafactor } from './adafactor.js';
+export { type AdagradOptions, adagrad } from './adagrad.js';
 export { type AdamMiniBlock, type AdamMiniOptions, adamMini } from './adam-mini.js';
 export { type AdamWOptions, adamW, type EpsilonPlacement } from './adam-w.js';
 export { type FactoredAdamWOptions, factoredAdamW } from './factored-adam-w.js';
+export { type LdAdamOptions, ldAdam } from './ld-adam.js';
 export { type LionOptions, lion } from './lion.js';
 export { type MuonOptions, muon } from './muon.js';
 export { type RmspropOptions, rmsprop } from './rmsprop.js';

@@ -1,9 +1,11 @@
-import { matrixView, type Rule, type Shape, sizeOf } from '@frugaljs/core';
+import { matrixView, type Rule, type Shape, sizeOf, slotBytes } from '@frugaljs/core';
 import { adaLayer } from './ada-layer.js';
 import { adafactor, oneSidedAdafactor } from './adafactor.js';
+import { adagrad } from './adagrad.js';
 import { adamMini } from './adam-mini.js';
 import { adamW } from './adam-w.js';
 import { factoredAdamW } from './factored-adam-w.js';
+import { ldAdam } from './ld-adam.js';
 import { lion } from './lion.js';
 import { muon } from './muon.js';
 import { rmsprop } from './rmsprop.js';
@@ -19,7 +21,7 @@ export interface StateFullRuleEntry {
   readonly source: string;
   /** Bytes of state with default options for a tensor of this shape. */
   stateBytes(shape: Shape): number;
-  /** The same as text, for a matrix of m rows and n columns. */
+  /** The same as text, for a matrix of m rows and n columns; r is m / 4 where m ≤ n. */
   readonly stateFormula: string;
 }
 
@@ -65,6 +67,13 @@ export const STATE_FULL_RULES: readonly StateFullRuleEntry[] = [
   },
   { kind: 'rmsprop', factory: rmsprop, source: 'Tieleman 2012', stateBytes: perElement(1), stateFormula: '4 m n' },
   {
+    kind: 'adagrad',
+    factory: adagrad,
+    source: 'Duchi et al. 2011',
+    stateBytes: perElement(1),
+    stateFormula: '4 m n',
+  },
+  {
     kind: 'adamMini',
     factory: adamMini,
     source: 'arXiv 2406.16793',
@@ -72,4 +81,11 @@ export const STATE_FULL_RULES: readonly StateFullRuleEntry[] = [
     stateFormula: '4 (m n + m)',
   },
   { kind: 'muon', factory: muon, source: 'Jordan 2024', stateBytes: perElement(1), stateFormula: '4 m n' },
+  {
+    kind: 'ldAdam',
+    factory: ldAdam,
+    source: 'arXiv 2410.16103',
+    stateBytes: shape => slotBytes(ldAdam().state(shape), shape),
+    stateFormula: '4 (m n + r m + 2 r n)',
+  },
 ];

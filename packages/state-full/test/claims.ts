@@ -1,10 +1,12 @@
 import type { Rule } from '@frugaljs/core';
 import {
   adafactor,
+  adagrad,
   adaLayer,
   adamMini,
   adamW,
   factoredAdamW,
+  ldAdam,
   lion,
   muon,
   oneSidedAdafactor,
@@ -136,11 +138,39 @@ export const STATE_FULL_CLAIMS: readonly Claimed[] = [
   claimed('factoredAdamW', factoredAdamW, { rankOneExact: true }),
   claimed('oneSidedAdafactor', oneSidedAdafactor),
   claimed('rmsprop', rmsprop, { permutations: 'entries' }),
+  claimed('adagrad', adagrad, {
+    options: fc.record({
+      epsilon: fc.constantFrom(1e-10, 0),
+      initialAccumulator: fc.constantFrom(0, 0.125),
+      learningRateDecay: fc.constantFrom(0, 0.5),
+    }),
+    permutations: 'entries',
+    scaleInvariant: ({ epsilon: e, initialAccumulator }) => e === 0 && initialAccumulator === 0,
+    bound: () => 1,
+    recursion: ({ epsilon: e, initialAccumulator, learningRateDecay }) => ({
+      initial: [initialAccumulator],
+      step: (g, [s], t) => {
+        const sum = s! + g * g;
+        const direction = g === 0 ? 0 : g / (Math.sqrt(sum) + e) / (1 + learningRateDecay * (t - 1));
+        return { direction, state: [sum] };
+      },
+    }),
+  }),
   claimed('adamMini', adamMini, { parameters: 'at least 2 axes' }),
   claimed('muon', muon, {
     parameters: 'matrix',
     mixesEntries: true,
     permutations: 'none',
     spectralNorm: shape => 1.21 * Math.sqrt(Math.max(1, Math.max(...shape) / Math.min(...shape))),
+  }),
+  claimed('ldAdam', ldAdam, {
+    parameters: 'matrix',
+    options: fc.record({
+      density: fc.constantFrom(0.25, 0.5, 1),
+      side: fc.constantFrom('std' as const, 'reverse_std' as const, 'left' as const, 'right' as const),
+      feedback: fc.boolean(),
+    }),
+    mixesEntries: true,
+    permutations: 'none',
   }),
 ];

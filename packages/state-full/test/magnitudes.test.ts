@@ -8,10 +8,12 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { BACKENDS } from '../../../tools/test-support/backends.js';
 import {
   adafactor,
+  adagrad,
   adaLayer,
   adamMini,
   adamW,
   factoredAdamW,
+  ldAdam,
   muon,
   oneSidedAdafactor,
   rmsprop,
@@ -40,6 +42,9 @@ const RULES: Readonly<Record<string, Rule>> = {
   'oneSidedAdafactor per column': oneSidedAdafactor({ per: 'column', epsilon: 0 }),
   'oneSidedAdafactor, β₂ 0': oneSidedAdafactor({ beta2: 0 }),
   'muon plain': muon({ nesterov: false, momentum: 0 }),
+  'adagrad, ε 0': adagrad({ epsilon: 0 }),
+  'ldAdam from the larger side': ldAdam({ side: 'reverse_std' }),
+  'ldAdam, β 0, ε 0': ldAdam({ beta1: 0, beta2: 0, epsilon: 0, feedback: false }),
   'sgdm ema, bias-corrected': sgdm({ convention: 'ema', biasCorrection: true, nesterov: true }),
   'sgdm, signs': sgdm({ sign: true }),
   'normalizedSgd per row': normalizedSgd({ per: 'row', epsilon: 0 }),

@@ -1,10 +1,12 @@
 import { type Rule, type Shape, sizeOf, slotBytes } from '@frugaljs/core';
 import {
   adafactor,
+  adagrad,
   adaLayer,
   adamMini,
   adamW,
   factoredAdamW,
+  ldAdam,
   muon,
   oneSidedAdafactor,
   rmsprop,
@@ -36,13 +38,19 @@ const RULES: readonly Rule[] = [
   adamMini({ heads: 1 }),
   adamMini({ heads: 1, block: 'column', epsilon: 0 }),
   muon({ nesterov: false, outputs: 'columns' }),
+  adagrad({ epsilon: 0, initialAccumulator: 0.1, learningRateDecay: 0.01 }),
+  ldAdam({ rank: 1, side: 'reverse_std', epsilon: 0 }),
+  ldAdam({ density: 1, feedback: false }),
 ];
+
+/** Rules for matrices alone. */
+const MATRIX_RULES: readonly string[] = ['muon', 'ldAdam'];
 
 const NAMED = RULES.map(rule => [`${rule.kind} ${JSON.stringify(rule.options)}`, rule] as const);
 
 /** The shapes that a rule accepts. */
 function shapesOf(rule: Rule): readonly Shape[] {
-  return SHAPES.filter(shape => rule.kind !== 'muon' || shape.length === 2);
+  return SHAPES.filter(shape => !MATRIX_RULES.includes(rule.kind) || shape.length === 2);
 }
 
 describe.each(NAMED)('%s', (_name, rule) => {
@@ -59,8 +67,9 @@ describe('the table of rules', () => {
 
   it.each(STATE_FULL_RULES)('has the formula of $kind', ({ stateBytes, stateFormula }) => {
     const [m, n] = [7, 11];
-    const javascript = stateFormula.replace(/(?<=[\dmn)]) (?=[mn(])/g, ' * ');
-    expect(stateBytes([m, n])).toBe(new Function('m', 'n', `return ${javascript}`)(m, n));
+    const r = Math.round(m / 4);
+    const javascript = stateFormula.replace(/(?<=[\dmnr)]) (?=[mnr(])/g, ' * ');
+    expect(stateBytes([m, n])).toBe(new Function('m', 'n', 'r', `return ${javascript}`)(m, n, r));
   });
 
   it('lists every factory once', () => {
@@ -71,9 +80,11 @@ describe('the table of rules', () => {
   it.each([
     ['ada-layer', 'adaLayer'],
     ['adafactor', 'adafactor'],
+    ['adagrad', 'adagrad'],
     ['adam-mini', 'adamMini'],
     ['adam-w', 'adamW'],
     ['factored-adam-w', 'factoredAdamW'],
+    ['ld-adam', 'ldAdam'],
     ['lion', 'lion'],
     ['muon', 'muon'],
     ['one-sided-adafactor', 'oneSidedAdafactor'],
@@ -108,7 +119,7 @@ describe.each(BACKENDS)('on %s', backend => {
     });
 
     it('treats a tensor as the matrix of its last axis', () => {
-      if (rule.kind === 'muon') return;
+      if (MATRIX_RULES.includes(rule.kind)) return;
       const gradients = gradientStream(41, [2, 3, 4], 5);
       expect(directions(rule, [2, 3, 4], gradients)).toEqual(directions(rule, [6, 4], gradients));
     });
