@@ -17,6 +17,86 @@ async function reasonOf(value: unknown): Promise<string> {
   return reason ?? '(no reason)';
 }
 
+const FIRA = { rank: 2, update_proj_gap: 2, alpha: 1, proj_type: 'std' };
+const APOLLO = { rank: 2, update_proj_gap: 2, scale: 1, scale_type: 'channel', proj: 'random', proj_type: 'std' };
+
+const without = (config: object, key: string): object =>
+  Object.fromEntries(Object.entries(config).filter(([name]) => name !== key));
+
+/** Arguments that Fira's, APOLLO's, LDAdam's and SCALE's classes do not take. */
+const RELATIVES: readonly [string, object, RegExp][] = [
+  ...(['Fira AdamW', 'APOLLO AdamW'] as const).flatMap((official): [string, object, RegExp][] => [
+    [official, { lr: -1 }, /config\.lr: expected a number in \[0, Infinity\)/],
+    [official, { betas: [1, 0.9] }, /config\.betas\[0\]: expected a number in \[0, 1\)/],
+    [official, { eps: -1 }, /config\.eps: expected a number in \[0, Infinity\)/],
+    [official, { weight_decay: '0' }, /config\.weight_decay: expected a number/],
+    [official, { correct_bias: 1 }, /config\.correct_bias: expected true or false/],
+    [official, { no_deprecation_warning: 1 }, /config\.no_deprecation_warning: expected true or false/],
+    [official, { update_proj_gap: 2 }, /config\.update_proj_gap: expected only arguments/],
+    [official, { proj_quant: true }, /config\.proj_quant: expected only arguments/],
+  ]),
+  ['Fira RMSprop', {}, /unsupported class Fira RMSprop/],
+  ['Fira AdamW', { ...FIRA, scale: 1 }, /config\.scale: expected only arguments of Fira AdamW/],
+  ...['update_proj_gap', 'alpha', 'proj_type'].map((key): [string, object, RegExp] => [
+    'Fira AdamW',
+    without(FIRA, key),
+    new RegExp(`config\\.${key}: expected a value`),
+  ]),
+  ['Fira AdamW', { ...FIRA, rank: 0 }, /config\.rank: expected an integer of at least 1/],
+  ['Fira AdamW', { ...FIRA, update_proj_gap: 0 }, /config\.update_proj_gap: expected an integer of at least 1/],
+  ['Fira AdamW', { ...FIRA, alpha: 1.5 }, /config\.alpha: expected a number in \[0, 1\]/],
+  ['Fira AdamW', { ...FIRA, proj_type: 'diagonal' }, /config\.proj_type: .*std, reverse_std, right, left, full/],
+  [
+    'Fira AdamW',
+    { ...FIRA, proj_type: 'full' },
+    /config\.proj_type: expected std, reverse_std, right or left; with full/,
+  ],
+  ['Fira AdamW', { ...FIRA, rank: 9, proj_type: 'reverse_std' }, /config\.rank: expected a rank below 3 for proj_type/],
+  ['APOLLO CAME', {}, /unsupported class APOLLO CAME/],
+  ['APOLLO AdamW', { scale_front: 1 }, /config\.scale_front: expected true or false/],
+  ['APOLLO AdamW', { disable_nl: 'yes' }, /config\.disable_nl: expected true or false/],
+  ...['update_proj_gap', 'scale', 'scale_type', 'proj', 'proj_type'].map((key): [string, object, RegExp] => [
+    'APOLLO AdamW',
+    without(APOLLO, key),
+    new RegExp(`config\\.${key}: expected a value`),
+  ]),
+  ['APOLLO AdamW', { ...APOLLO, rank: 0 }, /config\.rank: expected an integer of at least 1/],
+  ['APOLLO AdamW', { ...APOLLO, update_proj_gap: 0.5 }, /config\.update_proj_gap: expected an integer/],
+  ['APOLLO AdamW', { ...APOLLO, scale: -1 }, /config\.scale: expected a number in \[0, Infinity\)/],
+  ['APOLLO AdamW', { ...APOLLO, scale_type: 'row' }, /config\.scale_type: .*channel, tensor, found row/],
+  ['APOLLO AdamW', { ...APOLLO, proj: 'hadamard' }, /config\.proj: .*random, svd, found hadamard/],
+  ['APOLLO AdamW', { ...APOLLO, proj_type: 'full' }, /config\.proj_type: .*full is not supported/],
+  [
+    'APOLLO AdamW',
+    { ...APOLLO, proj_type: 'reverse_std' },
+    /config\.proj_type: expected a side that projects the smaller dimension of shape/,
+  ],
+  ['LDAdam LDAdam8bit', {}, /unsupported class LDAdam LDAdam8bit/],
+  ['LDAdam LDAdamW', { lr: 0 }, /config\.lr: expected a number in \(0, Infinity\)/],
+  ['LDAdam LDAdamW', { betas: [0.9, 1] }, /config\.betas\[1\]: expected a number in \[0, 1\)/],
+  ['LDAdam LDAdamW', { eps: 0 }, /config\.eps: expected a number in \(0, Infinity\)/],
+  ['LDAdam LDAdamW', { weight_decay: -1 }, /config\.weight_decay: expected a number in \[0, Infinity\)/],
+  ['LDAdam LDAdamW', { rank: 0 }, /config\.rank: expected an integer of at least 1/],
+  ['LDAdam LDAdamW', { rank: 9 }, /config\.rank: expected at most 3 for the shape/],
+  ['LDAdam LDAdamW', {}, /config\.rank: expected at most 3 for the shape/],
+  ['LDAdam LDAdamW', { rho: 1 }, /config\.rho: expected a number in \[0, 1\)/],
+  ['LDAdam LDAdamW', { proj_type: 'full' }, /config\.proj_type: .*std, reverse_std, left, right, found full/],
+  ['LDAdam LDAdamW', { proj_method: 'svd' }, /config\.proj_method: expected power_iteration/],
+  ['LDAdam LDAdamW', { proj_method: 'svd_lowrank' }, /config\.proj_method: expected power_iteration/],
+  ['LDAdam LDAdamW', { proj_method: 'qr' }, /config\.proj_method: .*power_iteration, svd, svd_lowrank, found qr/],
+  ['LDAdam LDAdamW', { error_feedback: 1 }, /config\.error_feedback: expected true or false/],
+  ['LDAdam LDAdamW', { update_proj_gap: 2 }, /config\.update_proj_gap: expected only arguments of LDAdam LDAdamW/],
+  ['SCALE Muon', {}, /unsupported class SCALE Muon/],
+  ['SCALE SCALE', { lr: 0 }, /config\.lr: expected a number above 0/],
+  ['SCALE SCALE', { wd: -1 }, /config\.wd: expected a number in \[0, Infinity\)/],
+  ['SCALE SCALE', { momentum: 1 }, /config\.momentum: expected a number in \[0, 1\)/],
+  ['SCALE SCALE', { adam_lr: -1 }, /config\.adam_lr: expected a number in \[0, Infinity\)/],
+  ['SCALE SCALE', { adamw_betas: 0.9 }, /config\.adamw_betas: expected a list of two numbers/],
+  ['SCALE SCALE', { adamw_eps: -1 }, /config\.adamw_eps: expected a number in \[0, Infinity\)/],
+  ['SCALE SCALE', { debug: 1 }, /config\.debug: expected true or false/],
+  ['SCALE SCALE', { weight_decay: 0.1 }, /config\.weight_decay: expected only arguments of SCALE SCALE/],
+];
+
 describe('a config that the official class does not take fails by name', () => {
   const changes: readonly [string, object, RegExp][] = [
     ['FRUGAL CoordAdamW', { densty: 0.5 }, /FRUGAL CoordAdamW: config\.densty: expected only arguments of .*density/],
@@ -48,6 +128,7 @@ describe('a config that the official class does not take fails by name', () => {
       { relative_step: false, lr: 0.1, warmup_init: true },
       /config\.warmup_init: expected false without relative_step/,
     ],
+    ...RELATIVES,
   ];
   test.each(changes)('%s %j', async (official, config, message) => {
     const sound = trajectoryOf('FRUGAL BlockAdamW');
@@ -84,7 +165,7 @@ describe('a recording that does not fit its config fails', () => {
 
   test('a subspace of a class that has none', async () => {
     const projected = trajectoryOf('FRUGAL BlockAdamW');
-    for (const official of ['FRUGAL AdamW', 'GaLore AdamW']) {
+    for (const official of ['FRUGAL AdamW', 'GaLore AdamW', 'Fira AdamW', 'APOLLO AdamW', 'SCALE SCALE']) {
       const reason = await reasonOf({ ...projected, official });
       expect(reason).toMatch(new RegExp(`steps\\[0\\]\\.subspace: expected null, because this ${official} does not`));
     }
@@ -108,9 +189,34 @@ describe('a recording that does not fit its config fails', () => {
     expect(await reasonOf(copy)).toMatch(/steps\[2\]\.grads of "w1": expected a gradient, because the subspace/);
   });
 
+  test('a missing gradient where it would leave LDAdam’s error to be one', async () => {
+    const copy = JSON.parse(JSON.stringify({ ...trajectoryOf('FRUGAL BlockAdamW'), official: 'LDAdam LDAdamW' }));
+    copy.config = { rank: 1 };
+    copy.steps[1].grads[0] = null;
+    expect(await reasonOf(copy)).toMatch(/steps\[1\]\.grads of "w0": expected a gradient at every step/);
+  });
+
+  test('bases of another kind than the class has', async () => {
+    for (const [official, config] of [
+      ['Fira AdamW', FIRA],
+      ['APOLLO AdamW', APOLLO],
+      ['LDAdam LDAdamW', { rank: 2 }],
+    ] as const) {
+      const copy = { ...trajectoryOf('FRUGAL BlockAdamW'), official, config };
+      expect(await reasonOf(copy)).toMatch(/steps\[0\]\.subspace of "w0": expected \{ basis \}, found \{"active"/);
+    }
+  });
+
   test('a parameter that the official projector cannot take', async () => {
-    for (const official of ['FRUGAL CoordAdamW', 'FRUGAL GaloreAdamW']) {
-      const cube = { ...trajectoryOf('FRUGAL AdamW'), official };
+    for (const [official, config] of [
+      ['FRUGAL CoordAdamW', {}],
+      ['FRUGAL GaloreAdamW', {}],
+      ['Fira AdamW', FIRA],
+      ['APOLLO AdamW', APOLLO],
+      ['LDAdam LDAdamW', { rank: 2 }],
+      ['SCALE SCALE', {}],
+    ] as const) {
+      const cube = { ...trajectoryOf('FRUGAL AdamW'), official, config };
       expect(await reasonOf(cube)).toMatch(/projectable parameter "w0": expected a matrix/);
     }
   });
