@@ -8,6 +8,7 @@ import {
   adamMini,
   adamW,
   factoredAdamW,
+  foam,
   lion,
   oneSidedAdafactor,
   rmsprop,
@@ -22,7 +23,7 @@ export function algebraOf(kernels: ComposeOptions['kernels']): Algebra {
     subspace,
     drop,
     residual,
-    rules: { adamW, lion, sgdm, sgd, signSgd, adaLayer, adamMini },
+    rules: { adamW, lion, sgdm, sgd, signSgd, adaLayer, adamMini, foam },
     projectors: { rows, columns, randK, blockwise, svd, random, dct, given, identity: () => identity() },
   };
 }
@@ -35,5 +36,6 @@ export const REDUCING_RULES = {
   oneSidedAdafactor: () => oneSidedAdafactor({ per: 'column' }),
   adaLayer: () => adaLayer({ per: 'column' }),
   factoredAdamW,
+  foam: () => foam({ level: 2 }),
   rmsprop: () => rmsprop({ centered: true, momentum: 0.5, epsilon: 1e-3 }),
 } satisfies Readonly<Record<string, () => Rule>>;

@@ -1,5 +1,6 @@
 import {
   type BackendTraits,
+  blockSizes,
   type Graph,
   type KernelInputs,
   type KernelSet,
@@ -37,6 +38,8 @@ export class TensorFlowKernels implements KernelSet {
   }
 
   refusal(graph: Graph): string | null {
+    // TensorFlow has no operation that repeats a value for a block; several would be what the interpreter runs.
+    if (blockSizes(graph).length > 0) return 'values per block of columns';
     const { Max, Min } = this.tensorflow.reducesNaN;
     const loses = graph.nodes.some(
       node => node.op === 'reduce' && ((node.reduction === 'max' && !Max) || (node.reduction === 'min' && !Min)),

@@ -54,7 +54,7 @@ describeOnDevice('random expressions', () => {
         tf.dispose([Object.values(results), tensors]);
         expect(tf.memory().numTensors).toBe(count - tensors.length);
       }),
-      { seed: 20240607, numRuns: 60 },
+      { seed: 20240607, numRuns: 150 },
     );
     expect(wrong).toBe(0);
     expect(compared).toBeGreaterThan(200);

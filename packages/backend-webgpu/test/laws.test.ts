@@ -9,7 +9,7 @@ import { missing } from './device.js';
 // What a graphics processor runs and a software adapter by itself does not: all tiers of a split in one dispatch.
 let together: KernelSet | null = null;
 
-const { adafactor, adaLayer, factoredAdamW, rmsprop } = REDUCING_RULES;
+const { adafactor, adaLayer, factoredAdamW, foam, rmsprop } = REDUCING_RULES;
 
 if (missing !== null) {
   describe.skip(`laws of kernels (${missing})`);
@@ -20,7 +20,7 @@ if (missing !== null) {
   });
   describeKernelLaws(algebraOf('reference'), algebraOf('auto'), {
     name: 'kernels of backend-webgpu, one dispatch per split',
-    rules: { adafactor, adaLayer, factoredAdamW, rmsprop },
+    rules: { adafactor, adaLayer, factoredAdamW, foam, rmsprop },
     numRuns: 8,
     backends: ['webgpu'],
     leaveOut: { 'same steps with dense projectors': 'has no splits' },

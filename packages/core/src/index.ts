@@ -2,6 +2,7 @@ export * from './errors.js';
 export {
   BINARY_OPERATIONS,
   type BinaryOperation,
+  blockSizes,
   type Graph,
   type GraphNode,
   type GraphOutput,
@@ -21,7 +22,7 @@ export {
 } from './graph/graph.js';
 export { interpret } from './graph/interpreter.js';
 export { inlineGraph, simplify } from './graph/rewrite.js';
-export { type Operand, select, Tracer, Value } from './graph/tracer.js';
+export { type Operand, type Per, select, Tracer, Value } from './graph/tracer.js';
 export {
   type BackendTraits,
   backendTraits,
@@ -118,13 +119,18 @@ export {
   warmupStableDecay,
 } from './schedules.js';
 export {
+  type Block,
+  type BlockExtent,
+  blockSize,
   childSite,
   type Extent,
+  extentOf,
   matrixView,
   roundHalfToEven,
   type Shape,
   type Site,
   type SiteMember,
+  type SlotExtent,
   type SlotSpec,
   sameShape,
   sizeOf,

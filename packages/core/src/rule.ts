@@ -3,7 +3,7 @@ import { InvalidOptionError } from './errors.js';
 import type { Operand, Value } from './graph/tracer.js';
 import { type Described, didYouMean, requirePart } from './options.js';
 import type { Projector } from './projector.js';
-import { EXTENTS, type Extent, type Shape, type SlotSpec, type TensorSlotSpec, unknownExtent } from './slots.js';
+import { type Extent, knownExtent, type Shape, type SlotSpec, type TensorSlotSpec, unknownExtent } from './slots.js';
 
 // A subspace holds a rule and a combine, and a combine a rule, which may be another subspace: one recursive definition.
 
@@ -315,8 +315,8 @@ function isPlain(part: object): boolean {
 export function requireSlots(kind: string, slots: Readonly<Record<string, TensorSlotSpec>>, takesShapes = false): void {
   for (const [name, slot] of Object.entries(slots)) {
     const extent = slot?.extent;
-    const isShape = typeof extent === 'object' && extent !== null && isShapeOf(extent.shape);
-    if (!(isShape && takesShapes) && !EXTENTS.includes(extent as Extent)) {
+    const isShape = typeof extent === 'object' && extent !== null && 'shape' in extent && isShapeOf(extent.shape);
+    if (!(isShape && takesShapes) && knownExtent(extent) === undefined) {
       throw unknownExtent(`${kind}.state.${name}`, extent, isShape ? SHAPES_ELSEWHERE : undefined);
     }
   }

@@ -35,11 +35,29 @@ export function roundHalfToEven(x: number): number {
   return floor % 2 === 0 ? floor : floor + 1;
 }
 
-/** How many values a slot (or a value in an expression) has: one per element, per row, per column or in all. */
-export type Extent = 'element' | 'row' | 'column' | 'tensor';
+/**
+ * How many values a slot (or a value in an expression) has: one per element, per row, per column, in all, or one for each
+ * block of n neighbors along the last axis.
+ *
+ * The size of a block is part of the word. Extents are compared with `===`, are keys of tables and stand in the text by
+ * which kernels are found, and two graphs that differ in nothing but n must not be taken for one another. Where a slot or
+ * a reduction is written down, `{ block: n }` is the word for it: see {@link extentOf}.
+ */
+export type Extent = 'element' | 'row' | 'column' | 'tensor' | BlockExtent;
+
+/** One value for each block of n columns of a row. The last block of a row has fewer where n does not divide them. */
+export type BlockExtent = `block ${number}`;
+
+/** An extent as rules write it. */
+export type SlotExtent = Extent | Block;
+
+/** Blocks of n neighbors along the last axis; they do not cross rows. With n = 1 there is one value per element. */
+export interface Block {
+  readonly block: number;
+}
 
 /** One named piece of a rule's state. Slots are float32. */
-export interface SlotSpec<E = Extent> {
+export interface SlotSpec<E = SlotExtent> {
   readonly extent: E;
   /** What a fresh or reset slot is filled with. Default 0. */
   readonly initial?: number;
@@ -52,11 +70,12 @@ export interface SlotSpec<E = Extent> {
 }
 
 /** The extent of a slot of a tensor rule: one that there is for all rules, or a shape of its own, such as r × n. */
-export type TensorExtent = Extent | { readonly shape: Shape };
+export type TensorExtent = SlotExtent | { readonly shape: Shape };
 
 /** A slot of a tensor rule. One with a shape of its own stays as it is when the state is transported. */
 export type TensorSlotSpec = SlotSpec<TensorExtent>;
 
+/** The extents that have a word of their own. */
 export const EXTENTS: readonly Extent[] = ['element', 'row', 'column', 'tensor'];
 
 /**
@@ -67,16 +86,52 @@ export function unknownExtent(slot: string, extent: unknown, advice?: string): I
   return new InvalidExpressionError({
     parameter: `${slot}.extent`,
     found: extent,
-    expected: `one of ${EXTENTS.join(', ')}`,
+    expected: `one of ${EXTENTS.join(', ')}, or { block: n } with a whole n of at least 1`,
     ...(advice === undefined ? didYouMean(extent, EXTENTS) : { advice }),
   });
 }
 
-/** The shape in which a slot is stored: the site's own, `[rows, 1]`, `[1, columns]`, `[]`, or that of the extent. */
+/** The one word for an extent; `undefined` for what is none. */
+export function knownExtent(extent: unknown): Extent | undefined {
+  if (typeof extent === 'object' && extent !== null && 'block' in extent) return extentOfBlock(extent.block);
+  if (typeof extent !== 'string') return undefined;
+  return EXTENTS.includes(extent as Extent) || blockSize(extent) !== null ? (extent as Extent) : undefined;
+}
+
+/**
+ * The one word for an extent, however it was written.
+ *
+ * @param slot Whose extent it is, for the message.
+ * @throws InvalidExpressionError for what is no extent.
+ */
+export function extentOf(extent: SlotExtent, slot = 'slot'): Extent {
+  const known = knownExtent(extent);
+  if (known === undefined) throw unknownExtent(slot, extent);
+  return known;
+}
+
+function extentOfBlock(size: unknown): Extent | undefined {
+  if (!Number.isSafeInteger(size) || (size as number) < 1) return undefined;
+  return size === 1 ? 'element' : `block ${size as number}`;
+}
+
+const BLOCK = /^block ([1-9]\d*)$/;
+
+/** Columns in a block of this extent; `null` for an extent without blocks. */
+export function blockSize(extent: string): number | null {
+  const size = BLOCK.exec(extent)?.[1];
+  return size === undefined ? null : Number(size);
+}
+
+/**
+ * The shape in which a slot is stored: the site's own, `[rows, 1]`, `[1, columns]`, `[]`, for blocks
+ * `[rows, ⌈columns / n⌉]`, or that of the extent.
+ */
 export function slotShape(extent: TensorExtent, shape: Shape): Shape {
-  if (typeof extent === 'object') return extent.shape;
+  if (typeof extent === 'object' && 'shape' in extent) return extent.shape;
   const [rows, columns] = matrixView(shape);
-  switch (extent) {
+  const known = extentOf(extent);
+  switch (known) {
     case 'element':
       return shape;
     case 'row':
@@ -86,7 +141,7 @@ export function slotShape(extent: TensorExtent, shape: Shape): Shape {
     case 'tensor':
       return [];
     default:
-      throw unknownExtent('slot', extent);
+      return [rows, Math.ceil(columns / blockSize(known)!)];
   }
 }
 

@@ -2,7 +2,7 @@ import { InvalidExpressionError } from './errors.js';
 import { describeExtent, type Graph, type NodeExtent } from './graph/graph.js';
 import { type Operand, Tracer, Value } from './graph/tracer.js';
 import { type Combine, type CombineSite, type ExpressionRule, READS, type Read, requireSlots } from './rule.js';
-import { type Extent, matrixView, type Shape, type SlotSpec } from './slots.js';
+import { type Extent, matrixView, type Shape, type SlotExtent, type SlotSpec } from './slots.js';
 
 // From methods on symbolic values to graphs: what a rule's `step`, a combine's `measure` and `apply` write down.
 
@@ -183,7 +183,7 @@ function finish(
     });
   }
   tracer.requireUsedComparisons(method, outputs);
-  const extents: Record<string, Extent> = { direction: 'element' };
+  const extents: Record<string, SlotExtent> = { direction: 'element' };
   for (const [name, slot] of Object.entries(slots)) extents[name] = slot.extent;
   const missing = Object.keys(extents).filter(name => outputs[name] === undefined);
   const extra = Object.keys(outputs).filter(name => !(name in extents));

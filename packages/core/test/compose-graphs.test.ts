@@ -18,7 +18,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { INPUTS, type Program, poolEntry, programArbitrary, scalarsOf, trace } from './support/program.js';
+import { inputExtents, type Program, poolEntry, programArbitrary, scalarsOf, trace } from './support/program.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
@@ -36,7 +36,7 @@ function graphOf(program: Program): Graph {
 
 function inputsOf(program: Program, prefix: string): Record<string, tf.Tensor> {
   return Object.fromEntries(
-    Object.entries(INPUTS).map(([name, extent], ordinal) => {
+    Object.entries(inputExtents(program)).map(([name, extent], ordinal) => {
       const shape = [...slotShape(extent, program.shape)];
       const size = shape.reduce((a, b) => a * b, 1);
       return [

@@ -14,7 +14,7 @@ import { dispose, memory, ready, setBackend, type Tensor, tensor } from '@tensor
 import '@tensorflow/tfjs-backend-cpu';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { INPUTS, type Program, poolEntry, programArbitrary, scalarsOf, trace } from './support/program.js';
+import { inputExtents, type Program, poolEntry, programArbitrary, scalarsOf, trace } from './support/program.js';
 
 beforeAll(async () => {
   await setBackend('cpu');
@@ -75,7 +75,7 @@ function weave(graph: Graph, choices: readonly number[]): Graph {
 
 function inputsOf(program: Program): Record<string, Tensor | number> {
   return Object.fromEntries(
-    Object.entries(INPUTS).map(([name, extent], ordinal) => {
+    Object.entries(inputExtents(program)).map(([name, extent], ordinal) => {
       if (program.filled.includes(name)) return [name, poolEntry(program, ordinal, 0)];
       const shape = [...slotShape(extent, program.shape)];
       const size = shape.reduce((a, b) => a * b, 1);

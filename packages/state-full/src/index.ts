@@ -4,6 +4,7 @@ export { type AdagradOptions, adagrad } from './adagrad.js';
 export { type AdamMiniBlock, type AdamMiniOptions, adamMini } from './adam-mini.js';
 export { type AdamWOptions, adamW, type EpsilonPlacement } from './adam-w.js';
 export { type FactoredAdamWOptions, factoredAdamW } from './factored-adam-w.js';
+export { type FoamOptions, foam } from './foam.js';
 export { type LdAdamOptions, ldAdam } from './ld-adam.js';
 export { type LionOptions, lion } from './lion.js';
 export { type MuonOptions, muon } from './muon.js';

@@ -18,6 +18,11 @@ export function unlessOverflowed(overflowed: Value, value: Value): Value {
   return select(overflowed.lessEqual(LARGEST), value, overflowed);
 }
 
+/** `value`, or the largest number of its sign where it is infinite. */
+export function clampedToFinite(value: Value): Value {
+  return value.minimum(LARGEST).maximum(-LARGEST);
+}
+
 /** Exponential moving average: β · previous + (1 - β) · next, which for β = 0 forgets an infinite previous one. */
 export function movingAverage(previous: Value, next: Value, beta: number): Value {
   if (beta === 0) return next.mul(1);

@@ -5,6 +5,7 @@ import { adagrad } from './adagrad.js';
 import { adamMini } from './adam-mini.js';
 import { adamW } from './adam-w.js';
 import { factoredAdamW } from './factored-adam-w.js';
+import { foam } from './foam.js';
 import { ldAdam } from './ld-adam.js';
 import { lion } from './lion.js';
 import { muon } from './muon.js';
@@ -79,6 +80,13 @@ export const STATE_FULL_RULES: readonly StateFullRuleEntry[] = [
     source: 'arXiv 2406.16793',
     stateBytes: shape => 4 * (sizeOf(shape) + rowsOf(shape)),
     stateFormula: '4 (m n + m)',
+  },
+  {
+    kind: 'foam',
+    factory: foam,
+    source: 'arXiv 2512.07112',
+    stateBytes: shape => 8 * rowsOf(shape) * Math.ceil(matrixView(shape)[1] / 2),
+    stateFormula: '8 m ⌈n / 2⌉',
   },
   { kind: 'muon', factory: muon, source: 'Jordan 2024', stateBytes: perElement(1), stateFormula: '4 m n' },
   {

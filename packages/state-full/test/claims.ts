@@ -6,6 +6,7 @@ import {
   adamMini,
   adamW,
   factoredAdamW,
+  foam,
   ldAdam,
   lion,
   muon,
@@ -157,6 +158,17 @@ export const STATE_FULL_CLAIMS: readonly Claimed[] = [
     }),
   }),
   claimed('adamMini', adamMini, { parameters: 'at least 2 axes' }),
+  claimed('foam', foam, {
+    options: fc.record({
+      level: fc.constantFrom(1, 2, 3),
+      epsilon,
+      ...betas,
+      residualScale: fc.constantFrom(1, 0.5, 0),
+    }),
+    permutations: 'rows',
+    mixesEntries: true,
+    scaleInvariant: options => options.epsilon === 0,
+  }),
   claimed('muon', muon, {
     parameters: 'matrix',
     mixesEntries: true,

@@ -6,6 +6,7 @@ import {
   adamMini,
   adamW,
   factoredAdamW,
+  foam,
   ldAdam,
   muon,
   oneSidedAdafactor,
@@ -37,6 +38,9 @@ const RULES: readonly Rule[] = [
   rmsprop({ epsilon: 0 }),
   adamMini({ heads: 1 }),
   adamMini({ heads: 1, block: 'column', epsilon: 0 }),
+  foam({ level: 0 }),
+  foam({ level: 3, epsilon: 0, residualScale: 0.5 }),
+  foam({ level: 2, residualScale: 0 }),
   muon({ nesterov: false, outputs: 'columns' }),
   adagrad({ epsilon: 0, initialAccumulator: 0.1, learningRateDecay: 0.01 }),
   ldAdam({ rank: 1, side: 'reverse_std', epsilon: 0 }),
@@ -68,7 +72,10 @@ describe('the table of rules', () => {
   it.each(STATE_FULL_RULES)('has the formula of $kind', ({ stateBytes, stateFormula }) => {
     const [m, n] = [7, 11];
     const r = Math.round(m / 4);
-    const javascript = stateFormula.replace(/(?<=[\dmnr)]) (?=[mnr(])/g, ' * ');
+    const javascript = stateFormula
+      .replace(/(?<=[\dmnr)]) (?=[mnr(⌈])/g, ' * ')
+      .replace('⌈', 'Math.ceil(')
+      .replace('⌉', ')');
     expect(stateBytes([m, n])).toBe(new Function('m', 'n', 'r', `return ${javascript}`)(m, n, r));
   });
 
@@ -84,6 +91,7 @@ describe('the table of rules', () => {
     ['adam-mini', 'adamMini'],
     ['adam-w', 'adamW'],
     ['factored-adam-w', 'factoredAdamW'],
+    ['foam', 'foam'],
     ['ld-adam', 'ldAdam'],
     ['lion', 'lion'],
     ['muon', 'muon'],

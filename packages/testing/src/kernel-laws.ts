@@ -5,6 +5,7 @@ import {
   buildComposition,
   type Composition,
   compositions,
+  RULES,
   takesSignOfNoise,
   trainsSomething,
 } from './arbitraries/compositions.js';
@@ -57,10 +58,13 @@ const settings: Arbitrary<GroupSettings> = fc.record({
 });
 
 // Dimensions up to 17 cover what is left over after whole SIMD lanes of 4 and 16.
-const examples = (dense: boolean): Arbitrary<Example> =>
+const examples = ({ reference }: KernelFixture, dense: boolean): Arbitrary<Example> =>
   fc
     .record({
-      composition: compositions({ projectors: dense ? DENSE : COORDINATE }),
+      composition: compositions({
+        projectors: dense ? DENSE : COORDINATE,
+        rules: reference.rules.foam === undefined ? RULES : [...RULES, 'foam'],
+      }),
       stream: gradientStreams({ largest: 17 }),
       settings,
     })
@@ -95,7 +99,7 @@ export const KERNEL_LAWS: readonly Law<KernelFixture>[] = [
     formula: 'nested splits along coordinates: fused = reference, up to float32 rounding',
     why: 'Every entry must meet its own rule and its own state, in one pass.',
     effort: 4,
-    example: () => examples(false),
+    example: fixture => examples(fixture, false),
     check: sameSteps(5e-6),
   }),
   optimizerLaw({
@@ -103,14 +107,14 @@ export const KERNEL_LAWS: readonly Law<KernelFixture>[] = [
     formula: 'splits by dense subspaces: fused = reference, up to float32 rounding of the matrix products',
     why: 'down, rule, up and the epilogue are put together in another way than in the reference.',
     effort: 2,
-    example: () => examples(true),
+    example: fixture => examples(fixture, true),
     check: sameSteps(1e-3),
   }),
   optimizerLaw({
     name: 'writes nothing but its own',
     formula: 'gradients and every tensor that shares a buffer with a parameter keep their values',
     why: 'In-place kernels must copy first where somebody else holds the buffer.',
-    example: () => examples(false),
+    example: fixture => examples(fixture, false),
     check: async ({ fused }: KernelFixture, { composition, stream }) => {
       const variables = makeVariables(stream, startValues(stream));
       const optimizer = composed(fused, buildComposition(fused, composition));
@@ -136,7 +140,7 @@ export const KERNEL_LAWS: readonly Law<KernelFixture>[] = [
     name: 'memory settles',
     formula: 'bytes and tensors do not grow from one step to the next within a refresh',
     why: 'Kernels that keep scratch buffers per step exhaust a heap that never shrinks.',
-    example: () => examples(false),
+    example: fixture => examples(fixture, false),
     check: async ({ fused }: KernelFixture, { composition, stream }) => {
       const variables = makeVariables(stream, startValues(stream));
       // One refresh only: a refresh may change what state there is.

@@ -86,6 +86,7 @@ interface I32 {
   readonly add: Binary;
   readonly sub: Binary;
   readonly mul: Binary;
+  readonly divU: Binary;
   readonly and: Binary;
   readonly shl: Binary;
   readonly shrU: Binary;
@@ -104,6 +105,7 @@ export const i32: I32 = {
   add: binary(0x6a),
   sub: binary(0x6b),
   mul: binary(0x6c),
+  divU: binary(0x6e),
   and: binary(0x71),
   shl: binary(0x74),
   shrU: binary(0x76),

@@ -1,10 +1,9 @@
-import type { Extent, Graph, Reduction } from '@frugaljs/core';
+import { blockSize, type Extent, type Graph } from '@frugaljs/core';
 import {
   Code,
   encode,
   type FunctionScope,
   f32x4,
-  f64x2,
   i32,
   integers,
   type Local,
@@ -13,22 +12,15 @@ import {
   sequence,
   v128,
 } from '@frugaljs/wasm-assembly';
-import { DenseValues, type Width } from './dense-values.js';
+import { Accumulator, COMBINE, firstLaneOnly, IDENTITY } from './accumulators.js';
+import { DenseValues } from './dense-values.js';
 import { type KernelSignature, outputParameter, signatureParameters } from './graph-emitter.js';
-import {
-  FIRST_LANE,
-  LANE_BINARY,
-  laneAnd,
-  laneConstant,
-  laneSelect,
-  loadFirstLane,
-  promoteLow,
-  storeLane,
-} from './lanes.js';
+import { LANE_BINARY, loadFirstLane, storeLane } from './lanes.js';
+import type { Width } from './matrix-walk.js';
 
 /**
  * A kernel that runs a graph over a matrix in memory: one pass over its elements per stage of reductions, of which the
- * last one writes. `run(rows, columns, scratch, …signature)`.
+ * last one writes. Reductions to a block need no pass of their own. `run(rows, columns, scratch, …signature)`.
  */
 export function denseKernel(signature: KernelSignature): ModuleBuilder {
   const module = new ModuleBuilder();
@@ -71,21 +63,29 @@ function writingPass(values: DenseValues, addressOf: (name: string) => Local): C
   const store = (list: readonly Output[], at: Local, width: Width): Code =>
     sequence(
       ...list.map(({ node, address }) => {
-        const [target, value] = [i32.add(address, at), values.value(node)];
-        return width === 'vector' ? v128.store(target, value) : storeLane(target, value, 0);
+        const [target, value] = [i32.add(address, at), values.valuePerElement(node)];
+        return width === 'vector' ? v128.store(target, value, values.walk.offset) : storeLane(target, value, 0);
       }),
     );
   const { walk } = values;
   const [element, row, column] = [of('element'), of('row'), of('column')];
+  const block = outputs.filter(({ extent }) => blockSize(extent) !== null);
+  const storeBlocks = (width: Width): Code =>
+    sequence(
+      ...block.map(({ node, address }) => {
+        const [target, value] = [i32.add(address, walk.blockAt), values.value(node)];
+        return width === 'vector' && walk.hasFour ? v128.store(target, value) : storeLane(target, value, 0);
+      }),
+    );
   const parts: Code[] = [];
-  if (element.length > 0 || row.length > 0) {
+  if (element.length > 0 || row.length > 0 || block.length > 0) {
     parts.push(
-      values.eachRow(
-        [...nodes(element), ...nodes(row)],
-        sequence(),
-        element.length === 0 ? null : width => store(element, walk.at, width),
-        store(row, walk.rowAt, 'first lane'),
-      ),
+      values.eachRow({
+        targets: [...nodes(element), ...nodes(row), ...nodes(block)],
+        each: element.length === 0 ? null : width => store(element, walk.at, width),
+        eachBlock: block.length === 0 ? null : storeBlocks,
+        after: store(row, walk.rowAt, 'first lane'),
+      }),
     );
   }
   // Values per column are still read by later rows, so they are written after all of them.
@@ -98,6 +98,9 @@ interface ReduceNode {
   readonly id: number;
   readonly node: Extract<Graph['nodes'][number], { op: 'reduce' }>;
 }
+
+/** What there is one value for among the operands of a pass. */
+type Source = 'element' | 'row' | 'column' | 'tensor' | 'host' | 'block';
 
 /** One pass over the elements that computes all reductions of a stage, whose operands earlier stages have made known. */
 class ReductionPass {
@@ -113,7 +116,7 @@ class ReductionPass {
     private readonly spare: Local,
   ) {
     this.reductions = values.graph.nodes.flatMap((node, id) =>
-      node.op === 'reduce' && values.stages[id] === stage ? [{ id, node }] : [],
+      node.op === 'reduce' && blockSize(node.extent) === null && values.stages[id] === stage ? [{ id, node }] : [],
     );
     this.accumulators = new Map(
       this.reductions
@@ -135,24 +138,29 @@ class ReductionPass {
     );
   }
 
-  /** Reductions of values per element and per row. */
+  /** Reductions of values per element, block and row. */
   private throughRows(): Code {
-    const elementwise = this.of('element');
-    const rowwise = this.of('row');
-    if (elementwise.length === 0 && rowwise.length === 0) return sequence();
-    const perRow = this.of('element', 'row');
-    return this.values.eachRow(
-      [...elementwise, ...rowwise].map(({ node }) => node.x),
-      sequence(...perRow.map(({ id }) => this.accumulator(id).reset())),
-      elementwise.length === 0
-        ? null
-        : width =>
-            sequence(
-              this.accumulate([...this.of('element', 'tensor'), ...perRow], width),
-              ...this.of('element', 'column').map(found => this.combineColumns(found, width)),
-            ),
-      sequence(...perRow.map(({ id }) => this.storeRow(id)), this.accumulate(rowwise, 'first lane')),
-    );
+    const [elementwise, blockwise, rowwise] = [this.of('element'), this.of('block'), this.of('row')];
+    const sources = [...elementwise, ...blockwise, ...rowwise];
+    if (sources.length === 0) return sequence();
+    const perRow = [...elementwise, ...blockwise].filter(({ node }) => node.extent === 'row');
+    return this.values.eachRow({
+      targets: sources.map(({ node }) => node.x),
+      before: sequence(...perRow.map(({ id }) => this.accumulator(id).reset())),
+      each:
+        elementwise.length === 0
+          ? null
+          : width =>
+              sequence(
+                this.accumulate([...this.of('element', 'tensor'), ...this.of('element', 'row')], width),
+                ...this.of('element', 'column').map(found => this.combineColumns(found, width)),
+              ),
+      eachBlock:
+        blockwise.length === 0
+          ? null
+          : width => this.accumulate(blockwise, this.values.walk.hasFour ? width : 'first lane'),
+      after: sequence(...perRow.map(({ id, node }) => this.storeRow(id, node)), this.accumulate(rowwise, 'first lane')),
+    });
   }
 
   /** Reductions of values per column. */
@@ -175,9 +183,10 @@ class ReductionPass {
     );
   }
 
-  private storeRow(id: number): Code {
-    const { walk, columns } = this.values;
-    return v128.store32Lane0(i32.add(this.values.reducedAt(id), walk.rowAt), this.accumulator(id).result(columns));
+  private storeRow(id: number, node: ReduceNode['node']): Code {
+    const { walk, columns, blocks } = this.values;
+    const count = this.sourceOf(node) === 'block' ? blocks : columns;
+    return v128.store32Lane0(i32.add(this.values.reducedAt(id), walk.rowAt), this.accumulator(id).result(count));
   }
 
   private fillColumns({ id, node }: ReduceNode): Code {
@@ -187,7 +196,8 @@ class ReductionPass {
   private combineColumns({ id, node: { reduction, x } }: ReduceNode, width: Width): Code {
     const address = this.columnAddress(id);
     const value = this.values.value(x);
-    if (width === 'vector') return v128.store(address, COMBINE[reduction](v128.load(address), value));
+    const { offset } = this.values.walk;
+    if (width === 'vector') return v128.store(address, COMBINE[reduction](v128.load(address, offset), value), offset);
     return storeLane(address, COMBINE[reduction](loadFirstLane(address), firstLaneOnly(reduction, value)), 0);
   }
 
@@ -210,12 +220,13 @@ class ReductionPass {
   }
 
   private countOf(node: ReduceNode['node']): Operand {
-    const { rows, columns } = this.values;
+    const { rows, columns, blocks } = this.values;
     const source = this.sourceOf(node);
-    return source === 'row' ? rows : source === 'column' ? columns : i32.mul(rows, columns);
+    if (source === 'row' || source === 'column') return source === 'row' ? rows : columns;
+    return i32.mul(rows, source === 'block' ? blocks : columns);
   }
 
-  private of(source: Extent, per?: Extent): readonly ReduceNode[] {
+  private of(source: Source, per?: Extent): readonly ReduceNode[] {
     return this.reductions.filter(
       ({ node }) => this.sourceOf(node) === source && (per === undefined || node.extent === per),
     );
@@ -225,86 +236,12 @@ class ReductionPass {
     return this.reductions.filter(({ node }) => node.extent === per);
   }
 
-  private sourceOf(node: ReduceNode['node']): Extent | 'host' {
-    return this.values.graph.nodes[node.x]!.extent;
+  private sourceOf(node: ReduceNode['node']): Source {
+    const { extent } = this.values.graph.nodes[node.x]!;
+    return blockSize(extent) === null ? (extent as Source) : 'block';
   }
 
   private accumulator(id: number): Accumulator {
     return this.accumulators.get(id)!;
-  }
-}
-
-/** What an empty reduction gives. */
-const IDENTITY: Readonly<Record<Reduction, Code>> = {
-  sum: laneConstant(0),
-  mean: laneConstant(0),
-  max: laneConstant(Number.NEGATIVE_INFINITY),
-  min: laneConstant(Number.POSITIVE_INFINITY),
-};
-
-/** Combines two vectors lane by lane. */
-const COMBINE: Readonly<Record<Reduction, (a: Operand, b: Operand) => Code>> = {
-  sum: LANE_BINARY.add,
-  mean: LANE_BINARY.add,
-  max: LANE_BINARY.maximum,
-  min: LANE_BINARY.minimum,
-};
-
-/** A vector of which only the first lane counts, with the identity of a reduction in the others. */
-function firstLaneOnly(reduction: Reduction, x: Operand): Code {
-  return reduction === 'sum' || reduction === 'mean'
-    ? laneAnd(x, FIRST_LANE)
-    : laneSelect(x, IDENTITY[reduction], FIRST_LANE);
-}
-
-/** Reduces vectors, one after the other, to one number. Sums are kept in float64. */
-class Accumulator {
-  private readonly parts: readonly Local[];
-
-  constructor(
-    private readonly reduction: Reduction,
-    scope: FunctionScope,
-  ) {
-    this.parts = scope.locals('v128', this.isSum() ? 2 : 1);
-  }
-
-  reset(): Code {
-    return sequence(...this.parts.map(part => part.set(this.isSum() ? v128.zero : IDENTITY[this.reduction])));
-  }
-
-  add(x: Local): Code {
-    const [low, high] = this.parts as [Local, Local];
-    if (!this.isSum()) return low.set(COMBINE[this.reduction](low, x));
-    const upper = v128.shuffle32(x, x, [2, 3, 2, 3]);
-    return sequence(low.set(f64x2.add(low, promoteLow(x))), high.set(f64x2.add(high, promoteLow(upper))));
-  }
-
-  /** The same, for a vector of which only the first lane counts. */
-  addFirstLane(x: Local, scratch: Local): Code {
-    return sequence(scratch.set(firstLaneOnly(this.reduction, x)), this.add(scratch));
-  }
-
-  /** The result in all lanes; `count` is the number of entries, for a mean. */
-  result(count: Operand): Code {
-    const [low, high] = this.parts as [Local, Local];
-    if (this.isSum()) {
-      const both = f64x2.add(low, high);
-      const total = new Code([
-        ...low.set(both).bytes,
-        ...f64x2.lane(low, 0).bytes,
-        ...f64x2.lane(low, 1).bytes,
-        0xa0,
-        ...(this.reduction === 'mean' ? [...encode(count), 0xb8, 0xa3] : []),
-        0xb6,
-      ]);
-      return f32x4.splat(total);
-    }
-    const swap = (lanes: readonly [number, number, number, number]): Code =>
-      low.set(COMBINE[this.reduction](low, v128.shuffle32(low, low, lanes)));
-    return new Code([...swap([2, 3, 0, 1]).bytes, ...swap([1, 0, 3, 2]).bytes, ...low.bytes]);
-  }
-
-  private isSum(): boolean {
-    return this.reduction === 'sum' || this.reduction === 'mean';
   }
 }

@@ -1,5 +1,13 @@
-import { type Graph, type GraphNode, neededNodes, operandsOf } from '@frugaljs/core';
-import { type Code, type FunctionScope, f32x4, type Local, sequence, type ValueType } from '@frugaljs/wasm-assembly';
+import { blockSize, blockSizes, type Graph, type GraphNode, neededNodes, operandsOf } from '@frugaljs/core';
+import {
+  type Code,
+  type FunctionScope,
+  f32x4,
+  type Local,
+  sequence,
+  type ValueType,
+  v128,
+} from '@frugaljs/wasm-assembly';
 import { LANE_BINARY, LANE_COMPARE, LANE_UNARY, laneAnd, laneConstant, laneOr, laneSelect } from './lanes.js';
 
 /** Operations that the emitter does not have. */
@@ -8,7 +16,9 @@ const MISSING: readonly string[] = ['exp', 'log'];
 /** Why the emitter cannot turn a graph into a kernel; `null` when it can. */
 export function refusalOf(graph: Graph): string | null {
   const missing = graph.nodes.find(node => MISSING.includes(node.op));
-  return missing === undefined ? null : `no fused ${missing.op}`;
+  if (missing !== undefined) return `no fused ${missing.op}`;
+  const sizes = blockSizes(graph);
+  return sizes.length > 1 ? `blocks of ${sizes.join(' and of ')} columns in one pass` : null;
 }
 
 const ZERO = laneConstant(0);
@@ -23,6 +33,8 @@ const COMPARISONS: readonly string[] = Object.keys(LANE_COMPARE);
 export class GraphEmitter {
   private readonly values = new Map<number, Local>();
   private readonly masks = new Map<number, Local>();
+  private readonly spreads = new Map<number, Local>();
+  private readonly spreadMasks = new Map<number, Local>();
   private readonly asNumber: ReadonlySet<number>;
 
   constructor(
@@ -42,6 +54,32 @@ export class GraphEmitter {
     return local;
   }
 
+  /** The variable that holds a node's value for each of four entries: another one where that was {@link spread}. */
+  valuePerElement(id: number): Local {
+    return this.spreads.get(id) ?? this.value(id);
+  }
+
+  /** Puts values per block where operations on elements read them: for each entry that of its block. */
+  spread(id: number, lanes: readonly [number, number, number, number]): Code {
+    const isSame = lanes.every((lane, i) => lane === i);
+    const put = (target: Local, source: Local): Code =>
+      target.set(isSame ? source : v128.shuffle32(source, source, lanes));
+    const mask = this.masks.get(id);
+    return sequence(
+      ...(mask === undefined ? [] : [put(this.spreadOf(this.spreadMasks, id), mask)]),
+      ...(mask === undefined || this.asNumber.has(id) ? [put(this.spreadOf(this.spreads, id), this.value(id))] : []),
+    );
+  }
+
+  private spreadOf(spreads: Map<number, Local>, id: number): Local {
+    let local = spreads.get(id);
+    if (local === undefined) {
+      local = this.scope.local('v128');
+      spreads.set(id, local);
+    }
+    return local;
+  }
+
   /** Code that computes a node from the variables of its operands. */
   compute(id: number): Code {
     const node = this.graph.nodes[id]!;
@@ -49,54 +87,68 @@ export class GraphEmitter {
     return this.value(id).set(this.expression(node));
   }
 
-  private computeComparison(id: number, { op, x, y }: Binary): Code {
+  private computeComparison(id: number, node: Binary): Code {
+    const [x, y] = [this.operand(node, node.x), this.operand(node, node.y)];
     const mask = this.masks.get(id) ?? this.scope.local('v128');
     this.masks.set(id, mask);
-    const code = mask.set(LANE_COMPARE[op as keyof typeof LANE_COMPARE](this.value(x), this.value(y)));
+    const code = mask.set(LANE_COMPARE[node.op as keyof typeof LANE_COMPARE](x, y));
     return this.asNumber.has(id) ? sequence(code, this.value(id).set(laneAnd(mask, ONE))) : code;
   }
 
   private expression(node: GraphNode): Code {
+    const of = (operand: number): Local => this.operand(node, operand);
     switch (node.op) {
       case 'neg':
       case 'abs':
       case 'sqrt':
-        return LANE_UNARY[node.op](this.value(node.x));
+        return LANE_UNARY[node.op](of(node.x));
       case 'square':
-        return LANE_BINARY.mul(this.value(node.x), this.value(node.x));
+        return LANE_BINARY.mul(of(node.x), of(node.x));
       case 'reciprocal':
-        return LANE_BINARY.div(ONE, this.value(node.x));
+        return LANE_BINARY.div(ONE, of(node.x));
       case 'sign':
-        return sign(this.value(node.x));
+        return sign(of(node.x));
       case 'select':
-        return laneSelect(this.value(node.x), this.value(node.y), this.maskOf(node.condition));
+        return laneSelect(of(node.x), of(node.y), this.maskOf(node, node.condition));
       case 'add':
       case 'sub':
       case 'mul':
       case 'div':
-        return LANE_BINARY[node.op](this.value(node.x), this.value(node.y));
+        return LANE_BINARY[node.op](of(node.x), of(node.y));
       case 'minimum':
       case 'maximum':
-        return this.extremum(node.op, node.x, node.y);
+        return this.extremum(node, node.op);
       default:
         throw new Error(`No lane code for ${node.op}.`);
     }
   }
 
   /** With a limit that is not NaN one instruction does, which keeps NaN in the other operand; else it takes several. */
-  private extremum(op: 'minimum' | 'maximum', x: number, y: number): Code {
+  private extremum(node: Binary, op: 'minimum' | 'maximum'): Code {
+    const [x, y] = [this.operand(node, node.x), this.operand(node, node.y)];
     const isLimit = (id: number): boolean => {
-      const node = this.graph.nodes[id]!;
-      return node.op === 'constant' && !Number.isNaN(node.value);
+      const limit = this.graph.nodes[id]!;
+      return limit.op === 'constant' && !Number.isNaN(limit.value);
     };
     const short = op === 'minimum' ? f32x4.pmin : f32x4.pmax;
-    if (isLimit(y)) return short(this.value(x), this.value(y));
-    if (isLimit(x)) return short(this.value(y), this.value(x));
-    return LANE_BINARY[op](this.value(x), this.value(y));
+    if (isLimit(node.y)) return short(x, y);
+    if (isLimit(node.x)) return short(y, x);
+    return LANE_BINARY[op](x, y);
   }
 
-  private maskOf(id: number): Code {
-    return this.masks.get(id) ?? LANE_COMPARE.notEqual(this.value(id), ZERO);
+  private maskOf(node: GraphNode, id: number): Code {
+    const masks = this.isSpread(node, id) ? this.spreadMasks : this.masks;
+    return masks.get(id) ?? LANE_COMPARE.notEqual(this.operand(node, id), ZERO);
+  }
+
+  /** The variable from which an operation reads an operand. */
+  private operand(node: GraphNode, id: number): Local {
+    return this.isSpread(node, id) ? this.valuePerElement(id) : this.value(id);
+  }
+
+  /** A value per block meets values per element. One that is given as a number is the same for all. */
+  private isSpread({ extent }: GraphNode, operand: number): boolean {
+    return blockSize(extent) === null && (this.spreads.has(operand) || this.spreadMasks.has(operand));
   }
 }
 
@@ -123,9 +175,9 @@ export function neededFor(graph: Graph, targets: readonly number[]): readonly nu
   return neededNodes(graph.nodes, targets, isGiven);
 }
 
-/** Values that a pass finds rather than computes. */
+/** Values that a pass finds rather than computes. What reduces a block is computed on the way. */
 export function isGiven(node: GraphNode): boolean {
-  return node.op === 'input' || node.op === 'reduce' || node.extent === 'host';
+  return node.op === 'input' || (node.op === 'reduce' && blockSize(node.extent) === null) || node.extent === 'host';
 }
 
 /** A graph and what the arguments of its kernel mean, in the order of the call: addresses of tensors, then numbers. */

@@ -113,8 +113,10 @@ const SHIFT = 68;
  * @param start What the byte offsets count from: 0, or the address of a single array.
  * @param count Entries; counted down to 0.
  * @param places A power of two.
- * @param vectors Code for four entries at each of these byte offsets: all places, or a single one for the end.
- * @param single Code for one entry.
+ * @param vectors Code for `entries` entries at each of these byte offsets: all places, or a single one for the end.
+ * @param single Code for one entry, or as many as are left over one by one.
+ * @param entries Entries of a visit; a power of two of at least 4.
+ * @param rest Entries of a visit at the end.
  */
 export function visitPlaces(
   scope: FunctionScope,
@@ -123,6 +125,8 @@ export function visitPlaces(
   places: number,
   vectors: (at: readonly Local[]) => Code,
   single: (at: Local) => Code,
+  entries = 4,
+  rest = 1,
 ): Code {
   const at = scope.locals('i32', places);
   const [length, left] = scope.locals('i32', 2) as [Local, Local];
@@ -131,14 +135,15 @@ export function visitPlaces(
   return sequence(
     length.set(i32.shrU(count, 2 + Math.log2(places))),
     length.set(select(shifted, length, i32.gtU(length, LONG))),
+    ...(entries > 4 ? [length.set(i32.and(length, -(entries / 4)))] : []),
     first.set(start),
     ...at.slice(1).map((next, i) => next.set(i32.add(at[i]!, i32.shl(length, 4)))),
     left.set(length),
-    repeatWhile(left, vectors(at), ...at.map(place => place.advance(16)), left.advance(-1)),
+    repeatWhile(left, vectors(at), ...at.map(place => place.advance(4 * entries)), left.advance(-entries / 4)),
     // The last place ends where the entries begin that belong to none.
     first.set(last),
     count.set(i32.sub(count, i32.mul(length, 4 * places))),
-    repeatWhile(i32.geU(count, 4), vectors([first]), first.advance(16), count.advance(-4)),
-    repeatWhile(count, single(first), first.advance(4), count.advance(-1)),
+    repeatWhile(i32.geU(count, entries), vectors([first]), first.advance(4 * entries), count.advance(-entries)),
+    repeatWhile(count, single(first), first.advance(4 * rest), count.advance(-rest)),
   );
 }

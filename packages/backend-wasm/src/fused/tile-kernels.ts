@@ -1,5 +1,8 @@
 import {
   type BackendTraits,
+  blockSize,
+  blockSizes,
+  type Extent,
   type Graph,
   type KernelInputs,
   type KernelSet,
@@ -9,6 +12,7 @@ import {
   type SplitAxis,
   type SplitTier,
   sizeOf,
+  slotShape,
 } from '@frugaljs/core';
 import { type KernelBackend, type Tensor, tensor } from '@tensorflow/tfjs-core';
 import { gradientPasses, INFINITE_MAGNITUDE, RESULT_BYTES } from './gradient-passes.js';
@@ -18,7 +22,8 @@ import { KEPT } from './split-kernel.js';
 
 /**
  * Runs expression graphs on tfjs's cpu backend: tiles of the JavaScript arrays are copied to a small WebAssembly memory,
- * computed there and copied back. Graphs with reductions, which would need more than one round of copies, are refused.
+ * computed there and copied back. Graphs with reductions, which would need more than one round of copies, are refused;
+ * those to a block of neighbors need no other tile.
  *
  * On this backend `dataSync()` hands out the array of a tensor itself. New values of a parameter `w` therefore go to a
  * new array, so that values read earlier stay as they were; state, which nobody else reads, is written in place.
@@ -39,7 +44,9 @@ export class TileKernels implements KernelSet {
   }
 
   refusal(graph: Graph): string | null {
-    const isPlain = graph.nodes.every(({ extent }) => extent === 'element' || extent === 'host');
+    const isPlain = [...graph.nodes, ...Object.values(graph.outputs)].every(
+      ({ extent }) => extent === 'element' || extent === 'host' || blockSize(extent) !== null,
+    );
     return isPlain ? refusalOf(graph) : 'reductions are not fused on cpu';
   }
 
@@ -52,28 +59,40 @@ export class TileKernels implements KernelSet {
   ): Record<string, Tensor> {
     const { signature, program } = denseKernelOf(graph, inputs);
     const numbers = numbersOf(signature, scalars, inputs);
-    const size = sizeOf(shape);
+    const tiling = tilingOf(graph, shape);
+    const extents = new Map<string, Extent>();
+    for (const node of signature.graph.nodes) if (node.op === 'input') extents.set(node.name, node.extent);
+    const sourceExtents = signature.inputs.map(name => extents.get(name)!);
+    const targetExtents = signature.outputs.map(name => graph.outputs[name]!.extent);
     const results = Object.fromEntries(
       signature.outputs.map(name => {
         const over = overwrite[name];
-        return [name, over === undefined ? tensor(unfilledFloats(size), [...shape]) : (inputs[over] as Tensor)];
+        if (over !== undefined) return [name, inputs[over] as Tensor];
+        const stored = slotShape(graph.outputs[name]!.extent, shape);
+        return [name, tensor(unfilledFloats(sizeOf(stored)), [...stored])];
       }),
     );
     const sources = signature.inputs.map(name => this.arrays.floats(inputs[name] as Tensor));
     const targets = signature.outputs.map(name =>
-      name === 'w' ? unfilledFloats(size) : this.arrays.floats(results[name]!),
+      name === 'w' ? unfilledFloats(sizeOf(shape)) : this.arrays.floats(results[name]!),
     );
     // An output that is written over an input has its place in the tile too, which halves what a cache must hold.
     const places = signature.outputs.map(name => signature.inputs.indexOf(overwrite[name] ?? ''));
     const { run } = program.on(this.memory.memory);
-    for (let start = 0; start < size; start += TILE) {
-      const end = Math.min(start + TILE, size);
+    for (let start = 0; start < tiling.rows; start += tiling.perTile) {
+      const end = Math.min(start + tiling.perTile, tiling.rows);
       this.memory.clear();
-      const from = sources.map(values => this.memory.put(values.subarray(start, end)));
-      const to = places.map(place => from[place] ?? this.memory.reserve(end - start));
-      run(1, end - start, 0, ...from, ...to, ...numbers);
+      const from = sources.map((values, i) => {
+        const width = tiling.widthOf(sourceExtents[i]!);
+        return this.memory.put(values.subarray(start * width, end * width));
+      });
+      const to = places.map((place, i) => {
+        return from[place] ?? this.memory.reserve((end - start) * tiling.widthOf(targetExtents[i]!));
+      });
+      run(...tiling.matrix(end - start), 0, ...from, ...to, ...numbers);
       targets.forEach((values, i) => {
-        values.set(this.memory.floats(to[i]!, end - start), start);
+        const width = tiling.widthOf(targetExtents[i]!);
+        values.set(this.memory.floats(to[i]!, (end - start) * width), start * width);
       });
     }
     signature.outputs.forEach((name, i) => {
@@ -132,6 +151,29 @@ export class TileKernels implements KernelSet {
 
 /** The kernels for the current backend, which must be tfjs's cpu backend. */
 export const tileKernels: () => TileKernels = perBackend(backend => new TileKernels(backend));
+
+/** How a tensor is cut into tiles: between rows where there are blocks in them, else anywhere, as if it were a column. */
+interface Tiling {
+  readonly rows: number;
+  readonly perTile: number;
+  /** Values of an extent in each row. */
+  widthOf(extent: Extent): number;
+  /** What the kernel is told of so many rows. */
+  matrix(height: number): readonly [rows: number, columns: number];
+}
+
+function tilingOf(graph: Graph, shape: Shape): Tiling {
+  if (blockSizes(graph).length === 0) {
+    return { rows: sizeOf(shape), perTile: TILE, widthOf: () => 1, matrix: height => [1, height] };
+  }
+  const [rows, columns] = matrixView(shape);
+  return {
+    rows,
+    perTile: Math.max(1, Math.floor(TILE / columns)),
+    widthOf: extent => slotShape(extent, [1, columns])[1]!,
+    matrix: height => [height, columns],
+  };
+}
 
 /** What of a tier's own tensors and indices lies in a tile. */
 interface Span {

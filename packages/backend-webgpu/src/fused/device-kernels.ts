@@ -1,5 +1,6 @@
 import {
   type BackendTraits,
+  blockSizes,
   type FiniteCheck,
   type Graph,
   type KernelInputs,
@@ -48,7 +49,9 @@ export class DeviceKernels implements KernelSet {
     const buffers = inputs.length + fresh.length + Math.max(1, lists);
     if (buffers > limits.buffers) return `${buffers} buffers, of which this device binds ${limits.buffers}`;
     const numbers = scalarNames(graph).length + graph.nodes.length;
-    return numbers > mostFields ? `an expression of ${graph.nodes.length} operations` : null;
+    if (numbers > mostFields) return `an expression of ${graph.nodes.length} operations`;
+    const sizes = blockSizes(graph);
+    return sizes.length > 1 ? `blocks of ${sizes.join(' and of ')} columns in one pass` : null;
   }
 
   run(

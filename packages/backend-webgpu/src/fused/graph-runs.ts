@@ -1,4 +1,5 @@
 import {
+  blockSizes,
   type Extent,
   type Graph,
   hostValues,
@@ -14,8 +15,11 @@ import type { Field } from '../wgsl/shader.js';
 import { entriesOf, type Pass, type PassContext, writePass } from './passes.js';
 import { layoutScratch, type ReduceNode, reductionNumbers, reductionPasses, reductionStages } from './reductions.js';
 
-/** Wider results first: narrower ones read only what is as narrow, so nothing is overwritten before it is read. */
-const WRITE_ORDER: readonly Extent[] = ['element', 'row', 'column', 'tensor'];
+/**
+ * The results after those per element and per block. Wider ones come first: narrower ones read only what is as narrow, so
+ * nothing is overwritten before it is read.
+ */
+const WRITE_ORDER: readonly Extent[] = ['row', 'column', 'tensor'];
 
 /** Entries per thread of a pass that does not look at rows and columns. */
 const WIDE = 4;
@@ -56,7 +60,7 @@ export class GraphRuns {
       rows,
       columns,
       size: rows * columns,
-      ...reductionNumbers(rows, columns),
+      ...reductionNumbers(rows, columns, program.blockSize),
       count: 0,
     };
     const numberFor = ({ source }: Field): number => {
@@ -128,6 +132,8 @@ interface GraphProgram {
   readonly outputs: readonly string[];
   readonly passes: readonly Pass[];
   readonly reductions: readonly ReduceNode[];
+  /** Columns in a block; 1 where there are none. */
+  readonly blockSize: number;
   /**
    * One pass with four entries per thread, for tensors of a multiple of four entries; null where there are several or
    * where one looks at rows and columns.
@@ -149,7 +155,8 @@ function planGraph(graph: Graph, filled: ReadonlySet<string>, same: readonly num
   const context: PassContext = { graph, tensors, filled };
   const stages = reductionStages(graph);
   const passes = stages.flatMap(stage => [...reductionPasses(context, stage)]);
-  for (const extent of WRITE_ORDER) {
+  const blocks = blockSizes(graph).map((size): Extent => `block ${size}`);
+  for (const extent of ['element' as const, ...blocks, ...WRITE_ORDER]) {
     const pass = writePass(context, extent);
     if (pass !== null) passes.push(pass);
   }
@@ -158,7 +165,7 @@ function planGraph(graph: Graph, filled: ReadonlySet<string>, same: readonly num
     graph.nodes.every(({ extent }) => extent === 'host' || extent === 'element' || extent === 'tensor') &&
     Object.values(graph.outputs).every(({ extent }) => extent === 'element');
   const wide = isFlat ? writePass(context, 'element', WIDE) : null;
-  return { outputs, passes, reductions: stages.flat(), wide };
+  return { outputs, passes, reductions: stages.flat(), blockSize: blockSizes(graph)[0] ?? 1, wide };
 }
 
 /** Inputs that are tensors, in the order of the graph. */

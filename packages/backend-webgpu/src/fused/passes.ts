@@ -1,4 +1,13 @@
-import { type Extent, type Graph, matrixView, type Shape } from '@frugaljs/core';
+import {
+  blockSize,
+  blockSizes,
+  type Extent,
+  type Graph,
+  needsMatrixView,
+  type Shape,
+  sizeOf,
+  slotShape,
+} from '@frugaljs/core';
 import { GraphBody, type Sources } from '../wgsl/graph-body.js';
 import { type Access, FLOAT, type Shader, ShaderWriter, type Width } from '../wgsl/shader.js';
 
@@ -28,8 +37,7 @@ export interface PassContext {
 
 /** Number of entries of an extent. */
 export function entriesOf(extent: Extent, shape: Shape): number {
-  const [rows, columns] = matrixView(shape);
-  return { element: rows * columns, row: rows, column: columns, tensor: 1 }[extent];
+  return sizeOf(slotShape(extent, shape));
 }
 
 /**
@@ -45,14 +53,14 @@ export function writePass({ graph, tensors, filled }: PassContext, extent: Exten
   const body = new GraphBody(graph, writer, sourcesAt(pass, writer, filled), { width });
   const values = outputs.map(([, { node }]) => body.value(node, extent === 'element'));
   const stores = outputs.map(
-    ([name], i) => `  ${pass.tensor(`out ${name}`, extent)}[${POSITION[extent]}] = ${values[i]};`,
+    ([name], i) => `  ${pass.tensor(`out ${name}`, extent)}[${positionOf(extent)}] = ${values[i]};`,
   );
   const count = writer.dimension('count');
   // Division by a number of columns that is known only when the kernel runs takes longer than most steps.
-  const isMatrix = extent !== 'element' || graph.nodes.some(node => node.extent === 'row' || node.extent === 'column');
+  const isMatrix = extent !== 'element' || needsMatrixView(graph);
   const start = `  let at = (group.x + ${writer.dimension('base')}) * ${THREADS}u + local.x;
   if (at >= ${count}) { return; }
-${isMatrix ? positionLines(writer, extent) : ''}`;
+${isMatrix ? positionLines(writer, extent, graph) : ''}`;
   return {
     slots: pass.slots,
     shader: writer.finish([THREADS, 1], [start, body.text(), ...stores].join('\n'), width),
@@ -62,17 +70,27 @@ ${isMatrix ? positionLines(writer, extent) : ''}`;
 }
 
 /** Names the row and column of the entry `at` of an extent. */
-function positionLines(writer: ShaderWriter, extent: Extent): string {
+function positionLines(writer: ShaderWriter, extent: Extent, graph: Graph): string {
   switch (extent) {
-    case 'element':
-      return `  let row = at / ${writer.dimension('columns')};\n  let column = at - row * ${writer.dimension('columns')};`;
+    case 'element': {
+      const columns = writer.dimension('columns');
+      return `  let row = at / ${columns};\n  let column = at - row * ${columns};\n  ${blockLine(writer, graph)}`;
+    }
     case 'row':
       return '  let row = at;';
     case 'column':
       return '  let column = at;';
     case 'tensor':
       return '';
+    default:
+      return `  let block = at;\n  let row = at / ${writer.dimension('blocks')};`;
   }
+}
+
+/** Names the block of the row and column at hand, where a graph has blocks. */
+export function blockLine(writer: ShaderWriter, graph: Graph): string {
+  const [size] = blockSizes(graph);
+  return size === undefined ? '' : `let block = row * ${writer.dimension('blocks')} + column / ${size}u;`;
 }
 
 /** The buffers that one kernel binds, declared as its text asks for them. */
@@ -110,21 +128,19 @@ export class PassBuffers {
   }
 }
 
-/** The names of the position of the entry at hand. */
-const POSITION: Readonly<Record<Extent, string>> = {
-  element: 'at',
-  row: 'row',
-  column: 'column',
-  tensor: '0u',
-};
+/** The name of the position of the entry at hand. */
+function positionOf(extent: Extent): string {
+  if (blockSize(extent) !== null) return 'block';
+  return extent === 'element' ? 'at' : extent === 'tensor' ? '0u' : extent;
+}
 
 /** Loads inputs and earlier results at the position at hand. */
 export function sourcesAt(buffers: PassBuffers, writer: ShaderWriter, filled: ReadonlySet<string>): Sources {
   return {
     input: ({ name, extent }) =>
-      filled.has(name) ? writer.filled(name) : `${buffers.tensor(`in ${name}`, extent)}[${POSITION[extent]}]`,
+      filled.has(name) ? writer.filled(name) : `${buffers.tensor(`in ${name}`, extent)}[${positionOf(extent)}]`,
     reduced: ({ extent }, id) => {
-      const place = extent === 'tensor' ? '' : ` + ${POSITION[extent]}`;
+      const place = extent === 'tensor' ? '' : ` + ${positionOf(extent)}`;
       return `${buffers.scratch()}[${writer.scratchOffset(id)}${place}]`;
     },
   };

@@ -1,5 +1,6 @@
 import {
   type BinaryOperation,
+  blockSize,
   type Extent,
   type Graph,
   type GraphNode,
@@ -11,7 +12,7 @@ import {
 } from '@frugaljs/core';
 import { GraphBody, wgslBinary } from '../wgsl/graph-body.js';
 import { ShaderWriter } from '../wgsl/shader.js';
-import { type Pass, PassBuffers, type PassContext, sourcesAt, THREADS } from './passes.js';
+import { blockLine, type Pass, PassBuffers, type PassContext, sourcesAt, THREADS } from './passes.js';
 
 /** Results of threads that share out a row or a column, about so many at most: as scratch memory, 8 MiB. */
 const PARTIAL_RESULTS = 2 ** 21;
@@ -44,13 +45,24 @@ export function reductionStages(graph: Graph): readonly (readonly ReduceNode[])[
   return stages;
 }
 
-const SOURCES: readonly ReductionSource[] = ['element', 'row', 'column'];
+const SOURCES: readonly ReductionSource[] = ['element', 'block', 'row', 'column'];
+
+/** What there is one value for, whatever the size of a block. */
+type Kind = 'element' | 'row' | 'column' | 'tensor' | 'block' | 'host';
+
+function kindOf(extent: Extent | 'host'): Kind {
+  return blockSize(extent) === null ? (extent as Kind) : 'block';
+}
 
 /** The kernels of all reductions of a stage. No kernel has a barrier: software adapters pay dearly for them. */
 export function reductionPasses(context: PassContext, stage: readonly ReduceNode[]): readonly Pass[] {
-  const of = (from: Extent, per: Extent): readonly ReduceNode[] =>
-    stage.filter(({ node }) => context.graph.nodes[node.x]!.extent === from && node.extent === per);
+  const of = (from: Kind, per: Kind): readonly ReduceNode[] =>
+    stage.filter(({ node }) => kindOf(context.graph.nodes[node.x]!.extent) === from && kindOf(node.extent) === per);
   const passes: Pass[] = [];
+  const perBlock = of('element', 'block');
+  if (perBlock.length > 0) passes.push(blockPass(context, perBlock));
+  const ofBlocks = of('block', 'row');
+  if (ofBlocks.length > 0) passes.push(rowsOfBlocks(context, ofBlocks));
   const perRow = of('element', 'row');
   if (perRow.length > 0) passes.push(...rowPasses(context, perRow));
   const perColumn = of('element', 'column');
@@ -84,19 +96,72 @@ function scratchOf({ node }: ReduceNode, rows: number, columns: number): number 
       return rowScratch(rows, columns);
     case 'column':
       return columnScratch(rows, columns);
-    default:
+    case 'element':
+    case 'tensor':
       return tensorScratch(rows, columns);
+    default:
+      return rows * Math.ceil(columns / blockSize(node.extent)!);
   }
 }
 
-/** The numbers of a dispatch that reductions read: among how many threads each kind is shared out, and an infinity. */
-export function reductionNumbers(rows: number, columns: number): Record<string, number> {
+/**
+ * The numbers of a dispatch that reductions read: among how many threads each kind is shared out, how many blocks there
+ * are, and an infinity.
+ */
+export function reductionNumbers(rows: number, columns: number, size: number): Record<string, number> {
+  const blocks = Math.ceil(columns / size);
   return {
+    blocks,
+    'all blocks': rows * blocks,
     lanes: lanesOf(rows, columns),
     shares: sharesOf(rows, columns),
     parts: partsOf(rows, columns),
     infinity: INFINITY_BITS,
   };
+}
+
+/** Reduces each block by a thread of its own: blocks are short. */
+function blockPass(context: PassContext, reductions: readonly ReduceNode[]): Pass {
+  const kernel = new ReductionKernel(context);
+  const [columns, blocks] = [kernel.dimension('columns'), kernel.dimension('blocks')];
+  const size = blockSize(reductions[0]!.node.extent)!;
+  const lines = [
+    `  let block = ${kernel.thread()};
+  if (block >= ${kernel.dimension('all blocks')}) { return; }
+  let row = block / ${blocks};
+  let first = (block - row * ${blocks}) * ${size}u;`,
+    kernel.reduce(reductions, {
+      variable: 'column',
+      from: 'first',
+      to: `min(first + ${size}u, ${columns})`,
+      step: '1u',
+      position: `let at = row * ${columns} + column;`,
+    }),
+    ...reductions.map(found => {
+      const share = found.node.reduction === 'mean' ? ` / ${size}.0` : '';
+      return `  ${kernel.kept(found, 'block')} = ${resultOf(found)}${share};`;
+    }),
+  ];
+  return kernel.finish(lines, (height, width) => [Math.ceil((height * Math.ceil(width / size)) / THREADS), 1]);
+}
+
+/** Reduces the values per block of each row. */
+function rowsOfBlocks(context: PassContext, reductions: readonly ReduceNode[]): Pass {
+  const kernel = new ReductionKernel(context);
+  const blocks = kernel.dimension('blocks');
+  const lines = [
+    `  let row = ${kernel.thread()};
+  if (row >= ${kernel.dimension('rows')}) { return; }`,
+    kernel.reduce(reductions, {
+      variable: 'i',
+      from: '0u',
+      to: blocks,
+      step: '1u',
+      position: `let block = row * ${blocks} + i;`,
+    }),
+    ...reductions.map(found => `  ${kernel.kept(found, 'row')} = ${kernel.finished(found, 'blocks')};`),
+  ];
+  return kernel.finish(lines, height => [Math.ceil(height / THREADS), 1]);
 }
 
 /** Threads that share out a row: few where there are many rows, and no more than there are entries. */
@@ -128,7 +193,7 @@ function rowParts(context: PassContext, reductions: readonly ReduceNode[]): Pass
       from: `thread - row * ${lanes}`,
       to: columns,
       step: lanes,
-      position: `let column = i; let at = row * ${columns} + column;`,
+      position: `let column = i; let at = row * ${columns} + column; ${kernel.blockLine()}`,
     }),
     ...reductions.map(found => `  ${kernel.kept(found, `${rows} + thread`)} = ${resultOf(found)};`),
   ];
@@ -181,7 +246,7 @@ function columnParts(context: PassContext, reductions: readonly ReduceNode[]): P
       from: share,
       to: kernel.dimension('rows'),
       step: kernel.dimension('shares'),
-      position: `let at = row * ${columns} + column;`,
+      position: `let at = row * ${columns} + column; ${kernel.blockLine()}`,
     }),
     ...reductions.map(
       found => `  ${kernel.kept(found, `(1u + ${share}) * ${columns} + column`)} = ${resultOf(found)};`,
@@ -214,11 +279,16 @@ function columnLines(kernel: ReductionKernel, columns: string): string {
   if (column >= ${columns}) { return; }`;
 }
 
-/** What a tensor's reduction may start from: values per element, or those that are known per row or column. */
-type ReductionSource = Exclude<Extent, 'tensor'>;
+/** What a tensor's reduction may start from: values per element, or those that are known per block, row or column. */
+type ReductionSource = Exclude<Kind, 'tensor' | 'host'>;
 
 /** The number of entries of a source, by the name it has in a dispatch. */
-const SIZE: Readonly<Record<ReductionSource, string>> = { element: 'size', row: 'rows', column: 'columns' };
+const SIZE: Readonly<Record<ReductionSource, string>> = {
+  element: 'size',
+  block: 'all blocks',
+  row: 'rows',
+  column: 'columns',
+};
 
 /** Partial results that one thread puts together. */
 const FEW = 256;
@@ -243,7 +313,8 @@ function manyParts(context: PassContext, reductions: readonly ReduceNode[], from
   const columns = kernel.dimension('columns');
   const count = kernel.dimension('parts');
   const position = {
-    element: `let at = i; let row = at / ${columns}; let column = at - row * ${columns};`,
+    element: `let at = i; let row = at / ${columns}; let column = at - row * ${columns}; ${kernel.blockLine()}`,
+    block: `let block = i; let row = block / ${kernel.dimension('blocks')};`,
     row: 'let row = i;',
     column: 'let column = i;',
   };
@@ -335,6 +406,11 @@ class ReductionKernel {
   /** A number of the dispatch. */
   dimension(name: string): string {
     return this.writer.dimension(name);
+  }
+
+  /** Names the block of the row and column at hand, where there are blocks. */
+  blockLine(): string {
+    return blockLine(this.writer, this.context.graph);
   }
 
   /** Number of the thread at hand, in a grid that may be cut along x. */

@@ -1,12 +1,12 @@
 import {
   type ExpressionRule,
-  type Extent,
   type Graph,
   interpret,
   requireSlots,
   type Shape,
   ShapeMismatchError,
   type Site,
+  type SlotExtent,
   type SlotSpec,
   sameShape,
   slotShape,
@@ -119,7 +119,7 @@ abstract class BoundLeaf<E extends TensorExtent> implements BoundRule {
 }
 
 /** An expression rule at work, run by the reference interpreter. */
-export class BoundExpression extends BoundLeaf<Extent> {
+export class BoundExpression extends BoundLeaf<SlotExtent> {
   readonly graph: Graph;
   private graphByAge: Graph | null = null;
   private entryGraph: Graph | null = null;

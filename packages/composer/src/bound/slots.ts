@@ -1,5 +1,8 @@
 import {
+  type BlockExtent,
   type Extent,
+  extentOf,
+  interpret,
   type KernelSet,
   matrixView,
   type Shape,
@@ -7,6 +10,7 @@ import {
   type SplitAxis,
   slotShape,
   type TensorExtent,
+  Tracer,
 } from '@frugaljs/core';
 import { add, fill, keep, mean, mul, reshape, type Tensor, tensor, tidy, zeros } from '@tensorflow/tfjs-core';
 import { type Gate, gated } from '../finite-check.js';
@@ -125,7 +129,7 @@ export class SlotState<E extends TensorExtent = TensorExtent> {
     if (this.t === 0) return;
     this.replace(tidy(() => Object.fromEntries(this.names.map(name => [name, this.carried(name, carry)]))));
     // A number shared by a row, a column or all has no age of its own.
-    const allPerElement = this.names.every(name => this.specs[name]!.extent === 'element');
+    const allPerElement = this.names.every(name => this.extent(name) === 'element');
     if (move === null || !allPerElement) return;
     const ages = this.ages ?? CoordinateAges.equal(move.axis, move.from.length, this.t);
     this.ages = ages.move(move.from, move.to);
@@ -189,16 +193,35 @@ export class SlotState<E extends TensorExtent = TensorExtent> {
     }
   }
 
-  /** Values per row or column are spread over the elements, carried, and averaged again. */
+  /** The extent of a slot; `null` for one with a shape of its own. */
+  private extent(name: string): Extent | null {
+    const extent: TensorExtent = this.specs[name]!.extent;
+    return typeof extent === 'object' && 'shape' in extent ? null : extentOf(extent);
+  }
+
+  /** Values per row, column or block are spread over the elements, carried, and averaged again. */
   private carried(name: string, carry: Carry): Tensor {
-    const { extent, degree = 1 } = this.specs[name]!;
+    const { degree = 1 } = this.specs[name]!;
+    const extent = this.extent(name);
     const current = this.tensors[name]!;
-    if (extent === 'tensor' || typeof extent === 'object') return current.clone();
+    if (extent === 'tensor' || extent === null) return current.clone();
     if (extent === 'element') return carry(current, degree);
+    if (extent !== 'row' && extent !== 'column')
+      return carriedBlocks(current, extent, this.shape, x => carry(x, degree));
     const spread = carry(reshape(add(zeros([...this.shape]), current), [...this.shape]), degree);
     const [rows, columns] = [slotShape('row', this.shape)[0]!, slotShape('column', this.shape)[1]!];
     return mean(reshape(spread, [rows, columns]), extent === 'row' ? 1 : 0, true);
   }
+}
+
+/** The average is over the columns that a block has: the last one of a row may have fewer than the others. */
+function carriedBlocks(current: Tensor, extent: BlockExtent, shape: Shape, carry: (x: Tensor) => Tensor): Tensor {
+  const tracer = new Tracer();
+  const [slot, x, one] = [tracer.input('slot', extent), tracer.input('x', 'element'), tracer.input('one', 'element')];
+  const spreading = tracer.graph({ x: slot }, { x: 'element' });
+  const averaging = tracer.graph({ slot: x.sum(extent).div(one.sum(extent)) }, { slot: extent });
+  const spread = interpret(spreading, { slot: current }, {}, shape)['x']!;
+  return interpret(averaging, { x: carry(spread), one: 1 }, {}, shape)['slot']!;
 }
 
 /** A rule as far as its per-step numbers go. */

@@ -5,7 +5,6 @@ import {
   type CombineSite,
   childSite,
   combineSite,
-  type Extent,
   type Graph,
   InvalidOptionError,
   InvalidStateError,
@@ -16,6 +15,7 @@ import {
   type Rule,
   type Shape,
   type Site,
+  type SlotExtent,
   type SplitAxis,
   type SubspaceRule,
   sameShape,
@@ -456,7 +456,7 @@ export class BoundCombine {
   readonly feedsBack: boolean;
   /** How much of the projected gradient the residual leaves out. */
   readonly share: number;
-  readonly slots: SlotState<Extent>;
+  readonly slots: SlotState<SlotExtent>;
   /** From `low` and `lowDirection` to the measures; null when there are none. */
   readonly measures: Graph | null;
   /** What it measures in a subspace that has nothing of the parameter. */

@@ -1,11 +1,11 @@
 import {
   type Combine,
   type ExpressionRule,
-  type Extent,
   type Graph,
   inlineGraph,
   type KernelSet,
   type Operand,
+  type SlotExtent,
   select,
   Tracer,
   type Value,
@@ -34,7 +34,7 @@ export interface Clipping {
 /** A rule or a combine whose graph is part of a step, with what it keeps. */
 interface Part {
   readonly prefix: string;
-  readonly slots: SlotState<Extent>;
+  readonly slots: SlotState<SlotExtent>;
   /** Has the per-step numbers. */
   readonly of: ExpressionRule | Combine;
   /** Its tensors are as large as the parameter, or as what its tier has of it. */
@@ -106,7 +106,7 @@ export class StepGraph {
   }
 
   /** The whole, with outputs of other names, which are there whether the update happens or not. */
-  finishPart(results: Readonly<Record<string, { readonly value: Operand; readonly extent: Extent }>>): StepProgram {
+  finishPart(results: Readonly<Record<string, { readonly value: Operand; readonly extent: SlotExtent }>>): StepProgram {
     return this.program(this.outputs, results);
   }
 
@@ -120,10 +120,10 @@ export class StepGraph {
 
   private program(
     written: Readonly<Record<string, Operand>>,
-    results: Readonly<Record<string, { readonly value: Operand; readonly extent: Extent }>>,
+    results: Readonly<Record<string, { readonly value: Operand; readonly extent: SlotExtent }>>,
   ): StepProgram {
     const { tracer } = this;
-    const extents: Record<string, Extent> = { w: 'element' };
+    const extents: Record<string, SlotExtent> = { w: 'element' };
     for (const { prefix, slots } of this.parts) {
       for (const [name, { extent }] of Object.entries(slots.specs)) extents[prefix + name] = extent;
     }

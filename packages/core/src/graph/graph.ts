@@ -1,5 +1,5 @@
 import { UnknownNameError } from '../errors.js';
-import type { Extent } from '../slots.js';
+import { blockSize, type Extent } from '../slots.js';
 
 export const UNARY_OPERATIONS = ['neg', 'abs', 'sqrt', 'square', 'sign', 'exp', 'log', 'reciprocal'] as const;
 export const BINARY_OPERATIONS = [
@@ -26,7 +26,15 @@ export type NodeExtent = 'host' | Extent;
 
 /** How many values there are, in words for messages. */
 export function describeExtent(extent: NodeExtent): string {
-  return extent === 'host' ? 'a number' : `one value per ${extent}`;
+  if (extent === 'host') return 'a number';
+  const size = blockSize(extent);
+  return size === null ? `one value per ${extent}` : `one value per block of ${size} columns`;
+}
+
+/** An extent as it is written in a rule. */
+export function written(extent: NodeExtent): string {
+  const size = blockSize(extent);
+  return size === null ? `'${extent}'` : `{ block: ${size} }`;
 }
 
 interface Anywhere {
@@ -52,7 +60,7 @@ export type GraphNode =
 /**
  * What a rule's `step` computes: a list of operations in which every operand precedes its use, and the positions of the
  * results. Common subexpressions appear once. The graph does not know the size of the tensors it will run on, only how
- * many values each node has: one per element, row, column or tensor, or a number on the host.
+ * many values each node has: one per element, row, column, tensor or block of columns, or a number on the host.
  */
 export interface Graph {
   readonly nodes: readonly GraphNode[];
@@ -103,9 +111,21 @@ export function scalarNames(graph: Graph): readonly string[] {
   return graph.nodes.flatMap(node => (node.op === 'scalar' ? [node.name] : []));
 }
 
-/** True when some value has one entry per row or per column, so that operands must be laid out as matrices. */
+/** True when some value has one entry per row, column or block, so that operands must be laid out as matrices. */
 export function needsMatrixView(graph: Graph): boolean {
-  return graph.nodes.some(node => node.extent === 'row' || node.extent === 'column');
+  return graph.nodes.some(
+    ({ extent }) => extent === 'row' || extent === 'column' || (extent !== 'host' && blockSize(extent) !== null),
+  );
+}
+
+/**
+ * The sizes of the blocks in a graph. One operation has blocks of one size; a graph has several where, for example, a
+ * residual goes to a second rule with blocks.
+ */
+export function blockSizes(graph: Graph): readonly number[] {
+  const extents = [...graph.nodes, ...Object.values(graph.outputs)].map(({ extent }) => extent);
+  const sizes = extents.map(blockSize).filter(size => size !== null);
+  return [...new Set(sizes)];
 }
 
 /** The one-operand operations on float64 numbers. */

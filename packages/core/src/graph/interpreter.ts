@@ -21,28 +21,33 @@ import {
   mul,
   neg,
   notEqual,
+  pad,
   reciprocal,
   reshape,
   scalar,
+  slice,
   sqrt,
   square,
   sub,
   sum,
   type Tensor,
   tidy,
+  tile,
   where,
   zeros,
 } from '@tensorflow/tfjs-core';
 import { ShapeMismatchError, UnknownNameError } from '../errors.js';
-import { type Extent, matrixView, type Shape, sameShape, sizeOf, slotShape } from '../slots.js';
+import { blockSize, type Extent, matrixView, type Shape, sameShape, sizeOf, slotShape } from '../slots.js';
 import {
   type BinaryOperation,
+  describeExtent,
   type Graph,
   type GraphNode,
   HOST_BINARY,
   HOST_UNARY,
   hostValues,
   lastReads,
+  type NodeExtent,
   needsMatrixView,
   type Reduction,
   type UnaryOperation,
@@ -95,9 +100,9 @@ export function interpret(
     const results: Record<string, Tensor> = {};
     for (const [name, { node, extent }] of Object.entries(graph.outputs)) {
       const stored = [...slotShape(extent, shape)];
-      const value = values[node]!;
+      const wide = spread(values[node]!, graph.nodes[node]!.extent, extent, layout);
       results[name] =
-        typeof value === 'number' ? fill(stored, value) : reshape(broadcast(value, slotShape(extent, layout)), stored);
+        typeof wide === 'number' ? fill(stored, wide) : reshape(broadcast(wide, slotShape(extent, layout)), stored);
     }
     return results;
   });
@@ -123,16 +128,17 @@ function prepare(graph: Graph): Prepared {
 
 function evaluate(node: Exclude<GraphNode, { op: 'scalar' | 'constant' }>, evaluation: Evaluation): Computed {
   const { graph, layout, values } = evaluation;
+  const operand = (id: number): Computed => spread(values[id]!, graph.nodes[id]!.extent, node.extent, layout);
   switch (node.op) {
     case 'input':
       return inputValue(node.name, node.extent, evaluation);
     case 'select':
-      return evaluateSelect(values[node.condition]!, values[node.x]!, values[node.y]!);
+      return evaluateSelect(operand(node.condition), operand(node.x), operand(node.y));
     case 'reduce':
       return evaluateReduction(node, values[node.x]!, slotShape(graph.nodes[node.x]!.extent as Extent, layout));
     default:
       return 'y' in node
-        ? evaluateBinary(node.op, values[node.x]!, values[node.y]!)
+        ? evaluateBinary(node.op, operand(node.x), operand(node.y))
         : evaluateUnary(node.op, values[node.x]!);
   }
 }
@@ -152,7 +158,7 @@ function inputValue(name: string, extent: Extent, { inputs, shape, layout }: Eva
     throw new ShapeMismatchError({
       parameter: `inputs.${name}`,
       found: input.shape,
-      expected: `shape [${expected}], one value per ${extent} of [${shape}]`,
+      expected: `shape [${expected}], ${describeExtent(extent)} of [${shape}]`,
     });
   }
   return extent !== 'element' || layout === shape ? input : reshape(input, [...layout]);
@@ -181,12 +187,61 @@ function evaluateReduction(
   x: Computed,
   shape: Shape,
 ): Computed {
+  const size = blockSize(per);
+  if (size !== null) return evaluateBlocks(reduction, size, x, shape);
   if (typeof x === 'number') return x * (reduction === 'sum' ? entriesPer(per, shape) : 1);
   const whole = broadcast(x, shape);
   const reduce = DEVICE_REDUCTION[reduction];
   if (per === 'row') return reduce(whole, 1, true);
   if (per === 'column') return reduce(whole, 0, true);
   return reduce(whole);
+}
+
+/** Fills up the last block of each row and reduces each: with what changes nothing, and zeros for a mean. */
+function evaluateBlocks(reduction: Reduction, size: number, x: Computed, shape: Shape): Computed {
+  const [rows, columns] = matrixView(shape);
+  const blocks = Math.ceil(columns / size);
+  const missing = blocks * size - columns;
+  if (typeof x === 'number' && (missing === 0 || IDENTITY[reduction] !== 0)) {
+    return reduction === 'sum' ? x * size : x;
+  }
+  const whole = typeof x === 'number' ? fill([...shape], x) : broadcast(x, shape);
+  // A block may be far longer than a row.
+  if (blocks === 1)
+    return reduction === 'mean' ? div(sum(whole, 1, true), size) : DEVICE_REDUCTION[reduction](whole, 1, true);
+  const full =
+    missing === 0
+      ? whole
+      : pad(
+          whole,
+          [
+            [0, 0],
+            [0, missing],
+          ],
+          IDENTITY[reduction],
+        );
+  return DEVICE_REDUCTION[reduction](reshape(full, [rows, blocks, size]), 2);
+}
+
+/** What a reduction may meet more often without another result. */
+const IDENTITY: Readonly<Record<Reduction, number>> = {
+  sum: 0,
+  mean: 0,
+  max: Number.NEGATIVE_INFINITY,
+  min: Number.POSITIVE_INFINITY,
+};
+
+/** Repeats a value per block for every column of its block, where it meets values per element. Others broadcast. */
+function spread(x: Computed, from: NodeExtent, to: NodeExtent, layout: Shape): Computed {
+  const size = blockSize(from);
+  if (size === null || from === to || typeof x === 'number') return x;
+  const [rows, columns] = matrixView(layout);
+  const blocks = Math.ceil(columns / size);
+  // One that is the same for all blocks of a row broadcasts as it is.
+  if (x.rank < 2 || blocks === 1) return x;
+  if (x.shape[1] === 1) return x;
+  const repeated = reshape(tile(reshape(x, [rows, blocks, 1]), [1, 1, size]), [rows, blocks * size]);
+  return blocks * size === columns ? repeated : slice(repeated, [0, 0], [rows, columns]);
 }
 
 /** How many entries of a tensor go into one row, one column or the whole. */

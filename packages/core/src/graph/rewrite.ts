@@ -1,7 +1,16 @@
 import { InvalidExpressionError } from '../errors.js';
-import type { Extent } from '../slots.js';
-import { describeExtent, type Graph, type GraphNode, prunedGraph, type Reduction, withOperands } from './graph.js';
-import { joinExtents, type Operand, select, type Tracer, type Value } from './tracer.js';
+import { blockSize, type Extent } from '../slots.js';
+import {
+  describeExtent,
+  type Graph,
+  type GraphNode,
+  type NodeExtent,
+  prunedGraph,
+  type Reduction,
+  withOperands,
+  written,
+} from './graph.js';
+import { broadcastsTo, type Operand, type Per, select, type Tracer, type Value } from './tracer.js';
 
 /**
  * Writes the operations of a graph down again in a tracer, with other values in the place of its inputs. So the outputs
@@ -52,7 +61,7 @@ function inlineLeaf(
     return node.op === 'scalar' ? tracer.scalar(prefix + name) : tracer.input(prefix + name, node.extent);
   }
   const value = tracer.operand(bindings[name]!, name);
-  if (joinExtents(value.extent, extent) === extent) return value;
+  if (broadcastsTo(value.extent, extent)) return value;
   throw new InvalidExpressionError({
     parameter: name,
     found: describeExtent(value.extent),
@@ -74,28 +83,46 @@ function inlineOperation(
     case 'reduce': {
       const x = values[node.x]!;
       const per = node.extent as Exclude<Extent, 'element'>;
-      return x.extent === graph.nodes[node.x]!.extent
-        ? x[node.reduction](per)
-        : reduceBroadcast(tracer, node.reduction, per, x);
+      const from = graph.nodes[node.x]!.extent;
+      return x.extent === from ? x[node.reduction](per) : reduceBroadcast(tracer, node.reduction, per, x, from);
     }
     default:
       return 'y' in node ? values[node.x]![node.op](values[node.y]!) : values[node.x]![node.op]();
   }
 }
 
-/** Reduces the broadcast of `x` to a wider extent, of which only a sum depends on the size. */
-function reduceBroadcast(tracer: Tracer, reduction: Reduction, per: Exclude<Extent, 'element'>, x: Value): Value {
+/**
+ * Reduces the broadcast of `x` to a wider extent, of which only a sum depends on the size. So does a mean with blocks, of
+ * which the last of a row may lack entries.
+ *
+ * @param from The wider extent.
+ */
+function reduceBroadcast(
+  tracer: Tracer,
+  reduction: Reduction,
+  per: Exclude<Extent, 'element'>,
+  x: Value,
+  from: NodeExtent,
+): Value {
   // Every column of a per-row value is the same, and every row of a per-column one.
   const isAcross = (x.extent === 'row' && per === 'column') || (x.extent === 'column' && per === 'row');
   if (isAcross) return x[reduction]('tensor');
-  if (reduction !== 'sum') return joinExtents(x.extent, per) === per ? x : x[reduction](per);
+  const ofBlocks = from === 'element' && blockSize(x.extent) !== null;
+  const isSum = reduction === 'sum' || (reduction === 'mean' && (blockSize(per) !== null || ofBlocks));
   if (x === tracer.constant(0)) return x;
+  if (!isSum && broadcastsTo(x.extent, per)) return x;
+  if (!isSum && isReducible(x.extent, per)) return x[reduction](per);
   throw new InvalidExpressionError({
-    parameter: `sum('${per}')`,
+    parameter: `${reduction}(${written(per)})`,
     found: describeExtent(x.extent),
     expected: 'one value per entry of the sum',
     advice: 'Bind the input to a value of its own extent, or write the rule with a mean.',
   });
+}
+
+/** Whether values of an extent are put together, each once, in those of another. */
+function isReducible(from: NodeExtent, per: Per): boolean {
+  return from !== 'host' && (from === 'element' || per === 'tensor' || (per === 'row' && blockSize(from) !== null));
 }
 
 /**

@@ -1,6 +1,6 @@
 import { InvalidExpressionError } from '../errors.js';
 import { didYouMean, printedAs } from '../options.js';
-import type { Extent } from '../slots.js';
+import { blockSize, EXTENTS, type Extent, extentOf, knownExtent, type SlotExtent } from '../slots.js';
 import {
   type BinaryOperation,
   describeExtent,
@@ -12,6 +12,7 @@ import {
   prunedGraph,
   type Reduction,
   type UnaryOperation,
+  written,
 } from './graph.js';
 
 /**
@@ -24,9 +25,10 @@ export class Tracer implements Recording {
   private readonly extents = new Map<string, NodeExtent>();
 
   /** A tensor that is given at every step; the same name is the same tensor. */
-  input(name: string, extent: Extent): Value {
-    this.claim(name, extent);
-    return this.emit({ op: 'input', name, extent });
+  input(name: string, extent: SlotExtent): Value {
+    const known = extentOf(extent, name);
+    this.claim(name, known);
+    return this.emit({ op: 'input', name, extent: known });
   }
 
   /** A number that the host computes in float64 at every step; the same name is the same number. */
@@ -124,16 +126,16 @@ export class Tracer implements Recording {
    * @param extents The extent each output is wanted in; a narrower result is broadcast to it.
    * @throws InvalidExpressionError when a result has more values than its output.
    */
-  graph<K extends string>(outputs: Readonly<Record<K, Operand>>, extents: Readonly<Record<K, Extent>>): Graph {
+  graph<K extends string>(outputs: Readonly<Record<K, Operand>>, extents: Readonly<Record<K, SlotExtent>>): Graph {
     const results = Object.entries<Operand>(outputs).map(([name, operand]) => {
       const value = this.operand(operand, name);
-      const extent = extents[name as K];
-      if (joinExtents(value.extent, extent) !== extent) {
+      const extent = extentOf(extents[name as K], name);
+      if (!broadcastsTo(value.extent, extent)) {
         throw new InvalidExpressionError({
           parameter: name,
           found: describeExtent(value.extent),
-          expected: `at most one value per ${extent}`,
-          advice: `Reduce it (mean('${extent}'), sum('${extent}') …) or declare the slot with extent '${value.extent}'.`,
+          expected: `at most ${describeExtent(extent)}`,
+          advice: `Reduce it (mean(${written(extent)}), sum(${written(extent)}) …) or declare the slot with extent ${written(value.extent)}.`,
         });
       }
       return [name, { node: value.id, extent }] as const;
@@ -162,7 +164,10 @@ interface Recording {
   shown(id: number, depth: number): string;
 }
 
-const REDUCED: readonly Exclude<Extent, 'element'>[] = ['tensor', 'row', 'column'];
+/** What a reduction has one result for. */
+export type Per = Exclude<SlotExtent, 'element'>;
+
+const REDUCED: readonly Extent[] = EXTENTS.filter(extent => extent !== 'element');
 
 const MATRICES = 'Matrix algebra and indexing need a rule in tfjs operations: tensorRule() of @frugaljs/core.';
 const SYMBOLIC = 'Values are symbolic: `step` runs once, before there are numbers.';
@@ -210,7 +215,8 @@ for (const [method, advice] of Object.entries(ELSEWHERE)) {
 /**
  * A symbolic tensor: what a rule's `step` computes with. The methods carry the names and meaning of the tfjs operations;
  * none of them touches data. Comparisons give 1 for true and 0 for false, and are false when an operand is NaN.
- * Operands of different extents broadcast: a per-tensor value to all, a per-row and a per-column value to the matrix.
+ * Operands of different extents broadcast: a per-tensor value to all, a per-row and a per-column value to the matrix, a
+ * per-block value to the columns of its block. Blocks of two sizes do not meet in one operation.
  */
 export class Value extends WithoutTensorMethods {
   /** @internal */
@@ -290,20 +296,26 @@ export class Value extends WithoutTensorMethods {
     return this.unary('reciprocal');
   }
 
-  /** Sum of the entries: of all of them, or `'row'` for one sum per row, `'column'` for one per column. */
-  sum(per: Exclude<Extent, 'element'> = 'tensor'): Value {
+  /**
+   * Sum of the entries: of all of them, or `'row'` for one sum per row, `'column'` for one per column, `{ block: n }` for
+   * one per group of n neighbors along the last axis.
+   */
+  sum(per: Per = 'tensor'): Value {
     return this.reduce('sum', per);
   }
-  /** Mean of the entries, per tensor, row or column. */
-  mean(per: Exclude<Extent, 'element'> = 'tensor'): Value {
+  /**
+   * Mean of the entries, per tensor, row, column or block. That of a block is always the sum by n: what the last block of
+   * a row lacks counts as 0.
+   */
+  mean(per: Per = 'tensor'): Value {
     return this.reduce('mean', per);
   }
-  /** Largest entry, per tensor, row or column; NaN when one of them is NaN. */
-  max(per: Exclude<Extent, 'element'> = 'tensor'): Value {
+  /** Largest entry, per tensor, row, column or block; NaN when one of them is NaN. */
+  max(per: Per = 'tensor'): Value {
     return this.reduce('max', per);
   }
-  /** Smallest entry, per tensor, row or column; NaN when one of them is NaN. */
-  min(per: Exclude<Extent, 'element'> = 'tensor'): Value {
+  /** Smallest entry, per tensor, row, column or block; NaN when one of them is NaN. */
+  min(per: Per = 'tensor'): Value {
     return this.reduce('min', per);
   }
 
@@ -326,21 +338,27 @@ export class Value extends WithoutTensorMethods {
     return this.tracer.emit({ op, x: this.id, y: y.id, extent: joinExtents(this.extent, y.extent) });
   }
 
-  /** A reduction of a row or column value reduces its own entries: one per row, not one per element. */
-  private reduce(reduction: Reduction, per: Exclude<Extent, 'element'>): Value {
-    if (!REDUCED.includes(per)) {
+  /**
+   * A reduction of a value with fewer entries than elements reduces its own entries: of a row value one per row, not one
+   * per element.
+   */
+  private reduce(reduction: Reduction, given: Per): Value {
+    const per = knownExtent(given);
+    // { block: 1 } is per element, and every element its own mean.
+    if (per === undefined || (given as Extent) === 'element') {
       throw new InvalidExpressionError({
         parameter: `${reduction}(per)`,
-        found: per,
-        expected: `one of ${REDUCED.join(', ')}`,
-        ...didYouMean(per, REDUCED),
+        found: given,
+        expected: `one of ${REDUCED.join(', ')}, or { block: n } with a whole n of at least 1`,
+        ...didYouMean(given, REDUCED),
       });
     }
     if (this.extent === per || this.extent === 'tensor') return this;
     if (this.extent === 'host' && reduction !== 'sum') return this;
-    if (this.extent !== 'element' && (per !== 'tensor' || this.extent === 'host')) {
+    const isWithin = per === 'tensor' || (per === 'row' && blockSize(this.extent) !== null);
+    if (this.extent !== 'element' && (this.extent === 'host' || !isWithin)) {
       throw new InvalidExpressionError({
-        parameter: `${reduction}('${per}')`,
+        parameter: `${reduction}(${written(per)})`,
         found: describeExtent(this.extent),
         expected: 'one value per element',
         advice: 'Combine it with an element-wise value first.',
@@ -371,10 +389,33 @@ export function select(condition: Value, x: Operand, y: Operand): Value {
 
 const ORDER: readonly NodeExtent[] = ['host', 'tensor', 'row', 'column', 'element'];
 
-/** The extent of a result whose operands have these extents. */
+/**
+ * The extent of a result whose operands have these extents.
+ *
+ * @throws InvalidExpressionError for blocks of two sizes.
+ */
 export function joinExtents(a: NodeExtent, b: NodeExtent): NodeExtent {
   if (a === b) return a;
+  const [first, second] = [blockSize(a), blockSize(b)];
+  if (first !== null && second !== null) {
+    throw new InvalidExpressionError({
+      parameter: 'step',
+      found: `${describeExtent(a)} and ${describeExtent(b)} in one operation`,
+      expected: 'blocks of one size',
+      advice: `Use one n for both, or combine one of them with an element-wise value first.`,
+    });
+  }
+  if (first !== null || second !== null) {
+    const [block, other] = first !== null ? [a, b] : [b, a];
+    // A block lies within a row, and across columns.
+    return other === 'column' || other === 'element' ? 'element' : block;
+  }
   const wider = ORDER.indexOf(a) > ORDER.indexOf(b) ? a : b;
   const narrower = wider === a ? b : a;
   return wider === 'column' && narrower === 'row' ? 'element' : wider;
+}
+
+/** True when a value of one extent stands for one of the other, each entry for one or more. */
+export function broadcastsTo(from: NodeExtent, to: NodeExtent): boolean {
+  return from === to || (!(blockSize(from) !== null && blockSize(to) !== null) && joinExtents(from, to) === to);
 }

@@ -1,6 +1,6 @@
-import { type Extent, matrixView, type NodeExtent } from '@frugaljs/core';
+import { blockSize, type Extent, matrixView, type NodeExtent } from '@frugaljs/core';
 import { BOUNDED_BINARY, BOUNDED_UNARY, type Bounded, boundedReduction, boundedSelect, toFloat32 } from './bounded.js';
-import { INPUTS, isReducible, type Per, type Program, poolEntry, SCALARS, scalarsOf } from './program.js';
+import { inputExtents, isReducible, type Per, type Program, poolEntry, SCALARS, scalarsOf } from './program.js';
 
 /** All entries of a value as a dense matrix, however few of them differ. */
 export interface Dense {
@@ -8,20 +8,27 @@ export interface Dense {
   readonly at: (row: number, column: number) => Bounded;
 }
 
-/** Extents as (varies along rows, varies along columns): what a dense matrix of the value looks like. */
-const VARIES: Readonly<Record<NodeExtent, readonly [boolean, boolean]>> = {
-  host: [false, false],
-  tensor: [false, false],
-  row: [true, false],
-  column: [false, true],
-  element: [true, true],
-};
+/** How many rows and columns, side by side, have one value: what a dense matrix of the value looks like. */
+function pitch(extent: NodeExtent): readonly [rows: number, columns: number] {
+  const all = Number.POSITIVE_INFINITY;
+  const size = blockSize(extent);
+  if (size !== null) return [1, size];
+  return [extent === 'row' || extent === 'element' ? 1 : all, extent === 'column' || extent === 'element' ? 1 : all];
+}
 
 function widest(extents: readonly NodeExtent[]): NodeExtent {
   if (extents.every(extent => extent === 'host')) return 'host';
-  const rows = extents.some(extent => VARIES[extent][0]);
-  const columns = extents.some(extent => VARIES[extent][1]);
-  return rows && columns ? 'element' : rows ? 'row' : columns ? 'column' : 'tensor';
+  const pitches = extents.map(pitch);
+  const rows = pitches.some(([height]) => height === 1);
+  const columns = Math.min(...pitches.map(([, width]) => width));
+  if (columns === 1) return rows ? 'element' : 'column';
+  if (columns < Number.POSITIVE_INFINITY) return `block ${columns}`;
+  return rows ? 'row' : 'tensor';
+}
+
+/** How many values there are along an axis, and which of them a row or column has. */
+function along(size: number, width: number): { readonly count: number; readonly of: (i: number) => number } {
+  return { count: Math.max(1, Math.ceil(size / width)), of: i => Math.floor(i / width) };
 }
 
 /**
@@ -33,17 +40,20 @@ export function evaluateProgram(program: Program): Dense[] {
   const scalars = scalarsOf(program);
 
   const dense = (extent: NodeExtent, entry: (row: number, column: number) => Bounded): Dense => {
-    const [byRow, byColumn] = VARIES[extent];
-    const table = Array.from({ length: byRow ? rows : 1 }, (_, row) =>
-      Array.from({ length: byColumn ? columns : 1 }, (_, column) => entry(row, column)),
+    const [height, width] = pitch(extent);
+    const [down, across] = [along(rows, height), along(columns, width)];
+    const table = Array.from({ length: down.count }, (_, row) =>
+      Array.from({ length: across.count }, (_, i) => entry(row, i === 0 ? 0 : i * width)),
     );
-    return { extent, at: (row, column) => table[byRow ? row : 0]![byColumn ? column : 0]! };
+    return { extent, at: (row, column) => table[down.of(row)]![across.of(column)]! };
   };
 
   const values: Dense[] = [
-    ...Object.entries(INPUTS).map(([name, extent], ordinal) =>
+    ...Object.entries(inputExtents(program)).map(([name, extent], ordinal) =>
       dense(extent, (row, column) => {
-        const index = program.filled.includes(name) ? 0 : extent === 'row' ? row : row * columns + column;
+        const [, width] = pitch(extent);
+        const across = along(columns, width);
+        const index = program.filled.includes(name) ? 0 : row * across.count + across.of(column);
         return { value: poolEntry(program, ordinal, index), error: 0 };
       }),
     ),
@@ -73,12 +83,16 @@ export function evaluateProgram(program: Program): Dense[] {
 
   const reduce = (x: Dense, per: Per, f: (entries: Bounded[]) => Bounded): Dense => {
     if (x.extent === 'host' || x.extent === 'tensor' || x.extent === per) return x;
-    const [byRow, byColumn] = VARIES[x.extent];
-    return dense(per, (row, column) => {
+    if (per === 'block' && blockSize(x.extent) !== null) return x;
+    const [height, width] = pitch(x.extent);
+    const extent = per === 'block' ? (`block ${program.block}` as const) : per;
+    return dense(extent, (row, column) => {
       const entries: Bounded[] = [];
-      for (let i = 0; i < (byRow ? rows : 1); i++) {
-        for (let j = 0; j < (byColumn ? columns : 1); j++) {
-          if ((per === 'row' && i !== row) || (per === 'column' && j !== column)) continue;
+      for (let i = 0; i < (height === 1 ? rows : 1); i++) {
+        for (let j = 0; j < columns; j += width) {
+          if ((per === 'row' || per === 'block') && i !== row) continue;
+          if (per === 'column' && j !== column) continue;
+          if (per === 'block' && (j < column || j >= column + program.block)) continue;
           entries.push(x.at(i, j));
         }
       }
@@ -111,7 +125,12 @@ export function evaluateProgram(program: Program): Dense[] {
         break;
       case 'reduce':
         if (isReducible(at(line.x).extent, line.reduction, line.per)) {
-          values.push(reduce(at(line.x), line.per, entries => boundedReduction(line.reduction, entries)));
+          const { reduction, per, x } = line;
+          const full = (entries: Bounded[]): Bounded[] =>
+            per === 'block' && reduction === 'mean'
+              ? Array.from({ length: program.block }, (_, i) => entries[i] ?? { value: 0, error: 0 })
+              : entries;
+          values.push(reduce(at(x), per, entries => boundedReduction(reduction, full(entries))));
         }
         break;
     }
@@ -122,10 +141,10 @@ export function evaluateProgram(program: Program): Dense[] {
 /** The entries of a value in the order in which a tensor of this extent stores them. */
 export function entriesOf(value: Dense, extent: Extent, shape: Program['shape']): Bounded[] {
   const [rows, columns] = matrixView(shape);
-  const [byRow, byColumn] = VARIES[extent];
+  const [height, width] = pitch(extent);
   const entries: Bounded[] = [];
-  for (let row = 0; row < (byRow ? rows : 1); row++) {
-    for (let column = 0; column < (byColumn ? columns : 1); column++) {
+  for (let row = 0; row < rows; row += height) {
+    for (let column = 0; column < columns; column += width) {
       const entry = value.at(row, column);
       entries.push(value.extent === 'host' ? toFloat32(entry) : entry);
     }

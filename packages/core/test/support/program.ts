@@ -1,6 +1,7 @@
 import {
   BINARY_OPERATIONS,
   type BinaryOperation,
+  blockSize,
   type Extent,
   type Graph,
   type NodeExtent,
@@ -25,10 +26,13 @@ export type Instruction =
   | { readonly kind: 'select'; readonly condition: number; readonly x: number; readonly y: number }
   | { readonly kind: 'reduce'; readonly reduction: Reduction; readonly per: Per; readonly x: number };
 
-export type Per = Exclude<Extent, 'element'>;
+/** `block` stands for blocks of the size that the program has. */
+export type Per = 'tensor' | 'row' | 'column' | 'block';
 
 export interface Program {
   readonly shape: Shape;
+  /** Columns in a block. */
+  readonly block: number;
   /** Entries of the inputs, used round and round. */
   readonly pool: readonly number[];
   /** Inputs that are given as one number instead of a tensor. */
@@ -36,13 +40,10 @@ export interface Program {
   readonly instructions: readonly Instruction[];
 }
 
-export const INPUTS: Readonly<Record<string, Extent>> = {
-  g: 'element',
-  m: 'element',
-  r: 'row',
-  c: 'column',
-  t: 'tensor',
-};
+/** The inputs of a program and their extents. */
+export function inputExtents({ block }: Pick<Program, 'block'>): Readonly<Record<string, Extent>> {
+  return { g: 'element', m: 'element', r: 'row', c: 'column', t: 'tensor', p: `block ${block}` };
+}
 export const SCALARS: readonly string[] = ['a', 'b'];
 
 /** Float32 numbers of the sizes gradients have, and some of those that break things. */
@@ -85,20 +86,27 @@ const instruction: fc.Arbitrary<Instruction> = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant('reduce' as const),
       reduction: fc.constantFrom(...REDUCTIONS),
-      per: fc.constantFrom<Per>('tensor', 'row', 'column'),
+      per: fc.constantFrom<Per>('tensor', 'row', 'column', 'block'),
       x: operand,
     }),
   },
 );
 
-export const shapeArbitrary: fc.Arbitrary<Shape> = fc.array(fc.integer({ min: 1, max: 4 }), { maxLength: 4 });
+// Last axes of more than four hold several blocks, and lanes of a vector that are left over.
+export const shapeArbitrary: fc.Arbitrary<Shape> = fc.oneof(
+  fc.array(fc.integer({ min: 1, max: 4 }), { maxLength: 4 }),
+  fc
+    .tuple(fc.array(fc.integer({ min: 1, max: 3 }), { maxLength: 2 }), fc.integer({ min: 5, max: 19 }))
+    .map(([before, columns]) => [...before, columns]),
+);
 
 export const programArbitrary: fc.Arbitrary<Program> = fc.record({
   shape: shapeArbitrary,
+  block: fc.constantFrom(2, 3, 4, 8, 16),
   pool: fc.array(entry, { minLength: 8, maxLength: 24 }),
   filled: fc.oneof(
     { weight: 3, arbitrary: fc.constant<string[]>([]) },
-    { weight: 1, arbitrary: fc.subarray(Object.keys(INPUTS)) },
+    { weight: 1, arbitrary: fc.subarray(Object.keys(inputExtents({ block: 2 }))) },
   ),
   instructions: fc.array(instruction, { minLength: 1, maxLength: 14 }),
 });
@@ -116,13 +124,18 @@ export function scalarsOf({ pool }: Program): Record<string, number> {
 /** Which reductions have a meaning: of something with several entries, or of something that is its own reduction. */
 export function isReducible(extent: NodeExtent, reduction: Reduction, per: Per): boolean {
   if (extent === 'host') return reduction !== 'sum';
-  return extent === 'element' || extent === 'tensor' || extent === per || per === 'tensor';
+  const isBlock = blockSize(extent) !== null;
+  if (per === 'row' && isBlock) return true;
+  return (
+    extent === 'element' || extent === 'tensor' || extent === per || per === 'tensor' || (per === 'block' && isBlock)
+  );
 }
 
 /** Writes a program down with symbolic values; one value per line that has a meaning, after the inputs and scalars. */
-export function trace({ instructions }: Program, tracer: Tracer): Value[] {
+export function trace(program: Program, tracer: Tracer): Value[] {
+  const { instructions, block } = program;
   const values = [
-    ...Object.entries(INPUTS).map(([name, extent]) => tracer.input(name, extent)),
+    ...Object.entries(inputExtents(program)).map(([name, extent]) => tracer.input(name, extent)),
     ...SCALARS.map(name => tracer.scalar(name)),
   ];
   for (const line of instructions) {
@@ -142,7 +155,7 @@ export function trace({ instructions }: Program, tracer: Tracer): Value[] {
         break;
       case 'reduce':
         if (isReducible(at(line.x).extent, line.reduction, line.per)) {
-          values.push(at(line.x)[line.reduction](line.per));
+          values.push(at(line.x)[line.reduction](line.per === 'block' ? { block } : line.per));
         }
         break;
     }
@@ -150,13 +163,21 @@ export function trace({ instructions }: Program, tracer: Tracer): Value[] {
   return values;
 }
 
-const WIDER: Readonly<Record<NodeExtent, readonly Extent[]>> = {
-  host: ['tensor', 'row', 'column', 'element'],
-  tensor: ['tensor', 'row', 'column', 'element'],
-  row: ['row', 'element'],
-  column: ['column', 'element'],
-  element: ['element'],
-};
+/** The extents that a value can be spread out to. */
+function widerExtents(extent: NodeExtent, { block }: Program): readonly Extent[] {
+  const blocks: Extent = `block ${block}`;
+  switch (extent) {
+    case 'host':
+    case 'tensor':
+      return ['tensor', 'row', 'column', 'element', blocks];
+    case 'row':
+      return ['row', 'element', blocks];
+    case 'element':
+      return ['element'];
+    default:
+      return [extent, 'element'];
+  }
+}
 
 /** The graph of a program with its last values as outputs. */
 export interface TracedProgram {
@@ -177,7 +198,7 @@ export function graphOf(program: Program, widening: number): TracedProgram {
   const names = values.slice(first).map((_, i) => `output${i}`);
   const extents = Object.fromEntries(
     names.map((name, i) => {
-      const choices = WIDER[values[first + i]!.extent];
+      const choices = widerExtents(values[first + i]!.extent, program);
       return [name, choices[(widening + i) % choices.length]!];
     }),
   );
@@ -188,12 +209,12 @@ export function graphOf(program: Program, widening: number): TracedProgram {
 /** The inputs of a program, filled from its pool. */
 export function inputsOf(program: Program): Record<string, Tensor | number> {
   return Object.fromEntries(
-    Object.entries(INPUTS).map(([name, extent], ordinal) => {
+    Object.entries(inputExtents(program)).map(([name, extent], ordinal) => {
       if (program.filled.includes(name)) return [name, poolEntry(program, ordinal, 0)];
       const shape = [...slotShape(extent, program.shape)];
       const columns = program.shape.at(-1) ?? 1;
       const entries = Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) =>
-        poolEntry(program, ordinal, extent === 'row' || extent === 'element' ? i : i % columns),
+        poolEntry(program, ordinal, extent === 'column' ? i % columns : i),
       );
       return [name, tensor(entries, shape, 'float32')];
     }),

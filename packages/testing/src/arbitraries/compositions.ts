@@ -2,7 +2,7 @@ import type { OnRefresh, Rule } from '@frugaljs/core';
 import fc, { type Arbitrary } from 'fast-check';
 import { type Algebra, COORDINATE, DENSE, type ProjectorName } from '../optimizer/fixture.js';
 
-export type RuleName = 'adamW' | 'lion' | 'sgdm' | 'sgd' | 'signSgd';
+export type RuleName = 'adamW' | 'lion' | 'sgdm' | 'sgd' | 'signSgd' | 'foam';
 
 /** An expression of the algebra as data: a rule, or a split whose two parts are expressions again. */
 export type Composition =
@@ -25,7 +25,8 @@ export interface CompositionOptions {
 }
 
 const VECTOR_PROJECTORS: readonly string[] = ['randK', 'columns', 'blockwise'];
-const RULES: readonly RuleName[] = ['adamW', 'lion', 'sgdm', 'sgd', 'signSgd'];
+/** What every algebra has. */
+export const RULES: readonly RuleName[] = ['adamW', 'lion', 'sgdm', 'sgd', 'signSgd'];
 
 /** Random nested expressions; shrink towards a single rule. */
 export function compositions(options: CompositionOptions = {}): Arbitrary<Composition> {
@@ -68,7 +69,7 @@ export function compositions(options: CompositionOptions = {}): Arbitrary<Compos
 
 /** Builds the rule that a composition describes. */
 export function buildComposition(algebra: Algebra, composition: Composition): Rule {
-  if ('rule' in composition) return algebra.rules[composition.rule]();
+  if ('rule' in composition) return algebra.rules[composition.rule]!();
   const { projector, density, inside, outside, every, onRefresh } = composition;
   return algebra.subspace({
     projector: algebra.projectors[projector]({ density }),

@@ -77,6 +77,8 @@ export interface Algebra {
     adaLayer?(options?: Moments & { readonly per?: 'tensor' | 'row' | 'column' }): Rule;
     /** Likewise. */
     adamMini?(options?: Moments & { readonly block?: 'tensor' | 'row' | 'column' | 'element' }): Rule;
+    /** Adam with moments per block of columns. Optional: with it, laws of kernels draw compositions with such state. */
+    foam?(): Rule;
   };
   readonly projectors: {
     rows(options: Density): Projector;

@@ -51,9 +51,9 @@ export interface RuleClaims<Options> {
   readonly rankOneExact?: boolean;
   /**
    * Which permutations of the gradient permute the direction. Default `rows and columns`; `entries` for element-wise
-   * rules, `none` where blocks have places, as heads have.
+   * rules, `rows` where columns form blocks, `none` where rows have places, too, as heads have.
    */
-  readonly permutations?: 'entries' | 'rows and columns' | 'none';
+  readonly permutations?: 'entries' | 'rows and columns' | 'rows' | 'none';
   /** An entry whose gradient has always been 0 moves all the same, because entries are mixed (Muon). Default false. */
   readonly mixesEntries?: boolean;
   /** d(-G) = -d(G). Default true. */

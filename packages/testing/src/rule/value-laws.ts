@@ -81,7 +81,7 @@ export const RULE_VALUE_LAWS: readonly Law<RuleFixture>[] = [
   }),
   law({
     name: 'permutation equivariance',
-    formula: 'permuting rows and columns (or entries) of every G permutes d',
+    formula: 'permuting rows and columns (or rows alone, or entries) of every G permutes d',
     why: 'The order of neurons is arbitrary; an index that is off shows here.',
     needs: ['deterministic', 'any finite gradient'],
     notApplicable: ({ claims }) => (claims.permutations === 'none' ? 'not with the claim permutations: none' : null),
@@ -91,7 +91,7 @@ export const RULE_VALUE_LAWS: readonly Law<RuleFixture>[] = [
       const order =
         fixture.claims.permutations === 'entries'
           ? randomPermutation(randomKey(example.seed), sizeOf(shape))
-          : rowAndColumnOrder(shape, example.seed);
+          : rowAndColumnOrder(shape, example.seed, fixture.claims.permutations !== 'rows');
       const permute = (x: Float32Array): Float32Array => Float32Array.from(order, i => x[i]!);
       const permuted = await directionsOf(rule, shape, stream.map(permute));
       // A matrix rule may step far where columns are almost parallel; only its size is known then.
@@ -325,10 +325,12 @@ export const RULE_VALUE_LAWS: readonly Law<RuleFixture>[] = [
   }),
 ];
 
-/** Positions in the order in which permuted rows and columns list them. */
-function rowAndColumnOrder(shape: Shape, seed: number): Int32Array {
+/** Positions in the order in which permuted rows and, if asked for, columns list them. */
+function rowAndColumnOrder(shape: Shape, seed: number, withColumns: boolean): Int32Array {
   const [m, n] = matrixView(shape);
   const rows = randomPermutation(randomKey(seed, 'rows'), m);
-  const columns = randomPermutation(randomKey(seed, 'columns'), n);
+  const columns = withColumns
+    ? randomPermutation(randomKey(seed, 'columns'), n)
+    : Int32Array.from({ length: n }, (_, i) => i);
   return Int32Array.from({ length: m * n }, (_, i) => rows[Math.floor(i / n)]! * n + columns[i % n]!);
 }
