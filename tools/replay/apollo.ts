@@ -37,7 +37,7 @@ interface ApolloGroup {
 
 /** What the class is told once for all groups. */
 interface ApolloSwitches {
-  /** √scale comes before the limiter of growth, so that it counts for the first step, which is not limited. */
+  /** √scale comes before the limiter of growth: another number only where the 1e-8 in that counts. */
   readonly scaleFront: boolean;
   readonly limits: boolean;
 }

@@ -26,7 +26,8 @@ describe.each(PORTABLE_BACKENDS)('on %s', backend => {
 
 test('the runs are of all classes', () => {
   const projected = ['AdamW', 'Lion', 'SGD'].flatMap(name => ['', 'Galore', 'Coord', 'Block'].map(kind => kind + name));
-  const classes = [...projected.map(name => `FRUGAL ${name}`), 'GaLore AdamW', 'GaLore Adafactor'];
+  const relatives = ['GaLore AdamW', 'GaLore Adafactor', 'Fira AdamW', 'APOLLO AdamW', 'LDAdam LDAdamW', 'SCALE SCALE'];
+  const classes = [...projected.map(name => `FRUGAL ${name}`), ...relatives];
   expect([...new Set(SIMULATED.map(({ official }) => official))].sort()).toEqual(classes.sort());
 });
 
@@ -105,5 +106,58 @@ describe('an altered trajectory fails', () => {
     expect(await replayCase({ ...trajectory, config: { ...config, ...change } }, options)).toMatchObject({
       passed: false,
     });
+  });
+
+  const fira = { lr: 0.01, rank: 2, update_proj_gap: 3, alpha: 0.5, proj_type: 'std' };
+  const channel = { scale: 4, scale_type: 'channel', proj: 'random', proj_type: 'std' };
+  const apollo = { lr: 0.01, rank: 2, update_proj_gap: 3, ...channel };
+  const ldAdam = { lr: 0.01, rank: 2 };
+  const relatives: readonly [string, object, object][] = [
+    ...(
+      [
+        ['Fira AdamW', fira],
+        ['APOLLO AdamW', apollo],
+      ] as const
+    ).flatMap(([name, config]): [string, object, object][] => [
+      [name, config, { lr: 0.011 }],
+      [name, config, { betas: [0.8, 0.999] }],
+      [name, config, { betas: [0.9, 0.99] }],
+      [name, config, { eps: 1e-3 }],
+      [name, config, { weight_decay: 0.1 }],
+      [name, config, { correct_bias: false }],
+      [name, config, { rank: 1 }],
+      [name, config, { update_proj_gap: 2 }],
+    ]),
+    ['Fira AdamW', fira, { alpha: 0.6 }],
+    ['Fira AdamW', fira, { proj_type: 'left' }],
+    ['APOLLO AdamW', apollo, { scale: 5 }],
+    ['APOLLO AdamW', apollo, { scale_type: 'tensor' }],
+    ['APOLLO AdamW', apollo, { proj: 'svd' }],
+    // `scale_front` is not here: growth is relative, so that it changes nothing but what the limiter's 1e-8 counts for.
+    ['APOLLO AdamW', apollo, { disable_nl: true }],
+    ['LDAdam LDAdamW', ldAdam, { lr: 0.011 }],
+    ['LDAdam LDAdamW', ldAdam, { betas: [0.9, 0.99] }],
+    ['LDAdam LDAdamW', ldAdam, { betas: [0.908, 0.98] }],
+    ['LDAdam LDAdamW', ldAdam, { eps: 1e-4 }],
+    ['LDAdam LDAdamW', ldAdam, { weight_decay: 0.1 }],
+    ['LDAdam LDAdamW', ldAdam, { rank: 3 }],
+    ['LDAdam LDAdamW', ldAdam, { rho: 0.9 }],
+    ['LDAdam LDAdamW', ldAdam, { proj_type: 'left' }],
+    ['LDAdam LDAdamW', ldAdam, { error_feedback: false }],
+    ['SCALE SCALE', { lr: 0.01 }, { lr: 0.011 }],
+    ['SCALE SCALE', { lr: 0.01 }, { wd: 0.1 }],
+    ['SCALE SCALE', { lr: 0.01 }, { momentum: 0.8 }],
+    ['SCALE SCALE', { lr: 0.01 }, { adam_lr: 0.02 }],
+    ['SCALE SCALE', { lr: 0.01 }, { adamw_betas: [0.8, 0.999] }],
+    ['SCALE SCALE', { lr: 0.01 }, { adamw_eps: 1e-3 }],
+  ];
+  test.each(relatives)('%s %j replayed with %j', async (official, config, change) => {
+    const trajectory = simulated(official, config);
+    expect(await replayCase(trajectory, options)).toMatchObject({ passed: true });
+    const altered = await replayCase({ ...trajectory, config: { ...config, ...change } }, options);
+    expect(altered.passed).toBe(false);
+    // A file that holds bases of another size says so.
+    if (altered.reason !== null)
+      expect(altered.reason).toMatch(/subspace of "w\d": expected (matrices of shape|the subspace)/);
   });
 });
