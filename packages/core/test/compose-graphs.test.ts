@@ -7,6 +7,7 @@ import {
   inputNames,
   interpret,
   REDUCTIONS,
+  type Reduction,
   scalarNames,
   slotShape,
   Tracer,
@@ -196,6 +197,10 @@ describe('inlineGraph', () => {
     const shape = [2, 3];
     const rows = [4, -6];
     const columns = [1, 5, -9];
+    const blocks = [
+      [2, -3],
+      [8, 0.5],
+    ];
     interface Bound {
       readonly extent?: Extent;
       at(row: number, column: number): number;
@@ -206,16 +211,26 @@ describe('inlineGraph', () => {
       tensor: { extent: 'tensor', at: () => 7, tensor: () => tf.scalar(7) },
       row: { extent: 'row', at: i => rows[i]!, tensor: () => tf.tensor(rows, [2, 1]) },
       column: { extent: 'column', at: (_, j) => columns[j]!, tensor: () => tf.tensor(columns, [1, 3]) },
+      // Of the second block of each row there is one column.
+      block: { extent: 'block 2', at: (i, j) => blocks[i]![j >> 1]!, tensor: () => tf.tensor(blocks, [2, 2]) },
     };
+    const PER = ['tensor', 'row', 'column', 'block 2'] as const;
     const needsCount: Readonly<Record<string, readonly Extent[]>> = {
-      number: ['tensor', 'row', 'column'],
-      tensor: ['tensor', 'row', 'column'],
-      row: ['tensor', 'row'],
-      column: ['tensor', 'column'],
+      number: PER,
+      tensor: PER,
+      row: ['tensor', 'row', 'block 2'],
+      column: ['tensor', 'column', 'block 2'],
+      block: PER,
+    };
+    // How many columns a block has only the size of the tensor tells, and a mean divides by n.
+    const isRefused = (name: string, reduction: Reduction, per: Extent): boolean => {
+      if (reduction === 'sum') return needsCount[name]!.includes(per);
+      if (reduction === 'mean') return name === 'block' || per === 'block 2';
+      return (name === 'block' && per === 'column') || (name === 'column' && per === 'block 2');
     };
 
     const cases = Object.keys(bound).flatMap(name =>
-      REDUCTIONS.flatMap(reduction => (['tensor', 'row', 'column'] as const).map(per => ({ name, reduction, per }))),
+      REDUCTIONS.flatMap(reduction => PER.map(per => ({ name, reduction, per }))),
     );
     test.each(cases)('$reduction per $per of one bound to a $name', ({ name, reduction, per }) => {
       const inner = new Tracer();
@@ -224,9 +239,10 @@ describe('inlineGraph', () => {
       const tracer = new Tracer();
       const inline = () =>
         inlineGraph(tracer, graph, { x: extent === undefined ? at(0, 0) : tracer.input('x', extent) });
-      if (reduction === 'sum' && needsCount[name]!.includes(per)) {
+      if (isRefused(name, reduction, per)) {
+        const written = per === 'block 2' ? '{ block: 2 }' : `'${per}'`;
         expect(inline).toThrow(InvalidExpressionError);
-        expect(inline).toThrow(`sum('${per}'): expected one value per entry of the sum`);
+        expect(inline).toThrow(`${reduction}(${written}): expected one value per entry of the sum`);
         return;
       }
       const whole = tracer.graph(inline() as { y: Value }, { y: per });

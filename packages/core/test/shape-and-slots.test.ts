@@ -59,6 +59,18 @@ describe('slotShape', () => {
   });
 });
 
+test.each<[Shape, number, Shape]>([
+  [[], 2, [1, 1]],
+  [[5], 2, [1, 3]],
+  [[6], 2, [1, 3]],
+  [[3, 4], 8, [3, 1]],
+  [[2, 3, 9], 4, [6, 3]],
+])('slotShape of [%s] in blocks of %i columns is [%s]', (shape, block, expected) => {
+  expect(slotShape({ block }, shape)).toEqual(expected);
+  expect(slotShape(`block ${block}`, shape)).toEqual(expected);
+  expect(slotShape({ block: 1 }, shape)).toEqual(shape);
+});
+
 test('slotBytes counts four bytes a value', () => {
   const slots = {
     m: { extent: 'element' },

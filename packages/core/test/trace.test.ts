@@ -171,6 +171,11 @@ describe('what a rule that is not right says', () => {
       /mine\.state\.m\.extent: .*rows.*mean row/,
     ],
     [
+      'a slot of half blocks',
+      { state: () => ({ m: { extent: { block: 0.5 } } }) },
+      /mine\.state\.m\.extent: expected .* or { block: n } with a whole n of at least 1, found {"block":0\.5}/,
+    ],
+    [
       'a mean per colum',
       step(({ g, m }) => ({ direction: (g as Any)['mean']!('colum'), m })),
       /mean\(per\): .*mean column/,

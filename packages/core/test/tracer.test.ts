@@ -145,6 +145,45 @@ describe('extents', () => {
     expect(a.mean('row')).toBe(a);
   });
 
+  test('of blocks lie within rows and across columns', () => {
+    const b = tracer.input('b', { block: 4 });
+    expect(b.extent).toBe('block 4');
+    for (const within of [a, t, r, b]) expect(within.mul(b).extent).toBe('block 4');
+    for (const across of [c, g]) expect(b.mul(across).extent).toBe('element');
+    expect(g.mean({ block: 4 }).extent).toBe('block 4');
+    expect(b.max({ block: 4 })).toBe(b);
+    expect(b.sum('row').extent).toBe('row');
+    expect(b.sum().extent).toBe('tensor');
+    expect(() => b.sum('column')).toThrow("sum('column'): expected one value per element");
+    expect(() => r.sum({ block: 4 })).toThrow('sum({ block: 4 }): expected one value per element');
+    expect(needsMatrixView(tracer.graph({ x: g.mul(b) }, { x: 'element' }))).toBe(true);
+  });
+
+  test('of blocks of one are those of elements', () => {
+    expect(tracer.input('m', { block: 1 }).extent).toBe('element');
+    expect(g.mean({ block: 1 })).toBe(g);
+  });
+
+  test('of blocks of two sizes do not meet in one operation', () => {
+    const [two, four] = [g.mean({ block: 2 }), g.mean({ block: 4 })];
+    for (const meet of [() => two.add(four), () => select(two, four, 0), () => select(g, two, four)]) {
+      expect(meet).toThrow(InvalidExpressionError);
+      expect(meet).toThrow(/step: expected blocks of one size, .*block of . columns.* Use one n for both/);
+    }
+    expect(two.add(g).add(four).extent).toBe('element');
+    expect(() => tracer.graph({ v: two }, { v: { block: 4 } })).toThrow(
+      'v: expected at most one value per block of 4 columns, found one value per block of 2 columns. Reduce it (mean({ block: 4 })',
+    );
+  });
+
+  test.each([0, -2, 1.5, Number.NaN, '4', null])('a block of %s columns is refused', size => {
+    const block = { block: size as number };
+    expect(() => g.mean(block)).toThrow('mean(per): expected one of tensor, row, column, or { block: n }');
+    expect(() => tracer.input('x', block)).toThrow(
+      'x.extent: expected one of element, row, column, tensor, or { block: n }',
+    );
+  });
+
   test('tell whether a matrix view is needed', () => {
     expect(needsMatrixView(tracer.graph({ x: g.mul(t) }, { x: 'element' }))).toBe(false);
     expect(needsMatrixView(tracer.graph({ x: g.mul(g.sum('row')) }, { x: 'element' }))).toBe(true);

@@ -1,6 +1,6 @@
 import { InvalidExpressionError } from '../errors.js';
 import { didYouMean, printedAs } from '../options.js';
-import { blockSize, EXTENTS, type Extent, extentOf, knownExtent, type SlotExtent } from '../slots.js';
+import { blockSize, type Extent, extentOf, knownExtent, type SlotExtent } from '../slots.js';
 import {
   type BinaryOperation,
   describeExtent,
@@ -167,7 +167,7 @@ interface Recording {
 /** What a reduction has one result for. */
 export type Per = Exclude<SlotExtent, 'element'>;
 
-const REDUCED: readonly Extent[] = EXTENTS.filter(extent => extent !== 'element');
+const REDUCED: readonly Extent[] = ['tensor', 'row', 'column'];
 
 const MATRICES = 'Matrix algebra and indexing need a rule in tfjs operations: tensorRule() of @frugaljs/core.';
 const SYMBOLIC = 'Values are symbolic: `step` runs once, before there are numbers.';
