@@ -23,7 +23,7 @@ const APOLLO = { rank: 2, update_proj_gap: 2, scale: 1, scale_type: 'channel', p
 const without = (config: object, key: string): object =>
   Object.fromEntries(Object.entries(config).filter(([name]) => name !== key));
 
-/** Arguments that Fira's, APOLLO's, LDAdam's and SCALE's classes do not take. */
+/** Arguments that Fira's, APOLLO's, LDAdam's, SCALE's and FOAM's classes do not take. */
 const RELATIVES: readonly [string, object, RegExp][] = [
   ...(['Fira AdamW', 'APOLLO AdamW'] as const).flatMap((official): [string, object, RegExp][] => [
     [official, { lr: -1 }, /config\.lr: expected a number in \[0, Infinity\)/],
@@ -95,6 +95,12 @@ const RELATIVES: readonly [string, object, RegExp][] = [
   ['SCALE SCALE', { adamw_eps: -1 }, /config\.adamw_eps: expected a number in \[0, Infinity\)/],
   ['SCALE SCALE', { debug: 1 }, /config\.debug: expected true or false/],
   ['SCALE SCALE', { weight_decay: 0.1 }, /config\.weight_decay: expected only arguments of SCALE SCALE/],
+  ['FOAM AdamW', {}, /unsupported class FOAM AdamW/],
+  ['FOAM FOAM', { level: -1 }, /config\.level: expected an integer of at least 0/],
+  ['FOAM FOAM', { level: 25 }, /config\.level: expected at most 24/],
+  ['FOAM FOAM', { scale: -1 }, /config\.scale: expected a number in \[0, Infinity\)/],
+  ['FOAM FOAM', { correct_bias: false }, /config\.correct_bias: expected true/],
+  ['FOAM FOAM', { rank: 2 }, /config\.rank: expected only arguments of FOAM FOAM/],
 ];
 
 describe('a config that the official class does not take fails by name', () => {

@@ -3,6 +3,7 @@ import { UnknownNameError } from '@frugaljs/core';
 import { scalar, type Tensor, tensor, type Variable, variable } from '@tensorflow/tfjs-core';
 import { planApollo } from './apollo.js';
 import { planFira } from './fira.js';
+import { planFoam } from './foam.js';
 import { planFrugal } from './frugal.js';
 import { planGalore } from './galore.js';
 import { planLdAdam } from './ldadam.js';
@@ -122,6 +123,7 @@ const CODE_BASES: Readonly<Record<string, Planner>> = {
   APOLLO: planApollo,
   LDAdam: planLdAdam,
   SCALE: planScale,
+  FOAM: planFoam,
 };
 
 /**

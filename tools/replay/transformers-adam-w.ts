@@ -1,4 +1,4 @@
-// The former AdamW of Hugging Face's transformers, of which the classes of GaLore, Fira and APOLLO are copies, each with
+// The former AdamW of Hugging Face's transformers, of which the classes of GaLore, Fira, APOLLO and FOAM are copies, each with
 // its own projection: the arguments, the rule, and one composition per parameter, because every parameter counts its own
 // steps.
 import { biasCorrected, type Group } from '@frugaljs/composer';
@@ -16,12 +16,13 @@ export interface TransformersAdamW {
   readonly weightDecay: number;
 }
 
-export function readTransformersAdamW(config: ConfigReader): TransformersAdamW {
+/** @param epsilon The default of the copy. */
+export function readTransformersAdamW(config: ConfigReader, epsilon = 1e-6): TransformersAdamW {
   // Says whether a warning is printed.
   config.boolean('no_deprecation_warning', false);
   return {
     betas: config.pair('betas', [0.9, 0.999], '[0, 1)'),
-    epsilon: config.number('eps', 1e-6, '[0, Infinity)'),
+    epsilon: config.number('eps', epsilon, '[0, Infinity)'),
     correctBias: config.boolean('correct_bias', true),
     learningRate: config.number('lr', 1e-3, '[0, Infinity)'),
     // A negative decay is not applied.

@@ -8,7 +8,7 @@ export interface FoamOptions {
   readonly beta1?: number;
   /** Decay of the second moment, in [0, 1). Default 0.999. */
   readonly beta2?: number;
-  /** Added to the denominator, before bias correction, at least 0. Default 1e-6. */
+  /** Added to the denominator, before bias correction, at least 0. Default 1e-8. */
   readonly epsilon?: number;
   /** s: how much of what a group's mean misses enters the step, at least 0. Default 1. */
   readonly residualScale?: number;
@@ -32,7 +32,7 @@ export interface FoamOptions {
  */
 export function foam(options: FoamOptions = {}): ExpressionRule<'m' | 'v'> {
   requireKnownKeys('foam', options, ['level', 'beta1', 'beta2', 'epsilon', 'residualScale']);
-  const { level = 1, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-6, residualScale = 1 } = options;
+  const { level = 1, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, residualScale = 1 } = options;
   requireInteger('foam.level', level, 0);
   requireNumber('foam.level', level, '[0, 24]');
   requireNumber('foam.beta1', beta1, '[0, 1)');

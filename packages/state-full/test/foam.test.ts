@@ -16,7 +16,7 @@ import { directions, RuleRun } from '../../../tools/test-support/rule-run.js';
 function reference(
   gradients: readonly ArrayLike<number>[],
   shape: Shape,
-  { level = 1, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-6, residualScale: s = 1 }: FoamOptions,
+  { level = 1, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, residualScale: s = 1 }: FoamOptions,
 ): number[][] {
   const n = 2 ** level;
   const columns = shape.at(-1) ?? 1;
@@ -131,7 +131,7 @@ describe.skipIf(!existsSync(RUNS))('runs of the official code', () => {
       learningRate: lr,
       groups: [
         { match: folded, use: foam({ level }), lrScale: scale, ...shared },
-        { use: adamW({ epsilon: 1e-6, epsilonPlacement: 'beforeCorrection' }), ...shared },
+        { use: adamW({ epsilonPlacement: 'beforeCorrection' }), ...shared },
       ],
     });
     let worst = 0;
