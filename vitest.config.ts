@@ -10,9 +10,9 @@ const slow = [
   'packages/core/test/interpreter-differential.test.ts',
   'packages/core/test/random/subset.test.ts',
   'packages/composer/test/{convolutions,dense-bands,edges,empty-subspace,fused,fused-large,kept-signs,large-gradients,non-finite-table,order,recipes,reductions}.test.ts',
-  'packages/backend-wasm/test/{convolution,depthwise,movement,pooling}.test.ts',
+  'packages/backend-wasm/test/{convolution,depthwise,expressions,movement,pooling}.test.ts',
   'packages/linalg/test/{leading-subspace,orthonormalize}.test.ts',
-  'packages/state-full/test/magnitudes.test.ts',
+  'packages/state-full/test/{foam,magnitudes}.test.ts',
   'packages/testing/test/**',
   // Processes that are killed, run out of memory or disk, or are compared with another run of the same.
   'packages/checkpoint/test/{kill,exact-resume,disk-full,fault-injection,hostile-header,histories,lease,mutations}.test.ts',

@@ -13,7 +13,8 @@ import { type Dispatcher, requireBindable, ScratchBuffer } from '../device/dispa
 import type { TensorDevice } from '../device/tensor-device.js';
 import type { Field } from '../wgsl/shader.js';
 import { entriesOf, type Pass, type PassContext, writePass } from './passes.js';
-import { layoutScratch, type ReduceNode, reductionNumbers, reductionPasses, reductionStages } from './reductions.js';
+import type { ReduceNode } from './reduction-kernel.js';
+import { layoutScratch, reductionNumbers, reductionPasses, reductionStages } from './reductions.js';
 
 /**
  * The results after those per element and per block. Wider ones come first: narrower ones read only what is as narrow, so

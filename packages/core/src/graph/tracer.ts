@@ -394,7 +394,7 @@ const ORDER: readonly NodeExtent[] = ['host', 'tensor', 'row', 'column', 'elemen
  *
  * @throws InvalidExpressionError for blocks of two sizes.
  */
-export function joinExtents(a: NodeExtent, b: NodeExtent): NodeExtent {
+function joinExtents(a: NodeExtent, b: NodeExtent): NodeExtent {
   if (a === b) return a;
   const [first, second] = [blockSize(a), blockSize(b)];
   if (first !== null && second !== null) {
