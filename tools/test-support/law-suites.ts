@@ -3,10 +3,11 @@ import {
   checkOptimizer,
   checkProjector,
   checkRule,
+  checkWrapper,
   type Report,
   type RunOptions,
 } from '@frugaljs/testing';
-import { COMBINE_CLAIMS } from '../../packages/composer/test/claims.js';
+import { COMBINE_CLAIMS, WRAPPER_CLAIMS } from '../../packages/composer/test/claims.js';
 import { PROJECTOR_CLAIMS } from '../../packages/projectors/test/claims.js';
 import { STATE_FREE_CLAIMS } from '../../packages/state-free/test/claims.js';
 import { STATE_FULL_CLAIMS } from '../../packages/state-full/test/claims.js';
@@ -14,7 +15,7 @@ import { algebraOf } from './algebra.js';
 
 /** The laws of one part of the packages. */
 export interface LawSuite {
-  readonly kind: 'projector' | 'rule' | 'combine' | 'optimizer';
+  readonly kind: 'projector' | 'rule' | 'combine' | 'wrapper' | 'optimizer';
   readonly name: string;
   check(options: RunOptions): Promise<Report>;
 }
@@ -40,6 +41,13 @@ export const LAW_SUITES: readonly LawSuite[] = [
       kind: 'combine',
       name,
       check: options => checkCombine(factory, { ...claims, name, ...options }),
+    }),
+  ),
+  ...Object.entries(WRAPPER_CLAIMS).map(
+    ([name, { factory, claims }]): LawSuite => ({
+      kind: 'wrapper',
+      name,
+      check: options => checkWrapper(factory, { ...claims, name, ...options }),
     }),
   ),
   {

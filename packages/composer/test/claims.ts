@@ -1,9 +1,21 @@
-import type { Combine } from '@frugaljs/core';
+import { type Combine, matrixView, type Rule } from '@frugaljs/core';
 import { sgd, signSgd } from '@frugaljs/state-free';
 import { lion } from '@frugaljs/state-full';
-import type { CombineClaims } from '@frugaljs/testing';
+import type { CombineClaims, WrapperClaims } from '@frugaljs/testing';
 import fc from 'fast-check';
-import { drop, feedback, residual, scaledGradient, scaledResidual } from '../src/index.js';
+import {
+  biasCorrected,
+  cautious,
+  drop,
+  ema,
+  feedback,
+  limitGrowth,
+  normalized,
+  residual,
+  scaled,
+  scaledGradient,
+  scaledResidual,
+} from '../src/index.js';
 
 const RULES = { signSgd, sgd, lion };
 
@@ -73,4 +85,96 @@ export const COMBINE_CLAIMS: Readonly<
     claims: SCALED_GRADIENT_CLAIMS as unknown as CombineClaims<never>,
   },
   feedback: { factory: () => feedback(), claims: { scale: () => 0 } },
+};
+
+/** A factory of wrappers and what it claims. */
+interface ClaimedWrapper {
+  factory(rule: Rule, options: never): Rule;
+  readonly claims: WrapperClaims<never>;
+}
+
+function wrapping<Options>(
+  factory: (rule: Rule, options: Options) => Rule,
+  claims: WrapperClaims<Options>,
+): ClaimedWrapper {
+  return { factory: factory as ClaimedWrapper['factory'], claims: claims as unknown as WrapperClaims<never> };
+}
+
+const sizeOfAll = (x: ArrayLike<number>): number => Math.hypot(...Array.from(x));
+
+/** Every wrapper of the package, with the options that the laws are tried with. */
+export const WRAPPER_CLAIMS: Readonly<Record<string, ClaimedWrapper>> = {
+  scaled: wrapping((rule, { factor }: { readonly factor: number }) => scaled(rule, factor), {
+    options: fc.record({ factor: fc.constantFrom(1, 0.5, 3, 0) }),
+    neutral: ({ factor }) => factor === 1,
+    formula:
+      ({ factor }) =>
+      direction =>
+        direction.map(x => x * factor),
+  }),
+  limitGrowth: wrapping(
+    (rule, options: { readonly factor: number; readonly epsilon: number }) => limitGrowth(rule, options),
+    {
+      options: fc.record({
+        factor: fc.constantFrom(1.01, 1, 1.5, Number.POSITIVE_INFINITY),
+        epsilon: fc.constantFrom(1e-8, 0, 0.5),
+      }),
+      neutral: ({ factor }) => factor === Number.POSITIVE_INFINITY,
+      limit: ({ factor, epsilon }) => (Number.isFinite(factor) ? { factor, epsilon } : null),
+      formula: ({ factor, epsilon }) => {
+        let before = Number.POSITIVE_INFINITY;
+        return direction => {
+          const by =
+            factor === Number.POSITIVE_INFINITY ? 1 : Math.min(1, (factor * (before + epsilon)) / sizeOfAll(direction));
+          before = by * sizeOfAll(direction);
+          return direction.map(x => x * by);
+        };
+      },
+    },
+  ),
+  biasCorrected: wrapping(
+    (rule, options: { readonly beta1: number; readonly beta2: number }) => biasCorrected(rule, options),
+    {
+      options: fc.record({ beta1: fc.constantFrom(0.9, 0.5, 0), beta2: fc.constantFrom(0.999, 0.5, 0) }),
+      neutral: ({ beta1, beta2 }) => beta1 === 0 && beta2 === 0,
+      formula:
+        ({ beta1, beta2 }) =>
+        (direction, _g, t) =>
+          direction.map(x => (x * Math.sqrt(1 - beta2 ** t)) / (1 - beta1 ** t)),
+    },
+  ),
+  ema: wrapping((rule, options: { readonly beta: number }) => ema(rule, options), {
+    options: fc.record({ beta: fc.constantFrom(0.9, 0.5, 0) }),
+    neutral: ({ beta }) => beta === 0,
+    formula: ({ beta }) => {
+      let average: Float64Array | null = null;
+      return (direction, _g, t) => {
+        const before = average ?? new Float64Array(direction.length);
+        const next = before.map((a, i) => beta * a + (1 - beta) * direction[i]!);
+        average = next;
+        return next.map(a => a / (1 - beta ** t));
+      };
+    },
+  }),
+  cautious: wrapping((rule, options: { readonly least: number }) => cautious(rule, options), {
+    options: fc.record({ least: fc.constantFrom(1e-3, 0.5, 1) }),
+    formula:
+      ({ least }) =>
+      (direction, g) => {
+        const agrees = direction.map((x, i) => (x * g[i]! > 0 ? 1 : 0));
+        const share = agrees.reduce((sum, x) => sum + x, 0) / agrees.length;
+        return direction.map((x, i) => (x * agrees[i]!) / Math.max(share, least));
+      },
+  }),
+  normalized: wrapping((rule, options: { readonly per: 'tensor' | 'row' | 'column' }) => normalized(rule, options), {
+    options: fc.record({ per: fc.constantFrom('tensor' as const, 'row' as const, 'column' as const) }),
+    formula:
+      ({ per }, shape) =>
+      direction => {
+        const [, n] = matrixView(shape);
+        const place = (i: number): number => (per === 'tensor' ? 0 : per === 'row' ? Math.floor(i / n) : i % n);
+        const size = (i: number): number => sizeOfAll(direction.filter((_, j) => place(j) === place(i)));
+        return direction.map((x, i) => (size(i) === 0 ? 0 : x / size(i)));
+      },
+  }),
 };

@@ -27,6 +27,8 @@ import { RULE_STATE_LAWS } from './rule/state-laws.js';
 import { RULE_STRUCTURE_LAWS } from './rule/structure-laws.js';
 import { RULE_VALUE_LAWS } from './rule/value-laws.js';
 import { type RunOptions, runLaws } from './run.js';
+import { type WrapperFactory, type WrapperLawOptions, wrapperFixture } from './wrapper/fixture.js';
+import { WRAPPER_LAWS } from './wrapper/laws.js';
 
 /** Every law of projectors, in the order in which they are tried. */
 export const PROJECTOR_LAWS: readonly Law<ProjectorFixture>[] = [
@@ -73,6 +75,15 @@ export function checkCombine<Options = Readonly<Record<string, never>>>(
 ): Promise<Report> {
   const fixture = combineFixture(factory, options);
   return runLaws(options.name ?? `combine ${fixture.kind}`, COMBINE_LAWS, fixture, options);
+}
+
+/** Tries the laws of wrappers on what a factory makes of rules, on the current tfjs backend. */
+export function checkWrapper<Options = Readonly<Record<string, never>>>(
+  factory: WrapperFactory<Options>,
+  options: WrapperLawOptions<Options> = {},
+): Promise<Report> {
+  const fixture = wrapperFixture(factory, options);
+  return runLaws(options.name ?? `wrapper ${fixture.kind}`, WRAPPER_LAWS, fixture, options);
 }
 
 /** Every law of optimizers, in the order in which they are tried. */

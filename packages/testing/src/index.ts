@@ -45,6 +45,7 @@ export {
   checkOptimizer,
   checkProjector,
   checkRule,
+  checkWrapper,
   type ModuleLaws,
   OPTIMIZER_LAWS,
   type OptimizerLawOptions,
@@ -59,3 +60,5 @@ export type { ProjectorClaims, ProjectorFactory, ProjectorLawOptions } from './p
 export { explainFailure, formatReport, type LawResult, type Report } from './report.js';
 export type { Recursion, RuleClaims, RuleFactory, RuleLawOptions } from './rule/fixture.js';
 export { DEFAULT_OPTIMIZER_RUNS, DEFAULT_RUNS, DEFAULT_SEED, type RunOptions } from './run.js';
+export type { WrapperClaims, WrapperFactory, WrapperFormula, WrapperLawOptions } from './wrapper/fixture.js';
+export { WRAPPER_LAWS } from './wrapper/laws.js';

@@ -9,6 +9,8 @@ import { type ProjectorFactory, type ProjectorLawOptions, projectorFixture } fro
 import { explainFailure, type LawResult } from './report.js';
 import { type RuleFactory, type RuleLawOptions, ruleFixture } from './rule/fixture.js';
 import { DEFAULT_SEED, type RunOptions, reasonToSkip, requireKnownLaws, runLaw } from './run.js';
+import { type WrapperFactory, type WrapperLawOptions, wrapperFixture } from './wrapper/fixture.js';
+import { WRAPPER_LAWS } from './wrapper/laws.js';
 
 export interface DescribeOptions extends RunOptions {
   /** Runs the suite on each of these tfjs backends, which the test file imports. Default: the current one. */
@@ -42,6 +44,15 @@ export function describeCombineLaws<Options = Readonly<Record<string, never>>>(
 ): void {
   const fixture = combineFixture(factory, options);
   describeSuite(options.name ?? `combine ${fixture.kind}`, COMBINE_LAWS, fixture, options);
+}
+
+/** A vitest suite of the laws of wrappers; see `checkWrapper` for the same without vitest. */
+export function describeWrapperLaws<Options = Readonly<Record<string, never>>>(
+  factory: WrapperFactory<Options>,
+  options: WrapperLawOptions<Options> & DescribeOptions = {},
+): void {
+  const fixture = wrapperFixture(factory, options);
+  describeSuite(options.name ?? `wrapper ${fixture.kind}`, WRAPPER_LAWS, fixture, options);
 }
 
 /** A vitest suite of the laws of optimizers; see `checkOptimizer` for the same without vitest. */

@@ -7,6 +7,7 @@ import type { Mutant } from './mutants/mutant.js';
 import { OPTIMIZER_MUTANTS } from './mutants/optimizers.js';
 import { PROJECTOR_MUTANTS } from './mutants/projectors.js';
 import { RULE_MUTANTS } from './mutants/rules.js';
+import { WRAPPER_MUTANTS } from './mutants/wrappers.js';
 
 // Everything here is deliberately wrong. A suite is as good as what it catches, so each fault must be caught, and by the
 // law that names it: the first that breaks.
@@ -14,6 +15,7 @@ const MUTANTS: Readonly<Record<string, readonly Mutant[]>> = {
   projector: PROJECTOR_MUTANTS,
   rule: RULE_MUTANTS,
   combine: COMBINE_MUTANTS,
+  wrapper: WRAPPER_MUTANTS,
   optimizer: OPTIMIZER_MUTANTS,
 };
 

@@ -1,4 +1,4 @@
-import { COMBINE_LAWS, KERNEL_LAWS, OPTIMIZER_LAWS, PROJECTOR_LAWS, RULE_LAWS } from '@frugaljs/testing';
+import { COMBINE_LAWS, KERNEL_LAWS, OPTIMIZER_LAWS, PROJECTOR_LAWS, RULE_LAWS, WRAPPER_LAWS } from '@frugaljs/testing';
 import { expect, it } from 'vitest';
 import { ReadmeTables } from '../../../tools/test-support/readme-tables.js';
 
@@ -8,6 +8,7 @@ it.each([
   ['projectors', PROJECTOR_LAWS],
   ['rules', RULE_LAWS],
   ['combines', COMBINE_LAWS],
+  ['wrappers', WRAPPER_LAWS],
   ['optimizers', OPTIMIZER_LAWS],
   ['kernels', KERNEL_LAWS],
 ])('the README lists the laws of %s, in their order', (kind, laws) => {
@@ -19,6 +20,7 @@ it.each([
   ['projectors', PROJECTOR_LAWS],
   ['rules', RULE_LAWS],
   ['combines', COMBINE_LAWS],
+  ['wrappers', WRAPPER_LAWS],
   ['optimizers', OPTIMIZER_LAWS],
   ['kernels', KERNEL_LAWS],
 ])('laws of %s have names of their own, and need laws that come before them', (_kind, laws) => {

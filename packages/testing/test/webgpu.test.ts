@@ -5,11 +5,12 @@ import {
   describeOptimizerLaws,
   describeProjectorLaws,
   describeRuleLaws,
+  describeWrapperLaws,
 } from '@frugaljs/testing/vitest';
 import { backend, setBackend } from '@tensorflow/tfjs-core';
 import { describe } from 'vitest';
 import { algebraOf } from '../../../tools/test-support/algebra.js';
-import { COMBINE_CLAIMS } from '../../composer/test/claims.js';
+import { COMBINE_CLAIMS, WRAPPER_CLAIMS } from '../../composer/test/claims.js';
 import { PROJECTOR_CLAIMS } from '../../projectors/test/claims.js';
 import { STATE_FREE_CLAIMS } from '../../state-free/test/claims.js';
 import { STATE_FULL_CLAIMS } from '../../state-full/test/claims.js';
@@ -20,6 +21,7 @@ const few = { numRuns: 2, backends: ['webgpu'], timeout: 300_000 };
 const fewest = { ...few, numRuns: 1 };
 const manyProducts = 'no graphics card: so many products take minutes in software';
 const inSoftware: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  sketch: { 'a sketch is right on average': manyProducts, 'large parameters': manyProducts },
   random: { unbiased: manyProducts, 'energy under noise': manyProducts, 'large parameters': manyProducts },
   svd: { 'better than chance': manyProducts, 'large parameters': manyProducts },
   'svd, randomized': { 'better than chance': manyProducts, 'large parameters': manyProducts },
@@ -47,6 +49,9 @@ if (missing !== null) {
   }
   for (const [name, { factory, claims }] of Object.entries(COMBINE_CLAIMS)) {
     describeCombineLaws(factory, { ...claims, ...few, name });
+  }
+  for (const [name, { factory, claims }] of Object.entries(WRAPPER_CLAIMS)) {
+    describeWrapperLaws(factory, { ...claims, ...few, name });
   }
   describeOptimizerLaws(algebraOf('reference'), { ...fewest, name: 'compose' });
   describeKernelLaws(algebraOf('reference'), algebraOf('auto'), { ...fewest, name: 'kernels of backend-webgpu' });
