@@ -1,6 +1,21 @@
-import { type ComposeOptions, compose, drop, residual, subspace } from '@frugaljs/composer';
+import {
+  biasCorrected,
+  type ComposeOptions,
+  cautious,
+  compose,
+  drop,
+  ema,
+  feedback,
+  limitGrowth,
+  normalized,
+  residual,
+  scaled,
+  scaledGradient,
+  scaledResidual,
+  subspace,
+} from '@frugaljs/composer';
 import type { Rule } from '@frugaljs/core';
-import { blockwise, columns, dct, given, identity, randK, random, rows, svd } from '@frugaljs/projectors';
+import { blockwise, columns, dct, given, identity, randK, random, rows, sketch, svd } from '@frugaljs/projectors';
 import { normalizedSgd, sgd, signSgd, sinkGd } from '@frugaljs/state-free';
 import {
   adafactor,
@@ -24,7 +39,9 @@ export function algebraOf(kernels: ComposeOptions['kernels']): Algebra {
     drop,
     residual,
     rules: { adamW, lion, sgdm, sgd, signSgd, adaLayer, adamMini, foam },
-    projectors: { rows, columns, randK, blockwise, svd, random, dct, given, identity: () => identity() },
+    combines: { scaledResidual, scaledGradient, feedback },
+    wrappers: { scaled, limitGrowth, biasCorrected, ema, cautious, normalized },
+    projectors: { rows, columns, randK, blockwise, svd, random, dct, sketch, given, identity: () => identity() },
   };
 }
 

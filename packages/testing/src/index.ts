@@ -1,11 +1,14 @@
 export {
   buildComposition,
+  type CombineName,
   type Composition,
   type CompositionOptions,
   compositions,
   densities,
+  partsOf,
   type RuleName,
   takesSignOfNoise,
+  type WrapperName,
 } from './arbitraries/compositions.js';
 export {
   degenerateShapes,

@@ -1,25 +1,37 @@
-import type { OnRefresh, Rule } from '@frugaljs/core';
+import type { Combine, OnRefresh, Rule } from '@frugaljs/core';
 import fc, { type Arbitrary } from 'fast-check';
 import { type Algebra, COORDINATE, DENSE, type ProjectorName } from '../optimizer/fixture.js';
 
 export type RuleName = 'adamW' | 'lion' | 'sgdm' | 'sgd' | 'signSgd' | 'foam';
+export type CombineName = keyof NonNullable<Algebra['combines']>;
+export type WrapperName = keyof NonNullable<Algebra['wrappers']>;
 
-/** An expression of the algebra as data: a rule, or a split whose two parts are expressions again. */
+/**
+ * An expression of the algebra as data: a rule, or a split whose two parts are expressions again. A wrapper is around the
+ * whole of it.
+ */
 export type Composition =
-  | { readonly rule: RuleName }
+  | { readonly rule: RuleName; readonly wrapper?: WrapperName }
   | {
-      readonly projector: ProjectorName;
+      readonly projector: ProjectorName | 'sketch';
       readonly density: number;
       readonly inside: Composition;
-      /** `null`: the residual is dropped. */
+      /** `null`: the residual is dropped, or `combine` says what happens to it. */
       readonly outside: Composition | null;
+      /** A combine that has no rule. */
+      readonly combine?: CombineName;
+      readonly wrapper?: WrapperName;
       readonly every: number;
       readonly onRefresh: OnRefresh;
     };
 
 export interface CompositionOptions {
-  readonly projectors?: readonly ProjectorName[];
+  readonly projectors?: readonly (ProjectorName | 'sketch')[];
   readonly rules?: readonly RuleName[];
+  /** Default none. */
+  readonly combines?: readonly CombineName[];
+  /** Default none. */
+  readonly wrappers?: readonly WrapperName[];
   /** Most splits within splits. Default 2. */
   readonly depth?: number;
 }
@@ -30,13 +42,13 @@ export const RULES: readonly RuleName[] = ['adamW', 'lion', 'sgdm', 'sgd', 'sign
 
 /** Random nested expressions; shrink towards a single rule. */
 export function compositions(options: CompositionOptions = {}): Arbitrary<Composition> {
-  const { projectors = [...COORDINATE, ...DENSE], rules = RULES, depth = 2 } = options;
-  const leaf: Arbitrary<Composition> = fc.record({ rule: fc.constantFrom(...rules) });
+  const { projectors = [...COORDINATE, ...DENSE], rules = RULES, combines = [], wrappers = [], depth = 2 } = options;
+  const leaf: Arbitrary<Composition> = around(wrappers, fc.record({ rule: fc.constantFrom(...rules) }));
   if (depth === 0) return leaf;
-  const splitBy = (among: readonly ProjectorName[], inside: readonly ProjectorName[]): Arbitrary<Composition>[] => {
+  const splitBy = (among: typeof projectors, inside: typeof projectors): Arbitrary<Composition>[] => {
     if (among.length === 0) return [];
-    const nested = (within: readonly ProjectorName[]): Arbitrary<Composition> =>
-      within.length === 0 ? leaf : compositions({ rules, projectors: within, depth: depth - 1 });
+    const nested = (within: typeof projectors): Arbitrary<Composition> =>
+      within.length === 0 ? leaf : compositions({ ...options, projectors: within, depth: depth - 1 });
     return [
       fc.record({
         projector: fc.constantFrom(...among),
@@ -63,18 +75,53 @@ export function compositions(options: CompositionOptions = {}): Arbitrary<Compos
   return fc.oneof(
     { withCrossShrink: true },
     { arbitrary: leaf, weight: 1 },
-    ...splits.map((arbitrary, i) => ({ arbitrary, weight: 4 - 2 * i })),
+    ...splits.map((split, i) => ({ arbitrary: around(wrappers, combinedBy(combines, split)), weight: 4 - 2 * i })),
   );
+}
+
+/** With a wrapper around every other one, if there are any. */
+function around(wrappers: readonly WrapperName[], arbitrary: Arbitrary<Composition>): Arbitrary<Composition> {
+  if (wrappers.length === 0) return arbitrary;
+  return fc
+    .tuple(arbitrary, fc.option(fc.constantFrom(...wrappers), { nil: null, freq: 1 }))
+    .map(([composition, wrapper]) => (wrapper === null ? composition : { ...composition, wrapper }));
+}
+
+/** With a combine without a rule in every other one, if there are any. */
+function combinedBy(combines: readonly CombineName[], arbitrary: Arbitrary<Composition>): Arbitrary<Composition> {
+  if (combines.length === 0) return arbitrary;
+  return fc
+    .tuple(arbitrary, fc.option(fc.constantFrom(...combines), { nil: null, freq: 1 }))
+    .map(([composition, combine]) =>
+      combine === null || 'rule' in composition ? composition : { ...composition, outside: null, combine },
+    );
+}
+
+/** All that an algebra has, to draw compositions from. */
+export function partsOf({ projectors, combines, wrappers }: Algebra): CompositionOptions {
+  return {
+    projectors: [...COORDINATE, ...DENSE, ...(projectors.sketch === undefined ? [] : ['sketch' as const])],
+    combines: Object.keys(combines ?? {}) as CombineName[],
+    wrappers: Object.keys(wrappers ?? {}) as WrapperName[],
+  };
 }
 
 /** Builds the rule that a composition describes. */
 export function buildComposition(algebra: Algebra, composition: Composition): Rule {
-  if ('rule' in composition) return algebra.rules[composition.rule]!();
-  const { projector, density, inside, outside, every, onRefresh } = composition;
+  const { wrapper } = composition;
+  const rule = 'rule' in composition ? algebra.rules[composition.rule]!() : buildSplit(algebra, composition);
+  if (wrapper === undefined) return rule;
+  const wrappers = algebra.wrappers!;
+  return wrapper === 'scaled' ? wrappers.scaled(rule, 0.5) : wrappers[wrapper](rule);
+}
+
+function buildSplit(algebra: Algebra, composition: Exclude<Composition, { readonly rule: RuleName }>): Rule {
+  const { projector, density, inside, outside, combine, every, onRefresh } = composition;
+  const withoutRule = (): Combine => (combine === undefined ? algebra.drop() : algebra.combines![combine]());
   return algebra.subspace({
-    projector: algebra.projectors[projector]({ density }),
+    projector: algebra.projectors[projector]!({ density }),
     rule: buildComposition(algebra, inside),
-    combine: outside === null ? algebra.drop() : algebra.residual(buildComposition(algebra, outside)),
+    combine: outside === null ? withoutRule() : algebra.residual(buildComposition(algebra, outside)),
     refresh: { every },
     onRefresh,
   });
@@ -83,7 +130,7 @@ export function buildComposition(algebra: Algebra, composition: Composition): Ru
 /** True when a sign is taken of the residual of a dense projector, which is partly rounding noise. */
 export function takesSignOfNoise(composition: Composition, afterDense = false): boolean {
   if ('rule' in composition) return afterDense && (composition.rule === 'signSgd' || composition.rule === 'lion');
-  const dense = afterDense || (DENSE as readonly string[]).includes(composition.projector);
+  const dense = afterDense || [...DENSE, 'sketch'].includes(composition.projector);
   return (
     takesSignOfNoise(composition.inside, dense) ||
     (composition.outside !== null && takesSignOfNoise(composition.outside, dense))

@@ -80,6 +80,21 @@ export interface Algebra {
     /** Adam with moments per block of columns. Optional: with it, laws of kernels draw compositions with such state. */
     foam?(): Rule;
   };
+  /** Combines that take measures or feed back. Optional: laws of them are left out without, and none are drawn. */
+  readonly combines?: {
+    scaledResidual(options?: { readonly factor?: number; readonly scale?: number; readonly share?: number }): Combine;
+    scaledGradient(options?: { readonly per?: 'channel' | 'tensor'; readonly scale?: number }): Combine;
+    feedback(): Combine;
+  };
+  /** What is done to the direction of a rule. Optional, likewise. */
+  readonly wrappers?: {
+    scaled(rule: Rule, factor: number): Rule;
+    limitGrowth(rule: Rule, options?: { readonly factor?: number; readonly epsilon?: number }): Rule;
+    biasCorrected(rule: Rule, options?: { readonly beta1?: number; readonly beta2?: number }): Rule;
+    ema(rule: Rule, options?: { readonly beta?: number }): Rule;
+    cautious(rule: Rule): Rule;
+    normalized(rule: Rule): Rule;
+  };
   readonly projectors: {
     rows(options: Density): Projector;
     columns(options: Density): Projector;
@@ -89,6 +104,8 @@ export interface Algebra {
     random(options: Density): Projector;
     dct(options: Density): Projector;
     identity(): Projector;
+    /** One whose basis is not orthonormal. Optional, likewise. */
+    sketch?(options: Density): Projector;
     /** Indices or a basis per refresh. */
     given(
       options:
