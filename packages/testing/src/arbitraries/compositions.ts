@@ -144,11 +144,16 @@ export function takesSignOfNoise(composition: Composition, afterDense = false): 
  * @param least The shortest axis of the parameters.
  */
 export function trainsSomething(composition: Composition, least: number): boolean {
-  if ('rule' in composition) return true;
+  return fateOf(composition, least) !== 'rounded away';
+}
+
+/** What becomes of parameters, at the least. Where neither part of a split trains them, the first one says why. */
+function fateOf(composition: Composition, least: number): 'trained' | 'left out' | 'rounded away' {
+  if ('rule' in composition) return 'trained';
   const { projector, density, inside, outside } = composition;
   const kept = projector === 'blockwise' ? least : Math.trunc(density * least);
-  if (outside !== null) return trainsSomething(outside, least) && (kept === 0 || trainsSomething(inside, kept));
-  return density === 0 || (kept > 0 && trainsSomething(inside, kept));
+  const within = kept > 0 ? fateOf(inside, kept) : density === 0 ? 'left out' : 'rounded away';
+  return outside !== null && fateOf(outside, least) === 'trained' ? 'trained' : within;
 }
 
 /**
