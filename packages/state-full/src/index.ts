@@ -10,4 +10,5 @@ export { type LionOptions, lion } from './lion.js';
 export { type MuonOptions, muon } from './muon.js';
 export { type RmspropOptions, rmsprop } from './rmsprop.js';
 export { type MomentumConvention, type MomentumStart, type SgdmOptions, sgdm } from './sgdm.js';
+export { type SoapOptions, soap } from './soap.js';
 export { STATE_FULL_RULES, type StateFullRuleEntry } from './table.js';

@@ -10,28 +10,23 @@ import {
   type TensorRule,
   type TensorSlotSpec,
   tensorRule,
-  UnsupportedShapeError,
 } from '@frugaljs/core';
-import { leadingSubspace, NonFiniteMatrixError, orthonormalize } from '@frugaljs/linalg';
+import { leadingSubspace, orthonormalize } from '@frugaljs/linalg';
 import {
   abs,
   add,
   div,
   divNoNan,
-  fill,
-  greater,
   matMul,
-  max,
   mul,
-  sign,
   sqrt,
   square,
   sub,
   type Tensor,
   type Tensor2D,
   transpose,
-  where,
 } from '@tensorflow/tfjs-core';
+import { basisOrNaN, bounded, requireMatrix, withLargestEntry1 } from './matrix-rules.js';
 
 const SIDES = ['std', 'reverse_std', 'left', 'right'] as const;
 
@@ -117,8 +112,8 @@ export function ldAdam(options: LdAdamOptions = {}): TensorRule<Slot> {
       const isFirst = c1 === 0;
       const momentum = from.up(m);
       const followed = isFirst ? a : add(mul(momentum, interpolation / c1), mul(a, 1 - interpolation));
-      const fitted = orNaN([dimension, rank], () => {
-        const scaled: Tensor2D = divNoNan(followed, max(abs(followed)));
+      const fitted = basisOrNaN([dimension, rank], () => {
+        const scaled = withLargestEntry1(followed);
         return isFirst ? leadingSubspace(scaled, side, { rank }) : from.iterated(scaled);
       });
 
@@ -185,24 +180,6 @@ class Subspace {
   }
 }
 
-/** A basis, of NaN where there is none because the gradient has NaN. */
-function orNaN(shape: readonly [number, number], compute: () => Tensor2D): Tensor2D {
-  try {
-    return compute();
-  } catch (error) {
-    if (error instanceof NonFiniteMatrixError) return fill([...shape], Number.NaN);
-    throw error;
-  }
-}
-
-/** The largest entry that counts: its square times a million is a number of float32. */
-const LARGEST_ENTRY = 1e15;
-
-function bounded(x: Tensor): Tensor {
-  // Not by clipByValue, which makes numbers of NaN on some backends.
-  return where(greater(abs(x), LARGEST_ENTRY), mul(sign(x), LARGEST_ENTRY), x);
-}
-
 interface Sizes {
   readonly side: 'left' | 'right';
   /** The dimension that is projected. */
@@ -212,15 +189,7 @@ interface Sizes {
 }
 
 function sizesOf({ side: named, rank, density }: Required<LdAdamOptions>, shape: Shape): Sizes {
-  if (shape.length !== 2) {
-    throw new UnsupportedShapeError({
-      parameter: 'ldAdam',
-      found: shape,
-      expected: 'a matrix',
-      advice: 'Give vectors and tensors of higher rank a group with another rule, such as adamW().',
-    });
-  }
-  const [rows, columns] = shape as readonly [number, number];
+  const [rows, columns] = requireMatrix('ldAdam', shape);
   const isWide = rows < columns;
   const side =
     named === 'std' ? (isWide ? 'left' : 'right') : named === 'reverse_std' ? (isWide ? 'right' : 'left') : named;

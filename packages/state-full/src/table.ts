@@ -11,6 +11,7 @@ import { lion } from './lion.js';
 import { muon } from './muon.js';
 import { rmsprop } from './rmsprop.js';
 import { sgdm } from './sgdm.js';
+import { soap } from './soap.js';
 
 /** What a table of rules, a configuration file or a test over all rules needs to know of one. */
 export interface StateFullRuleEntry {
@@ -95,5 +96,12 @@ export const STATE_FULL_RULES: readonly StateFullRuleEntry[] = [
     source: 'arXiv 2410.16103',
     stateBytes: shape => slotBytes(ldAdam().state(shape), shape),
     stateFormula: '4 (m n + r m + 2 r n)',
+  },
+  {
+    kind: 'soap',
+    factory: soap,
+    source: 'arXiv 2409.11321',
+    stateBytes: shape => slotBytes(soap().state(shape), shape),
+    stateFormula: '8 (m n + m m + n n)',
   },
 ];

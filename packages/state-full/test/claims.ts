@@ -13,6 +13,7 @@ import {
   oneSidedAdafactor,
   rmsprop,
   sgdm,
+  soap,
 } from '@frugaljs/state-full';
 import type { Recursion, RuleClaims } from '@frugaljs/testing';
 import fc from 'fast-check';
@@ -181,6 +182,17 @@ export const STATE_FULL_CLAIMS: readonly Claimed[] = [
       density: fc.constantFrom(0.25, 0.5, 1),
       side: fc.constantFrom('std' as const, 'reverse_std' as const, 'left' as const, 'right' as const),
       feedback: fc.boolean(),
+    }),
+    mixesEntries: true,
+    permutations: 'none',
+  }),
+  claimed('soap', soap, {
+    parameters: 'matrix',
+    options: fc.record({
+      every: fc.constantFrom(1, 2),
+      epsilon,
+      maxDimension: fc.constantFrom(10_000, 4),
+      biasCorrection: fc.boolean(),
     }),
     mixesEntries: true,
     permutations: 'none',

@@ -20,6 +20,7 @@ import {
   rmsprop,
   STATE_FULL_RULES,
   sgdm,
+  soap,
 } from '../src/index.js';
 
 const RULES: Readonly<Record<string, Rule>> = {
@@ -50,6 +51,9 @@ const RULES: Readonly<Record<string, Rule>> = {
   'adagrad, ε 0': adagrad({ epsilon: 0 }),
   'ldAdam from the larger side': ldAdam({ side: 'reverse_std' }),
   'ldAdam, β 0, ε 0': ldAdam({ beta1: 0, beta2: 0, epsilon: 0, feedback: false }),
+  'soap, every step': soap({ every: 1 }),
+  'soap, β 0, ε 0': soap({ beta1: 0, beta2: 0, shampooBeta: 0, epsilon: 0, every: 1 }),
+  'soap from one side': soap({ maxDimension: 8 }),
   'sgdm ema, bias-corrected': sgdm({ convention: 'ema', biasCorrection: true, nesterov: true }),
   'sgdm, signs': sgdm({ sign: true }),
   'normalizedSgd per row': normalizedSgd({ per: 'row', epsilon: 0 }),

@@ -13,6 +13,7 @@ import {
   rmsprop,
   STATE_FULL_RULES,
   sgdm,
+  soap,
 } from '@frugaljs/state-full';
 import { memory } from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
@@ -45,10 +46,12 @@ const RULES: readonly Rule[] = [
   adagrad({ epsilon: 0, initialAccumulator: 0.1, learningRateDecay: 0.01 }),
   ldAdam({ rank: 1, side: 'reverse_std', epsilon: 0 }),
   ldAdam({ density: 1, feedback: false }),
+  soap({ every: 1, epsilon: 0 }),
+  soap({ maxDimension: 3, biasCorrection: false }),
 ];
 
 /** Rules for matrices alone. */
-const MATRIX_RULES: readonly string[] = ['muon', 'ldAdam'];
+const MATRIX_RULES: readonly string[] = ['muon', 'ldAdam', 'soap'];
 
 const NAMED = RULES.map(rule => [`${rule.kind} ${JSON.stringify(rule.options)}`, rule] as const);
 
@@ -98,6 +101,7 @@ describe('the table of rules', () => {
     ['one-sided-adafactor', 'oneSidedAdafactor'],
     ['rmsprop', 'rmsprop'],
     ['sgdm', 'sgdm'],
+    ['soap', 'soap'],
   ])('imports %s alone', async (file, kind) => {
     const module: Record<string, unknown> = await import(`@frugaljs/state-full/${file}`);
     expect(module[kind]).toBe(STATE_FULL_RULES.find(entry => entry.kind === kind)!.factory);
