@@ -8,12 +8,7 @@ import { type ResidualOptions, residual } from './combine/residual.js';
 import { scaledGradient } from './combine/scaled-gradient.js';
 import { scaledResidual } from './combine/scaled-residual.js';
 import { projectorFromJson, register, ruleFromJson } from './json.js';
-import { biasCorrected } from './wrappers/bias-corrected.js';
-import { cautious } from './wrappers/cautious.js';
-import { ema } from './wrappers/ema.js';
-import { limitGrowth } from './wrappers/limit-growth.js';
-import { normalized } from './wrappers/normalized.js';
-import { scaled } from './wrappers/scaled.js';
+import { biasCorrected, cautious, ema, limitGrowth, normalized, scaled } from './wrappers.js';
 
 // Imported for its effect: the parts that come with the library can be built from their descriptions.
 

@@ -32,9 +32,16 @@ export type {
   ReportedParameters,
 } from './reports.js';
 export { subspace } from './subspace.js';
-export { type BiasCorrectedOptions, biasCorrected } from './wrappers/bias-corrected.js';
-export { type CautiousOptions, cautious } from './wrappers/cautious.js';
-export { type EmaOptions, ema } from './wrappers/ema.js';
-export { type LimitGrowthOptions, limitGrowth } from './wrappers/limit-growth.js';
-export { type NormalizedOptions, normalized } from './wrappers/normalized.js';
-export { scaled } from './wrappers/scaled.js';
+export {
+  type BiasCorrectedOptions,
+  biasCorrected,
+  type CautiousOptions,
+  cautious,
+  type EmaOptions,
+  ema,
+  type LimitGrowthOptions,
+  limitGrowth,
+  type NormalizedOptions,
+  normalized,
+  scaled,
+} from './wrappers.js';

@@ -1,5 +1,5 @@
 import { type Combine, norm, requireKnownKeys, requireNumber } from '@frugaljs/core';
-import { type LimitGrowthOptions, limitedGrowth, NORM_BEFORE, requireLimit } from '../wrappers/limit-growth.js';
+import { type LimitGrowthOptions, limitedGrowth, NORM_BEFORE, requireLimit } from '../wrappers.js';
 
 export interface ScaledResidualOptions extends LimitGrowthOptions {
   /** Factor on the direction of the subspace. Default 1. */

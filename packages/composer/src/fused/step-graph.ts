@@ -11,9 +11,9 @@ import {
   type Value,
 } from '@frugaljs/core';
 import type { Tensor } from '@tensorflow/tfjs-core';
+import type { BoundCombine } from '../bound/combine.js';
 import { type BoundExpression, RATE, type StepContext } from '../bound/rules.js';
 import type { SlotState } from '../bound/slots.js';
-import type { BoundCombine } from '../bound/subspace.js';
 
 /** Name of the factor that clips the norm: a per-step number, or an input of one number. */
 export const FACTOR = 'factor';

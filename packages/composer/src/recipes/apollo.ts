@@ -3,7 +3,7 @@ import type { AdamWOptions } from '@frugaljs/state-full';
 import { scaledGradient } from '../combine/scaled-gradient.js';
 import { type ComposedOptimizer, compose } from '../optimizer.js';
 import { subspace } from '../subspace.js';
-import { limitGrowth } from '../wrappers/limit-growth.js';
+import { limitGrowth } from '../wrappers.js';
 import { APOLLO_MINI_OPTIONS, APOLLO_OPTIONS } from './options.js';
 import {
   type CommonOptions,

@@ -21,7 +21,7 @@ import { requireSettings } from '../composition.js';
 import { groupMatching } from '../groups.js';
 import { projectorFromJson, ruleFromJson } from '../json.js';
 import { COMPOSE_OPTIONS, type ComposeOptions, type Group, type Match, type MatchConditions } from '../options.js';
-import { biasCorrected } from '../wrappers/bias-corrected.js';
+import { biasCorrected } from '../wrappers.js';
 import { COMMON_OPTIONS } from './options.js';
 
 /** A rule, its JSON, or the name of a rule with default options. */
