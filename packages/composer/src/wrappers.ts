@@ -167,21 +167,31 @@ const PER = ['tensor', 'row', 'column'] as const;
 export interface NormalizedOptions {
   /** What has the norm 1: the whole direction, or each row or column of it. Default `tensor`. */
   readonly per?: (typeof PER)[number];
+  /** `l2`: the square root of the sum of squares. `rms`: of their mean, so that entries have size 1. Default `l2`. */
+  readonly size?: (typeof SIZES)[number];
 }
 
+const SIZES = ['l2', 'rms'] as const;
+
 /**
- * Gives the direction of a rule the norm 1: d ← d / ‖d‖₂, of the whole or of each row or column; zeros stay zeros. The
- * learning rate then is the length of a step. No state.
+ * Gives the direction of a rule the norm 1, or the root mean square 1: d ← d / ‖d‖, of the whole or of each row or column;
+ * zeros stay zeros. With the norm, the learning rate is the length of a step. No state.
  *
  * @throws InvalidOptionError for what is no rule, an unknown option or a value out of range.
  */
 export function normalized<R extends Rule>(rule: R, options: NormalizedOptions = {}): R {
-  requireKnownKeys('normalized', options, ['per']);
+  requireKnownKeys('normalized', options, ['per', 'size']);
+  const size = requireOneOf('normalized.size', options.size ?? 'l2', SIZES);
   const per = requireOneOf('normalized.per', options.per ?? 'tensor', PER);
   return wrapRule(rule, {
     kind: 'normalized',
-    options: { per },
-    step: ({ direction }) => ({ direction: direction.divNoNan(norm(direction, per)) }),
+    options: { per, size },
+    step: ({ direction }) => {
+      if (size === 'l2') return { direction: direction.divNoNan(norm(direction, per)) };
+      const largest = direction.abs().max(per);
+      const scaledDown = direction.divNoNan(largest);
+      return { direction: scaledDown.divNoNan(scaledDown.square().mean(per).sqrt()) };
+    },
   }) as R;
 }
 

@@ -36,9 +36,24 @@ export interface BadamOptions extends CommonOptions, SubspaceScope {
  * NeurIPS 2024 (arXiv 2404.02827), Algorithm 1.
  */
 export function badam(options: BadamOptions = {}): ComposedOptimizer {
-  requireRecipeOptions('badam', options, BADAM_OPTIONS);
+  return turns('badam', options);
+}
+
+/**
+ * LISA: as {@link badam}, with layers that are drawn at random for each turn. Embeddings and the output layer are trained
+ * throughout. Learning rate 1e-3 by default.
+ *
+ * Source: Pan et al., "LISA: Layerwise Importance Sampling for Memory-Efficient Large Language Model Fine-Tuning", NeurIPS
+ * 2024 (arXiv 2403.17919), Algorithm 1.
+ */
+export function lisa(options: BadamOptions = {}): ComposedOptimizer {
+  return turns('lisa', { order: 'random', ...options });
+}
+
+function turns(name: string, options: BadamOptions): ComposedOptimizer {
+  requireRecipeOptions(name, options, BADAM_OPTIONS);
   const { density = 0.25, switchEvery = 100, order = 'descending', unit = 'layer', rule: choice = 'adamW' } = options;
-  const rule = chooseRule('badam.rule', choice);
+  const rule = chooseRule(`${name}.rule`, choice);
   const blocks = subspace({
     projector: blockwise({ density, order, unit }),
     rule,
@@ -47,9 +62,9 @@ export function badam(options: BadamOptions = {}): ComposedOptimizer {
     onRefresh: 'reset',
   });
   return compose({
-    ...composeSettings('badam', options, 1e-3),
+    ...composeSettings(name, options, 1e-3),
     groups: scopedGroups(
-      'badam',
+      name,
       options,
       { use: blocks, decayInactive: false, ...decayOf(options) },
       { use: rule, ...decayOf(options) },

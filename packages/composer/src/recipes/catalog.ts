@@ -2,13 +2,13 @@ import { InvalidOptionError } from '@frugaljs/core';
 import type { ComposedOptimizer } from '../optimizer.js';
 import { adaLayer } from './ada-layer.js';
 import { apollo, apolloMini } from './apollo.js';
-import { badam } from './badam.js';
+import { badam, lisa } from './badam.js';
 import { fira } from './fira.js';
-import { type FrugalOptions, frugal } from './frugal.js';
+import { adaFrugal, type FrugalOptions, frugal } from './frugal.js';
 import { galore } from './galore.js';
-import { frugalMuon, muon } from './muon.js';
+import { foam, frugalMuon, ldAdam, muon, scale, sinkGd, soap } from './matrix-rules.js';
 import { requireRecipe } from './options.js';
-import { adafactor, adamMini, adamW, lion, rmsprop, sgd, sgdm, signSgd } from './plain.js';
+import { adafactor, adagrad, adamMini, adamW, lion, rmsprop, sgd, sgdm, signSgd } from './plain.js';
 
 type Recipe = (options: never) => ComposedOptimizer;
 
@@ -32,13 +32,21 @@ const CATALOG: Readonly<Record<string, Recipe>> = {
   apollo,
   apolloMini,
   muon,
+  foam,
+  ldAdam,
+  soap,
+  sinkGd,
+  scale,
   frugalMuon,
+  adaFrugal,
+  lisa,
   adamW,
   lion,
   adaLayer,
   adafactor,
   adamMini,
   rmsprop,
+  adagrad,
   sgd,
   sgdm,
   signSgd,

@@ -1,8 +1,9 @@
-import type { OnRefresh } from '@frugaljs/core';
+import { linear, type OnRefresh, type Projector } from '@frugaljs/core';
+import { varying } from '@frugaljs/projectors';
 import { residual } from '../combine/residual.js';
 import { type ComposedOptimizer, compose } from '../optimizer.js';
 import { subspace } from '../subspace.js';
-import { FRUGAL_OPTIONS } from './options.js';
+import { ADA_FRUGAL_OPTIONS, FRUGAL_OPTIONS } from './options.js';
 import {
   type CommonOptions,
   chooseProjector,
@@ -50,23 +51,54 @@ export interface FrugalOptions extends CommonOptions, SubspaceScope {
  */
 export function frugal(options: FrugalOptions = {}): ComposedOptimizer {
   requireRecipeOptions('frugal', options, FRUGAL_OPTIONS);
+  return composed('frugal', options);
+}
+
+function composed(name: string, options: FrugalOptions): ComposedOptimizer {
   const { density = 0.25, projector = 'rows', stateFull = 'adamW', stateFree = 'signSgd' } = options;
   const { updateGap = 200, onRefresh = 'reset', stateFreeScale = 1, tolerance = 1e-6, lrScale = 1 } = options;
-  const rule = chooseRule('frugal.stateFull', stateFull);
+  const rule = chooseRule(`${name}.stateFull`, stateFull);
   const hybrid = subspace({
-    projector: scopedProjector(options, chooseProjector('frugal.projector', projector, { density })),
+    projector: scopedProjector(options, chooseProjector(`${name}.projector`, projector, { density })),
     rule,
-    combine: residual(chooseRule('frugal.stateFree', stateFree), { scale: stateFreeScale, tolerance }),
+    combine: residual(chooseRule(`${name}.stateFree`, stateFree), { scale: stateFreeScale, tolerance }),
     refresh: { every: updateGap },
     onRefresh,
   });
   return compose({
-    ...composeSettings('frugal', options, 1e-3),
+    ...composeSettings(name, options, 1e-3),
     groups: scopedGroups(
-      'frugal',
+      name,
       options,
       { use: hybrid, lrScale, ...decayOf(options) },
       { use: rule, ...decayOf(options) },
     ),
   });
+}
+
+export interface AdaFrugalOptions extends Omit<FrugalOptions, 'projector'> {
+  /** The projector of a density: its name, or a function. Default `rows`. */
+  readonly projector?: string | ((density: number) => Projector);
+  /** The density in the end. Default 0.05. */
+  readonly densityEnd?: number;
+  /** Choices of the subspace until then. Default 100. */
+  readonly refreshes?: number;
+}
+
+/**
+ * AdaFRUGAL: FRUGAL with a density that falls in a line, from one choice of the subspace to the next, so that state shrinks
+ * over the run. The authors also lengthen the interval where the validation loss stands still; here it is fixed, as an
+ * optimizer sees no validation loss.
+ *
+ * Source: "AdaFRUGAL", 2026 (arXiv 2601.11568).
+ */
+export function adaFrugal(options: AdaFrugalOptions = {}): ComposedOptimizer {
+  requireRecipeOptions('adaFrugal', options, ADA_FRUGAL_OPTIONS);
+  const { density = 0.25, densityEnd = 0.05, refreshes = 100, projector = 'rows', ...rest } = options;
+  const create =
+    typeof projector === 'function'
+      ? projector
+      : (share: number) => chooseProjector('adaFrugal.projector', projector, { density: share });
+  const falling = varying(create, linear({ from: density, to: densityEnd, steps: refreshes }));
+  return composed('adaFrugal', { ...rest, projector: falling });
 }

@@ -1,12 +1,23 @@
 export { type AdaLayerRecipeOptions, adaLayer } from './ada-layer.js';
 export { type ApolloMiniOptions, type ApolloOptions, apollo, apolloMini } from './apollo.js';
-export { type BadamOptions, badam } from './badam.js';
+export { type BadamOptions, badam, lisa } from './badam.js';
 export { recipe } from './catalog.js';
 export { type FiraOptions, fira } from './fira.js';
-export { type FrugalOptions, frugal } from './frugal.js';
+export { type AdaFrugalOptions, adaFrugal, type FrugalOptions, frugal } from './frugal.js';
 export { type GaloreOptions, galore } from './galore.js';
-export { type FrugalMuonOptions, frugalMuon, type MuonRecipeOptions, muon } from './muon.js';
+export {
+  type FrugalMuonOptions,
+  foam,
+  frugalMuon,
+  ldAdam,
+  type MatrixRecipeOptions,
+  muon,
+  type ScaleOptions,
+  scale,
+  sinkGd,
+  soap,
+} from './matrix-rules.js';
 export { listRecipes, recipeOptions } from './options.js';
-export { adafactor, adamMini, adamW, lion, rmsprop, sgd, sgdm, signSgd } from './plain.js';
+export { adafactor, adagrad, adamMini, adamW, lion, rmsprop, sgd, sgdm, signSgd } from './plain.js';
 export type { CommonOptions, ProjectorChoice, RuleChoice } from './settings.js';
 export { PROJECTABLE } from './settings.js';

@@ -132,22 +132,62 @@ export const APOLLO_MINI_OPTIONS: OptionTable<'rank' | keyof typeof APOLLO_COMMO
   scale: { ...APOLLO_COMMON.scale, default: 128 },
 };
 
-export const MUON_OPTIONS: OptionTable<'muon' | 'rest' | 'lrScale' | 'projectable' | 'fullRank'> = {
-  muon: { type: 'structure', meaning: 'options of the rule `muon`' },
-  rest: { type: 'structure', default: 'adamW', meaning: 'the rule for all that is not a hidden matrix' },
-  lrScale: { ...GROUP_OPTIONS.lrScale, default: 20, meaning: 'factor on the learning rate of Muon' },
-  projectable: SCOPE.projectable,
-  fullRank: SCOPE.fullRank,
+type MatrixOptions<Name extends string> = OptionTable<Name | 'rest' | 'lrScale' | 'projectable' | 'fullRank'>;
+
+/** The options of a rule for hidden matrices, with AdamW for the rest. */
+function onMatrices<Name extends string>(name: Name, lrScale: number): MatrixOptions<Name> {
+  return {
+    [name]: { type: 'structure', meaning: `options of the rule \`${name}\`` },
+    rest: { type: 'structure', default: 'adamW', meaning: 'the rule for all that is not a hidden matrix' },
+    lrScale: { ...GROUP_OPTIONS.lrScale, default: lrScale, meaning: 'factor on the learning rate of hidden matrices' },
+    projectable: { ...SCOPE.projectable, meaning: 'the hidden matrices: a `match` of a group' },
+    fullRank: SCOPE.fullRank,
+  } as MatrixOptions<Name>;
+}
+
+export const MATRIX_OPTIONS: {
+  readonly muon: MatrixOptions<'muon'>;
+  readonly foam: MatrixOptions<'foam'>;
+  readonly ldAdam: MatrixOptions<'ldAdam'>;
+  readonly soap: MatrixOptions<'soap'>;
+  readonly sinkGd: MatrixOptions<'sinkGd'>;
+} = {
+  muon: onMatrices('muon', 20),
+  foam: onMatrices('foam', 0.25),
+  ldAdam: onMatrices('ldAdam', 1),
+  soap: onMatrices('soap', 1),
+  sinkGd: onMatrices('sinkGd', 0.05),
+};
+
+export const SCALE_OPTIONS: OptionTable<'momentum' | 'outputAxis' | 'embeddings' | 'lastLayer' | 'rest'> = {
+  momentum: { type: 'number', interval: '[0, 1)', default: 0.9, meaning: 'momentum of the output layer' },
+  outputAxis: { type: 'choice', choices: ['row', 'column'], default: 'row', meaning: 'the axis of the outputs' },
+  embeddings: { type: 'structure', meaning: 'the embeddings: a `match` of a group' },
+  lastLayer: { type: 'structure', meaning: 'the output layer: a `match` of a group' },
+  rest: { type: 'structure', default: 'adamW', meaning: 'the rule for vectors' },
+};
+
+export const ADA_FRUGAL_OPTIONS: OptionTable<keyof typeof FRUGAL_OPTIONS | 'densityEnd' | 'refreshes'> = {
+  ...FRUGAL_OPTIONS,
+  density: { ...DENSITY, meaning: 'share of the projectable parameters that has state at first' },
+  densityEnd: { ...DENSITY, default: 0.05, meaning: 'and in the end' },
+  refreshes: { type: 'integer', minimum: 1, default: 100, meaning: 'choices of the subspace until then' },
 };
 export const FRUGAL_MUON_OPTIONS: OptionTable<
-  'density' | 'projector' | 'stateFree' | 'stateFreeScale' | 'updateGap' | 'convolutions' | keyof typeof MUON_OPTIONS
+  | 'density'
+  | 'projector'
+  | 'stateFree'
+  | 'stateFreeScale'
+  | 'updateGap'
+  | 'convolutions'
+  | keyof typeof MATRIX_OPTIONS.muon
 > = {
   density: DENSITY,
   projector: FRUGAL_OPTIONS.projector,
   stateFree: FRUGAL_OPTIONS.stateFree,
   stateFreeScale: { ...FRUGAL_OPTIONS.stateFreeScale, default: 0.05 },
   updateGap: UPDATE_GAP,
-  ...MUON_OPTIONS,
+  ...MATRIX_OPTIONS.muon,
   ...SCOPE,
 };
 
@@ -232,14 +272,18 @@ const RECIPE_OPTIONS: Readonly<Record<string, OptionTable>> = {
   fira: FIRA_OPTIONS,
   apollo: APOLLO_OPTIONS,
   apolloMini: APOLLO_MINI_OPTIONS,
-  muon: MUON_OPTIONS,
+  ...MATRIX_OPTIONS,
+  scale: SCALE_OPTIONS,
   frugalMuon: FRUGAL_MUON_OPTIONS,
+  adaFrugal: ADA_FRUGAL_OPTIONS,
+  lisa: { ...BADAM_OPTIONS, order: { ...BADAM_OPTIONS.order, default: 'random' } },
   adamW: {},
   lion: {},
   adaLayer: ADA_LAYER_OPTIONS,
   adafactor: {},
   adamMini: {},
   rmsprop: {},
+  adagrad: {},
   sgd: {},
   sgdm: {},
   signSgd: {},

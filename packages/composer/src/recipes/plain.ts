@@ -31,6 +31,8 @@ export const rmsprop: Recipe<stateFull.RmspropOptions> = plain('rmsprop', stateF
 export const adafactor: Recipe<stateFull.AdafactorOptions> = plain('adafactor', stateFull.adafactor, 0.01);
 /** Adam-mini on all parameters; learning rate 1e-3. */
 export const adamMini: Recipe<stateFull.AdamMiniOptions> = plain('adamMini', stateFull.adamMini, 1e-3);
+/** Adagrad on all parameters; learning rate 0.01. */
+export const adagrad: Recipe<stateFull.AdagradOptions> = plain('adagrad', stateFull.adagrad, 0.01);
 /** Gradient descent on all parameters; learning rate 0.01. */
 export const sgd: Recipe<object> = plain('sgd', stateFree.sgd as (options: object) => Rule, 0.01);
 /** The sign of the gradient on all parameters; learning rate 1e-3. */
