@@ -1,12 +1,26 @@
 import type { Projector, Rule } from '@frugaljs/core';
-import { randomKey, randomNormals } from '@frugaljs/core';
-import { blockwise, given, identity, rows, svd } from '@frugaljs/projectors';
-import { sgd, signSgd } from '@frugaljs/state-free';
+import { randomKey, randomNormals, soleSite } from '@frugaljs/core';
+import { blockwise, columns, dct, given, identity, randK, random, rows, sketch, svd } from '@frugaljs/projectors';
+import { normalizedSgd, sgd, signSgd } from '@frugaljs/state-free';
 import { adaLayer, adamW, sgdm } from '@frugaljs/state-full';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type ComposedOptimizer, compose, drop, type Group, galore, residual, subspace } from '../src/index.js';
+import {
+  biasCorrected,
+  type ComposedOptimizer,
+  compose,
+  drop,
+  feedback,
+  type Group,
+  galore,
+  limitGrowth,
+  normalized,
+  residual,
+  scaledGradient,
+  scaledResidual,
+  subspace,
+} from '../src/index.js';
 import './fixtures.js';
 import { deviation, follow, gradientsAt, type Stream, startOf, type Values } from './trajectory.js';
 
@@ -272,6 +286,167 @@ test('training LoRA by Adam with a frozen orthonormal A is GaLore with a fixed p
     }),
     RUNS,
   );
+});
+
+describe('feedback gives everything in the end', () => {
+  const PROJECTORS = { rows, columns, randK, blockwise, svd, random, dct } as const;
+
+  test.each(Object.keys(PROJECTORS) as (keyof typeof PROJECTORS)[])(
+    '%s, SGD inside: what was applied and what is carried are all gradients, and a skipped update leaves what is carried',
+    async name => {
+      await fc.assert(
+        fc.asyncProperty(
+          streams(),
+          gaps,
+          fc.constantFrom(0.5, 0.75, 1),
+          fc.nat(8),
+          async (stream, every, density, skipped) => {
+            const use = subspace({
+              projector: PROJECTORS[name]({ density }),
+              rule: sgd(),
+              combine: feedback(),
+              refresh: { every },
+            });
+            const optimizer = compose({ learningRate: RATE, groups: [{ use }], onNonFinite: 'skip' });
+            const start = startOf(stream);
+            const variables = Object.entries(stream.shapes).map(([key, shape]) =>
+              tf.tidy(() => tf.variable(tf.tensor(start[key]!, [...shape]), true, key)),
+            );
+            const given: Record<string, Float64Array> = {};
+            for (let step = 0; step < stream.steps; step++) {
+              const values = gradientsAt(stream, step);
+              if (step === skipped) values['b']![0] = Number.NaN;
+              const carriedBefore = await carriedOf(optimizer);
+              const tensors = Object.fromEntries(
+                Object.entries(values).map(([key, x]) => [key, tf.tensor(x, [...stream.shapes[key]!])]),
+              );
+              optimizer.applyGradients(tensors);
+              tf.dispose(tensors);
+              const carried = await carriedOf(optimizer);
+              if (step === skipped) expect(carried).toEqual(carriedBefore);
+              for (const variable of variables) {
+                const { name: key } = variable;
+                const sums = given[key] ?? new Float64Array(variable.size);
+                given[key] = step === skipped ? sums : sums.map((x, i) => x + values[key]![i]!);
+                const applied = variable.dataSync().map((w, i) => (start[key]![i]! - w) / RATE);
+                given[key]!.forEach((sum, i) => {
+                  // W is rounded to about 1e-7 of its size, which counts 1 / RATE times.
+                  expect(Math.abs(applied[i]! + (carried[key]?.[i] ?? 0) - sum)).toBeLessThan(1e-4);
+                });
+              }
+            }
+            optimizer.dispose();
+            tf.dispose(variables);
+          },
+        ),
+        { numRuns: 8 },
+      );
+    },
+  );
+
+  async function carriedOf(optimizer: ComposedOptimizer): Promise<Record<string, Float32Array>> {
+    const state = await optimizer.getWeights();
+    return Object.fromEntries(
+      state
+        .filter(({ name }) => name.endsWith('combine/error'))
+        .map(({ name, tensor }) => [name.split('::')[0]!, tensor.dataSync().slice() as Float32Array]),
+    );
+  }
+});
+
+describe('wrappers are what they are named after', () => {
+  test('SGD, normalized, is normalized SGD', () => {
+    fc.assert(
+      fc.property(streams(), stream => {
+        const ours = follow(stream, plain(normalized(sgd())));
+        expect(deviation(ours, follow(stream, plain(normalizedSgd())))).toBeLessThan(1e-5);
+      }),
+      RUNS,
+    );
+  });
+
+  test('AdamW without correction of bias, corrected, is AdamW, if ε is 0', () => {
+    fc.assert(
+      fc.property(streams(), decays, (stream, weightDecay) => {
+        const later = biasCorrected(adamW({ biasCorrection: false, epsilon: 0 }));
+        const ours = follow(stream, plain(later, { weightDecay }));
+        expect(deviation(ours, follow(stream, plain(adamW({ epsilon: 0 }), { weightDecay })))).toBeLessThan(1e-5);
+      }),
+      RUNS,
+    );
+  });
+
+  test('around a subspace of everything as around the rule, and on a residual of everything too', () => {
+    fc.assert(
+      fc.property(streams(), stream => {
+        const expected = follow(stream, plain(limitGrowth(adamW())));
+        const within = subspace({ projector: identity(), rule: adamW(), refresh: NEVER });
+        expect(deviation(follow(stream, plain(limitGrowth(within))), expected)).toBe(0);
+        const outside = subspace({
+          projector: rows({ density: 0 }),
+          rule: sgd(),
+          combine: residual(limitGrowth(adamW())),
+          refresh: NEVER,
+        });
+        expect(deviation(follow(stream, plain(outside)), expected)).toBe(0);
+      }),
+      RUNS,
+    );
+  });
+});
+
+describe('the directions of APOLLO and Fira', () => {
+  const first = (use: Rule, stream: Stream): Float32Array => {
+    const w = follow({ ...stream, steps: 1 }, plain(use))[0]!['a']!;
+    return w.map((x, i) => (startOf(stream)['a']![i]! - x) / RATE);
+  };
+
+  test('with signs inside a sketch, every row that it keeps is the row of the gradient at the length √r / ‖R‖ times its own', () => {
+    fc.assert(
+      fc.property(streams(), fc.constantFrom(1, 2), (stream, rank) => {
+        const [m, n] = stream.shapes['a']! as [number, number];
+        const projector = sketch({ rank, side: 'right' });
+        const use = subspace({ projector, rule: signSgd(), combine: scaledGradient(), refresh: NEVER });
+        const one: Stream = { ...stream, shapes: { a: [m, n] } };
+        const [d, g] = [first(use, one), gradientsAt(one, 0)['a']!];
+        const site = { ...soleSite('a', [m, n]) };
+        const basis = projector.fit(null, null, { site, refreshIndex: 0 });
+        const low = projector.down(tf.tensor(g, [m, n]), basis, site).dataSync();
+        for (let i = 0; i < m; i++) {
+          const length = Math.hypot(...low.slice(i * rank, (i + 1) * rank));
+          for (let j = 0; j < n; j++) {
+            const expected = (Math.sqrt(rank) / (length + 1e-8)) * g[i * n + j]!;
+            expect(Math.abs(d[i * n + j]! - expected)).toBeLessThan(1e-4 * Math.max(1, Math.abs(expected)) + 1e-4);
+          }
+        }
+      }),
+      RUNS,
+    );
+  });
+
+  test('a scaled residual moves along the gradient in every row outside of the subspace', () => {
+    fc.assert(
+      fc.property(streams(), stream => {
+        const [m, n] = stream.shapes['a']! as [number, number];
+        const one: Stream = { ...stream, shapes: { a: [m, n] } };
+        const projector = columns({ density: 0.5 });
+        const use = subspace({ projector, rule: adamW(), combine: scaledResidual(), refresh: NEVER });
+        const [d, g] = [first(use, one), gradientsAt(one, 0)['a']!];
+        const site = soleSite('a', [m, n]);
+        const inside = projector.fit(null, null, { site, refreshIndex: 0 })['indices']!.dataSync();
+        const outside = [...Array(n).keys()].filter(column => !inside.includes(column));
+        for (let i = 0; i < m; i++) {
+          const row = outside.map(column => i * n + column);
+          for (const [j, k] of row.slice(1).map((place, at) => [row[at]!, place] as const)) {
+            // One factor for the row. W is rounded to about 1e-7 of its size, which counts 1 / RATE times in d.
+            const allowed = 1e-4 * (1 + Math.abs(d[j]!) + Math.abs(d[k]!)) * (Math.abs(g[j]!) + Math.abs(g[k]!));
+            expect(Math.abs(d[j]! * g[k]! - d[k]! * g[j]!)).toBeLessThan(allowed);
+          }
+        }
+      }),
+      RUNS,
+    );
+  });
 });
 
 /** Rows of a random orthogonal n × n matrix, by Gram–Schmidt in float64. */

@@ -7,6 +7,7 @@ import type { Law } from './law.js';
 import { COMPOSITION_LAWS } from './optimizer/composition-laws.js';
 import { OPTIMIZER_ENERGY_LAWS } from './optimizer/energy-laws.js';
 import type { Algebra } from './optimizer/fixture.js';
+import { MEASURED_LAWS } from './optimizer/measured-laws.js';
 import { REDUCTION_LAWS } from './optimizer/reduction-laws.js';
 import { SCHEDULE_LAWS } from './optimizer/schedule-laws.js';
 import { BASIS_LAWS } from './projector/basis-laws.js';
@@ -90,6 +91,7 @@ export function checkWrapper<Options = Readonly<Record<string, never>>>(
 export const OPTIMIZER_LAWS: readonly Law<Algebra>[] = [
   ...SCHEDULE_LAWS,
   ...REDUCTION_LAWS,
+  ...MEASURED_LAWS,
   ...COMPOSITION_LAWS,
   ...OPTIMIZER_ENERGY_LAWS,
 ];

@@ -3,6 +3,7 @@ import { algebraOf } from '../../../../tools/test-support/algebra.js';
 import type { Mutant } from './mutant.js';
 
 const right = algebraOf('reference');
+const [combines, wrappers] = [right.combines!, right.wrappers!];
 
 function broken(fault: string, law: string, change: Partial<Algebra>): Mutant {
   return { fault, law, check: () => checkOptimizer({ ...right, ...change }, { bail: true }) };
@@ -76,6 +77,33 @@ export const OPTIMIZER_MUTANTS: readonly Mutant[] = [
       adamMini: options =>
         right.rules.adamMini!({ ...options, block: options?.block === 'row' ? 'column' : (options?.block ?? 'row') }),
     },
+  }),
+  broken('a scaled residual that halves the step of the rule', 'a scaled residual of nothing is the rule', {
+    combines: { ...combines, scaledResidual: options => combines.scaledResidual({ ...options, scale: 0.5 }) },
+  }),
+  broken('feedback of half of what was applied', 'feedback of nothing is the rule', {
+    combines: { ...combines, feedback: () => ({ ...combines.feedback(), share: 0.5 }) },
+  }),
+  broken('a gradient scaled by a tenth too much', 'measured SGD is SGD', {
+    combines: { ...combines, scaledGradient: options => combines.scaledGradient({ ...options, scale: 1.1 }) },
+  }),
+  broken('one factor for all channels', 'a scaled entry is the step of the rule', {
+    combines: { ...combines, scaledGradient: options => combines.scaledGradient({ ...options, per: 'tensor' }) },
+  }),
+  broken('the share of the residual forgotten', 'the whole gradient as a residual is a scaled gradient', {
+    combines: { ...combines, scaledResidual: options => combines.scaledResidual({ ...options, share: 1 }) },
+  }),
+  broken('a limiter that always limits', 'neutral wrappers change nothing', {
+    wrappers: { ...wrappers, limitGrowth: rule => wrappers.limitGrowth(rule, { factor: 1.01 }) },
+  }),
+  broken('the root of a scale', 'a scaled rule is a scaled rate', {
+    wrappers: { ...wrappers, scaled: (rule, factor) => wrappers.scaled(rule, Math.sqrt(factor)) },
+  }),
+  broken('an average that forgets faster', 'an average of gradients is momentum', {
+    wrappers: { ...wrappers, ema: (rule, { beta = 0.9 } = {}) => wrappers.ema(rule, { beta: beta * 0.9 }) },
+  }),
+  broken('a cautious step that makes up for too much', 'a cautious gradient is the gradient', {
+    wrappers: { ...wrappers, cautious: rule => wrappers.scaled(wrappers.cautious(rule), 1.1) },
   }),
   broken('saved state ignored', 'resume', {
     compose: options => Object.assign(right.compose(options), { setWeights: async () => {} }),
