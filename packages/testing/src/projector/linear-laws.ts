@@ -1,5 +1,5 @@
 import { matrixView, sizeOf } from '@frugaljs/core';
-import { add, mul, sub, type Tensor } from '@tensorflow/tfjs-core';
+import { add, mul, reshape, sub, type Tensor, tensor } from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { type Law, law, require, requireAtMost, requireClose, requireSame, rounding, scaleOf, show } from '../law.js';
 import { dot, norm } from '../numerics.js';
@@ -170,6 +170,37 @@ export const LINEAR_LAWS: readonly Law<ProjectorFixture>[] = [
       const whole = await numbers(projectOnto(all, all.g));
       if (fixture.traits.coordinate) requireSame('ΠG', whole, all.values);
       else requireClose('ΠG', whole, all.values, error(all) * scaleOf(all.values));
+    },
+  }),
+  law({
+    name: 'the kept axis',
+    formula: 'keeps = row ⟹ down(DG) = D down(G) and up(DX) = D up(X) for every diagonal D; column: from the right',
+    why: 'Measures of the subspace are one number per row or column of that axis: along the other one they scale strangers.',
+    needs: ['shapes as declared', 'linearity'],
+    notApplicable: ({ namesAxis }) => (namesAxis ? null : 'the projector has no keeps: the shapes tell'),
+    example: projectorExamples,
+    check: async (fixture: ProjectorFixture, example) => {
+      const { projector, site, reduced, basis, g } = fitted(fixture, example);
+      const kept = projector.keeps!(site);
+      fc.pre(kept !== null);
+      const axis = kept === 'row' ? 0 : 1;
+      const [full, low] = [matrixView(site.shape), matrixView(reduced)];
+      require(full[axis] === low[axis], () => `a ${kept} is kept, of [${full}] as [${low}]`);
+      const stretch = Float32Array.from({ length: full[axis]! }, (_, i) => 2 ** ((i + example.seed) % 4));
+      const stretched = (x: Tensor): Tensor =>
+        reshape(
+          mul(reshape(x, [...matrixView(x.shape)]), tensor(stretch, axis === 0 ? [full[axis]!, 1] : [1, full[axis]!])),
+          x.shape,
+        );
+      const x = normalTensor(reduced, example.seed, 'x');
+      const terms = rounding(Math.max(...full));
+      const requireEquivariant = async (name: string, map: (x: Tensor) => Tensor, of: Tensor): Promise<void> => {
+        const [found, straight] = [await numbers(map(stretched(of))), map(of)];
+        const expected = await numbers(stretched(straight));
+        requireClose(`${name} of the stretched ${kept}s`, found, expected, terms * scaleOf(found, await numbers(of)));
+      };
+      await requireEquivariant('down', y => projector.down(y, basis, site), g);
+      await requireEquivariant('up', y => projector.up(y, basis, site), x);
     },
   }),
 ];

@@ -1,7 +1,7 @@
-import { matrixView, sameShape, sizeOf } from '@frugaljs/core';
-import { dispose, memory, mul, reshape, type Tensor, tensor } from '@tensorflow/tfjs-core';
+import { sameShape, sizeOf } from '@frugaljs/core';
+import { dispose, memory, type Tensor } from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import { type Law, law, require, requireClose, requireFinite, requireSame, rounding, scaleOf } from '../law.js';
+import { type Law, law, require, requireFinite, requireSame } from '../law.js';
 import {
   basisNumbers,
   fitted,
@@ -104,37 +104,6 @@ export const STRUCTURE_LAWS: readonly Law<ProjectorFixture>[] = [
       const all = fitted(fixture, example);
       requireFinite('the basis', await basisNumbers(all.basis));
       requireFinite('up(down(G))', await numbers(projectOnto(all, all.g)));
-    },
-  }),
-  law({
-    name: 'the kept axis',
-    formula: 'keeps = row ⟹ down(DG) = D down(G) and up(DX) = D up(X) for every diagonal D; column: from the right',
-    why: 'Measures of the subspace are one number per row or column of that axis: along the other one they scale strangers.',
-    needs: ['shapes as declared'],
-    notApplicable: ({ namesAxis }) => (namesAxis ? null : 'the projector has no keeps: the shapes tell'),
-    example: projectorExamples,
-    check: async (fixture: ProjectorFixture, example) => {
-      const { projector, site, reduced, basis, g } = fitted(fixture, example);
-      const kept = projector.keeps!(site);
-      fc.pre(kept !== null);
-      const axis = kept === 'row' ? 0 : 1;
-      const [full, low] = [matrixView(site.shape), matrixView(reduced)];
-      require(full[axis] === low[axis], () => `a ${kept} is kept, of [${full}] as [${low}]`);
-      const stretch = Float32Array.from({ length: full[axis]! }, (_, i) => 2 ** ((i + example.seed) % 4));
-      const stretched = (x: Tensor): Tensor =>
-        reshape(
-          mul(reshape(x, [...matrixView(x.shape)]), tensor(stretch, axis === 0 ? [full[axis]!, 1] : [1, full[axis]!])),
-          x.shape,
-        );
-      const x = normalTensor(reduced, example.seed, 'x');
-      const terms = rounding(Math.max(...full));
-      const requireEquivariant = async (name: string, map: (x: Tensor) => Tensor, of: Tensor): Promise<void> => {
-        const [found, straight] = [await numbers(map(stretched(of))), map(of)];
-        const expected = await numbers(stretched(straight));
-        requireClose(`${name} of the stretched ${kept}s`, found, expected, terms * scaleOf(found, await numbers(of)));
-      };
-      await requireEquivariant('down', y => projector.down(y, basis, site), g);
-      await requireEquivariant('up', y => projector.up(y, basis, site), x);
     },
   }),
   law({
