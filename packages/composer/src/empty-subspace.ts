@@ -1,15 +1,20 @@
 import {
+  type Combine,
   childSite,
+  combineSite,
   type Described,
   type Graph,
   InvalidOptionError,
+  inlineGraph,
   operandsOf,
   type Projector,
   type Rule,
   type Site,
   type SubspaceRule,
   sizeOf,
+  Tracer,
   traceCombine,
+  traceMeasures,
   UnsupportedShapeError,
 } from '@frugaljs/core';
 import { REFRESH_INDEX } from './saved-state.js';
@@ -104,10 +109,20 @@ function whyUntrained(rule: Rule, site: Site): Emptiness | null {
     why = whyUntrained(rule.rule, childSite(site, 'rule', reduced));
   }
   if (why === null) return null;
-  const reads = inputsThatMatter(traceCombine(combine, site.shape));
+  const reads = inputsThatMatter(ofNothing(combine, site));
   if (reads.has('g') || reads.has('residual')) return null;
   if (combine.rule === null || !reads.has('residualDirection')) return why;
   return whyUntrained(combine.rule, childSite(site, 'residual', site.shape)) === null ? null : why;
+}
+
+/** The direction of a combine where the subspace has nothing: what it would lift or measure is 0. */
+function ofNothing(combine: Combine, { shape }: Site): Graph {
+  const where = combineSite(shape);
+  const measures = Object.keys(traceMeasures(combine, where)?.outputs ?? {});
+  const nothing = Object.fromEntries(['lifted', ...measures].map(name => [name, 0]));
+  const tracer = new Tracer();
+  const { direction } = inlineGraph(tracer, traceCombine(combine, shape, where), nothing);
+  return tracer.graph({ direction: direction! }, { direction: 'element' });
 }
 
 /** Names of the inputs that a graph reads other than times 0. */

@@ -11,10 +11,13 @@ import {
   type ComposedOptimizer,
   compose,
   drop,
+  feedback,
   galore,
   listRecipes,
   recipe,
   residual,
+  scaledGradient,
+  scaledResidual,
   subspace,
 } from '../src/index.js';
 import { BACKENDS, valuesOf } from './fixtures.js';
@@ -192,16 +195,18 @@ const PROJECTORS: Record<string, (options: { density: number }) => Projector> = 
 };
 
 describe('an expression of one’s own', () => {
-  test.each(Object.keys(PROJECTORS))(
-    '%s with drop() trains a parameter or refuses it by name, before anything changes',
-    name => {
+  const COMBINES = { drop, scaledResidual, scaledGradient, feedback };
+  const combineNames = Object.keys(COMBINES) as (keyof typeof COMBINES)[];
+  test.each(Object.keys(PROJECTORS).flatMap(name => combineNames.map(combine => [name, combine] as const)))(
+    '%s with %s() trains a parameter or refuses it by name, before anything changes',
+    (name, combine) => {
       for (const shape of SHAPES) {
         for (const density of DENSITIES) {
           const [first, ...others] = variables([shape, [2]]) as [tf.Variable, tf.Variable];
           const use = subspace({
             projector: PROJECTORS[name]!({ density }),
             rule: adamW(),
-            combine: drop(),
+            combine: COMBINES[combine](),
             refresh: { every: 1 },
           });
           const optimizer = compose({ learningRate: 0.01, groups: [{ match: first.name, use }, { use: adamW() }] });

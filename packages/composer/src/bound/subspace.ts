@@ -177,8 +177,14 @@ export class BoundSubspace implements BoundRule {
       planned.push(...this.bases.plan(refreshIndex));
       planned.push(...within('rule', this.bind(this.rule.rule, childSite(this.site, 'rule', reduced))));
     }
-    if (this.residual !== null && !this.bases.isComplete(reduced)) planned.push(...within('residual', this.residual));
+    if (this.residual !== null && this.hasHadResidual(refreshIndex)) planned.push(...within('residual', this.residual));
     return [...planned, ...this.combine.plan()];
+  }
+
+  /** There is a residual in a refresh, or was in one before: its state stays while there is none. */
+  private hasHadResidual(refreshIndex: number): boolean {
+    for (let i = refreshIndex; i >= 0; i--) if (!this.bases.isComplete(this.bases.reducedShape(i))) return true;
+    return false;
   }
 
   move(site: Site): void {
