@@ -11,5 +11,6 @@ export type { DensityOptions, RankOptions } from './requirements.js';
 export { type RowsOptions, rows } from './rows.js';
 export { type SketchOptions, sketch } from './sketch.js';
 export { type SvdOptions, svd } from './svd.js';
+export { type SvdThenRandomOptions, svdThenRandom } from './svd-then-random.js';
 export { PROJECTORS, type ProjectorEntry } from './table.js';
 export { type VaryingJson, varying, varyingOf } from './varying.js';

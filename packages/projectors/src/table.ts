@@ -10,6 +10,7 @@ import { random } from './random.js';
 import { rows } from './rows.js';
 import { sketch } from './sketch.js';
 import { svd } from './svd.js';
+import { svdThenRandom } from './svd-then-random.js';
 import { type VaryingJson, varyingOf } from './varying.js';
 
 /** What is known of a projector before it meets a parameter. */
@@ -61,6 +62,16 @@ export const PROJECTORS: Readonly<Record<string, ProjectorEntry>> = {
     saved: 'nothing',
     example: { density: 0.25 },
     source: 'APOLLO, arXiv 2412.05270',
+  },
+  svdThenRandom: {
+    create: options => svdThenRandom(options),
+    summary: 'singular subspaces at first, random ones later',
+    parameters: 'matrix',
+    slot: 'b·r, r = round(ρa)',
+    basis: '4·a·r',
+    saved: 'all of it',
+    example: { density: 0.25 },
+    source: 'GoLore, arXiv 2410.11289',
   },
   dct: {
     create: options => dct(options),

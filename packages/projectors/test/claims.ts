@@ -11,6 +11,7 @@ import {
   rows,
   sketch,
   svd,
+  svdThenRandom,
   varying,
 } from '@frugaljs/projectors';
 import { densities, type ProjectorClaims } from '@frugaljs/testing';
@@ -73,6 +74,13 @@ export const PROJECTOR_CLAIMS: Readonly<Record<string, Claimed>> = {
     ({ from, to }: FromTo) => varying(share => svd({ density: share }), linear({ from, to, steps: 3 })),
     { options: fc.record({ from: density, to: density }), parameters: 'matrix' },
   ),
+  svdThenRandom: claimed(['svdThenRandom'], svdThenRandom, {
+    // From the larger side, a random basis of as many vectors as there are singular ones is not everything.
+    options: fc.oneof(
+      fc.record({ density, fitted: fc.integer({ min: 0, max: 3 }) }),
+      fc.record({ density, side, fitted: fc.constant(1000) }),
+    ),
+  }),
   dct: claimed(['dct'], dct, {
     options: fc.oneof({ arbitrary: fc.record({ density, norm }), weight: 3 }, fc.record({ rank, norm })),
   }),

@@ -1,9 +1,12 @@
-import { svd } from '@frugaljs/projectors';
-import type { AdamWOptions } from '@frugaljs/state-full';
+import type { Combine, OnRefresh, Projector } from '@frugaljs/core';
+import { dct, svd, svdThenRandom } from '@frugaljs/projectors';
+import { type AdamWOptions, adamW, factoredAdamW, oneSidedAdafactor } from '@frugaljs/state-full';
 import { drop } from '../combine/drop.js';
+import { feedback } from '../combine/feedback.js';
+import { residual } from '../combine/residual.js';
 import { type ComposedOptimizer, compose } from '../optimizer.js';
 import { subspace } from '../subspace.js';
-import { GALORE_OPTIONS } from './options.js';
+import { ADAMEM_OPTIONS, DCT_ADAM_W_OPTIONS, GALORE_OPTIONS, GOLORE_OPTIONS } from './options.js';
 import {
   type CommonOptions,
   chooseAdam,
@@ -39,18 +42,92 @@ export interface GaloreOptions extends CommonOptions, SubspaceScope {
  */
 export function galore(options: GaloreOptions = {}): ComposedOptimizer {
   requireRecipeOptions('galore', options, GALORE_OPTIONS);
-  const { updateGap = 200, scale = 0.25, adam } = options;
-  const rule = chooseAdam('galore.adam', adam);
-  const projected = subspace({
-    projector: scopedProjector(options, svd(chooseSize('galore', options, 0.25))),
-    rule,
-    combine: drop(),
+  return composed('galore', options, svd(chooseSize('galore', options, 0.25)), 'keep');
+}
+
+export interface GoloreOptions extends GaloreOptions {
+  /** Choices of the subspace that are fitted to the gradient, before they become random. Default 100. */
+  readonly fitted?: number;
+}
+
+/**
+ * GoLore: {@link galore}, with random subspaces in place of singular ones from some refresh on, and moments that are carried
+ * from one to the next. The official code carries the first moment alone, and forgets to store it; here the second one
+ * follows with the squares of the change of basis.
+ *
+ * Source: He et al., "Subspace Optimization for Large Language Models with Convergence Guarantees", 2024 (arXiv 2410.11289).
+ */
+export function golore(options: GoloreOptions = {}): ComposedOptimizer {
+  requireRecipeOptions('golore', options, GOLORE_OPTIONS);
+  const { fitted = 100 } = options;
+  return composed('golore', options, svdThenRandom({ ...chooseSize('golore', options, 0.25), fitted }), 'transport');
+}
+
+export type DctAdamWOptions = GaloreOptions;
+
+/**
+ * DCT-AdamW: Adam on the columns of a fixed cosine basis that hold the most of the gradient, chosen anew at every update by
+ * default, with moments that follow; the rest of the gradient is fed back to the next one. Needs neither SVD nor QR.
+ *
+ * Source: Modoranu et al., "FFT-based Dynamic Subspace Selection for Low-Rank Adaptive Optimization of Large Language
+ * Models", 2025 (arXiv 2505.17967).
+ */
+export function dctAdamW(options: DctAdamWOptions = {}): ComposedOptimizer {
+  requireRecipeOptions('dctAdamW', options, DCT_ADAM_W_OPTIONS);
+  const { updateGap = 1, scale = 1, ...rest } = options;
+  const projector = dct(chooseSize('dctAdamW', options, 0.25));
+  return composed('dctAdamW', { ...rest, updateGap, scale }, projector, 'transport', feedback());
+}
+
+export interface AdamemOptions extends Omit<GaloreOptions, 'adam'> {
+  /** δ: factor on the learning rate of what the subspace misses. Default 1. */
+  readonly stateFreeScale?: number;
+}
+
+/**
+ * AdaMeM: Adafactor with momentum in the singular subspace of GaLore, and one-sided Adafactor on what that misses; AdamW on
+ * all that is not a hidden matrix. α is on the whole, and not within the residual as in the official code, where only 1 is
+ * right. Learning rate 1e-3 by default, weight decay after the step.
+ *
+ * Source: Vyas, Morwani and Kakade, "AdaMeM: Memory Efficient Momentum for Adafactor", 2024; δ from FRUGAL's authors.
+ */
+export function adamem(options: AdamemOptions = {}): ComposedOptimizer {
+  requireRecipeOptions('adamem', options, ADAMEM_OPTIONS);
+  const { updateGap = 200, scale = 1, stateFreeScale = 1 } = options;
+  const use = subspace({
+    projector: scopedProjector(options, svd(chooseSize('adamem', options, 0.25))),
+    rule: factoredAdamW({ secondMomentOf: 'momentum' }),
+    combine: residual(oneSidedAdafactor(), { scale: stateFreeScale }),
     refresh: { every: updateGap },
     onRefresh: 'keep',
   });
   const decay = { decay: 'after', ...decayOf(options) } as const;
   return compose({
-    ...composeSettings('galore', options, 0.01),
-    groups: scopedGroups('galore', options, { use: projected, lrScale: scale, ...decay }, { use: rule, ...decay }),
+    ...composeSettings('adamem', options, 1e-3),
+    groups: scopedGroups('adamem', options, { use, lrScale: scale, ...decay }, { use: adamW(), ...decay }),
+  });
+}
+
+/** Adam in a subspace alone. */
+function composed(
+  name: string,
+  options: GaloreOptions,
+  projector: Projector,
+  onRefresh: OnRefresh,
+  combine: Combine = drop(),
+): ComposedOptimizer {
+  const { updateGap = 200, scale = 0.25, adam } = options;
+  const rule = chooseAdam(`${name}.adam`, adam);
+  const projected = subspace({
+    projector: scopedProjector(options, projector),
+    rule,
+    combine,
+    refresh: { every: updateGap },
+    onRefresh,
+  });
+  const decay = { decay: 'after', ...decayOf(options) } as const;
+  return compose({
+    ...composeSettings(name, options, 0.01),
+    groups: scopedGroups(name, options, { use: projected, lrScale: scale, ...decay }, { use: rule, ...decay }),
   });
 }

@@ -4,7 +4,16 @@ export { type BadamOptions, badam, lisa } from './badam.js';
 export { recipe } from './catalog.js';
 export { type FiraOptions, fira } from './fira.js';
 export { type AdaFrugalOptions, adaFrugal, type FrugalOptions, frugal } from './frugal.js';
-export { type GaloreOptions, galore } from './galore.js';
+export {
+  type AdamemOptions,
+  adamem,
+  type DctAdamWOptions,
+  dctAdamW,
+  type GaloreOptions,
+  type GoloreOptions,
+  galore,
+  golore,
+} from './galore.js';
 export {
   type FrugalMuonOptions,
   foam,

@@ -87,6 +87,31 @@ export const GALORE_OPTIONS: OptionTable<'rank' | 'density' | 'updateGap' | 'sca
   ...SCOPE,
 };
 
+export const GOLORE_OPTIONS: OptionTable<'fitted' | keyof typeof GALORE_OPTIONS> = {
+  ...GALORE_OPTIONS,
+  fitted: {
+    type: 'integer',
+    minimum: 0,
+    default: 100,
+    meaning: 'choices of the subspace that are fitted to the gradient',
+  },
+};
+
+export const DCT_ADAM_W_OPTIONS: typeof GALORE_OPTIONS = {
+  ...GALORE_OPTIONS,
+  updateGap: { ...UPDATE_GAP, default: 1 },
+  scale: { ...GALORE_OPTIONS.scale, default: 1 },
+};
+
+export const ADAMEM_OPTIONS: OptionTable<'stateFreeScale' | Exclude<keyof typeof GALORE_OPTIONS, 'adam'>> = {
+  rank: GALORE_OPTIONS.rank,
+  density: GALORE_OPTIONS.density,
+  updateGap: GALORE_OPTIONS.updateGap,
+  ...SCOPE,
+  scale: { ...GALORE_OPTIONS.scale, default: 1 },
+  stateFreeScale: FRUGAL_OPTIONS.stateFreeScale,
+};
+
 /** γ of a limiter. */
 const LIMIT: OptionSpec = {
   type: 'number',
@@ -269,6 +294,9 @@ const RECIPE_OPTIONS: Readonly<Record<string, OptionTable>> = {
   'frugal-dct': frugalWith('dct'),
   galore: GALORE_OPTIONS,
   badam: BADAM_OPTIONS,
+  golore: GOLORE_OPTIONS,
+  dctAdamW: DCT_ADAM_W_OPTIONS,
+  adamem: ADAMEM_OPTIONS,
   fira: FIRA_OPTIONS,
   apollo: APOLLO_OPTIONS,
   apolloMini: APOLLO_MINI_OPTIONS,

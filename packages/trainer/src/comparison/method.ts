@@ -159,6 +159,12 @@ const TUNINGS: Readonly<Record<string, Tuning>> = {
     title: 'LISA',
     options: length => ({ density: 0.25, switchEvery: updateGap(length), unit: blockUnit(length), rule: ADAM }),
   },
+  golore: {
+    title: 'GoLore',
+    options: length => ({ density: 0.25, updateGap: updateGap(length), fitted: 16, adam: { beta2: BETA2 } }),
+  },
+  dctAdamW: { title: 'DCT-AdamW', options: () => ({ density: 0.25, adam: { beta2: BETA2 } }) },
+  adamem: { title: 'AdaMeM', options: length => ({ density: 0.25, updateGap: updateGap(length) }) },
   lion: { title: 'Lion' },
   adaLayer: { title: 'AdaLayer' },
   adafactor: { title: 'Adafactor' },
