@@ -148,8 +148,8 @@ describe('an expression that is not right says what to write', () => {
 describe('a rule with something in it that nothing reads is refused', () => {
   it('a subspace that is spread to wrap its step', () => {
     const wrapped = { ...subspace({ projector: rows(), rule: adamW() }), step: () => ({ direction: 0 }) };
-    expect(() => compose({ learningRate: 0.1, groups: [{ use: wrapped }] })).toThrow(/step.*wrapped/);
-    expect(() => residual(wrapped)).toThrow(/step.*wrapped/);
+    expect(() => compose({ learningRate: 0.1, groups: [{ use: wrapped }] })).toThrow(/found the key step.*wrapRule/);
+    expect(() => residual(wrapped)).toThrow(/found the key step.*wrapRule/);
   });
 
   it('a subspace that is spread to exchange a part, of which the old one would be saved', () => {
