@@ -11,4 +11,22 @@ export {
   ruleFromJson,
 } from './json.js';
 export * as recipes from './recipes/index.js';
-export { badam, frugal, galore, listRecipes, PROJECTABLE, recipe, recipeOptions } from './recipes/index.js';
+// Those that are called as a rule is, such as `muon`, are in `recipes` alone.
+export {
+  adaFrugal,
+  adamem,
+  apollo,
+  apolloMini,
+  badam,
+  dctAdamW,
+  fira,
+  frugal,
+  frugalMuon,
+  galore,
+  golore,
+  lisa,
+  listRecipes,
+  PROJECTABLE,
+  recipe,
+  recipeOptions,
+} from './recipes/index.js';

@@ -15,12 +15,15 @@ export {
   FrugalError,
   joined,
   linear,
+  norm,
   type Rule,
   type Schedule,
   tensorRule,
   type Value,
+  type Wrapper,
   warmupCosine,
   warmupStableDecay,
+  wrapRule,
 } from '@frugaljs/core';
 export * from '@frugaljs/projectors';
 export * from '@frugaljs/state-free';
