@@ -32,7 +32,8 @@ test('step: on cpu without products of large matrices, unless they are asked for
   expect(fieldsOf(all.lines, 'nested-rows').at(-1)).toMatch(/^fused WebAssembly SIMD/);
   expect(() => fieldsOf(all.lines, 'frugal-svd')).toThrow('no line');
   expect(all.lines).toContain(
-    'cpu multiplies matrices in JavaScript: without frugal-svd, svd-products, svd-refresh, svd-refresh-cold; ' +
+    'cpu multiplies matrices in JavaScript: without frugal-svd, fira-random, apollo-random, svd-products, ' +
+      'random-products, sketch-products, svd-refresh, svd-refresh-cold; ' +
       'ask for them with --methods',
   );
   const asked = await run('step', ...small, '--methods', 'frugal-svd');

@@ -10,8 +10,8 @@ import {
 } from '@frugaljs/composer';
 import { type ExpressionRule, expressionRule, type Projector, type Rule, soleSite } from '@frugaljs/core';
 import { blockwise, columns, randK, random, rows, sketch, svd } from '@frugaljs/projectors';
-import { signSgd } from '@frugaljs/state-free';
-import { adamW, lion } from '@frugaljs/state-full';
+import { normalizedSgd, signSgd } from '@frugaljs/state-free';
+import { adamW, foam, lion } from '@frugaljs/state-full';
 import {
   dispose,
   matMul,
@@ -111,6 +111,8 @@ export const COMPOSITIONS = {
   'fira-random': () => fira(random({ density: DENSITY })),
   'apollo-rows': () => apollo(rows({ density: DENSITY })),
   'apollo-random': () => apollo(sketch({ density: DENSITY })),
+  foam: () => foam(),
+  'scale-rows': () => normalizedSgd({ per: 'row', norm: 'rms' }),
   'nested-rows': () => {
     const second = subspace({
       projector: rows({ density: DENSITY }),
