@@ -13,6 +13,7 @@ import { type Tensor, tidy } from '@tensorflow/tfjs-core';
 import { BoundExpression, type BoundRule } from '../bound/rules.js';
 import { BoundSubspace, isExactResidual } from '../bound/subspace.js';
 import { clipped } from '../finite-check.js';
+import { whyNoExpression } from './split-plan.js';
 import {
   type Clipping,
   type DecayForm,
@@ -69,7 +70,7 @@ export class DensePlan {
 
   private static of(bound: BoundSubspace, kernels: KernelSet, clipping: Clipping, form: DecayForm): DensePlan | string {
     const inner = bound.choice.inner;
-    if (inner === null) return 'a subspace or tensor operations inside a subspace';
+    if (inner === null) return whyNoExpression(bound);
     if (inner.slots.hasAges) return 'coordinates of different ages';
     const residual = bound.splitsResidual() ? bound.residual : null;
     if (residual !== null && !(residual instanceof BoundExpression))

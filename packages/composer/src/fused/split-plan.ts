@@ -147,13 +147,19 @@ function chainOf(bound: BoundRule): Chain | string {
     if (rule.choice.membership === 'split' && rule.combine.measures !== null) return 'a split that is measured';
     if (rule.choice.membership !== 'inactive') {
       const inner = rule.choice.inner;
-      if (inner === null) return 'a subspace inside a subspace';
+      if (inner === null) return whyNoExpression(rule);
     }
     levels.push(rule);
     rule = rule.choice.membership === 'complete' && !rule.splitsResidual() ? null : rule.residual;
   }
   if (rule !== null && !(rule instanceof BoundExpression)) return 'a rule written in tensor operations';
   return { levels, last: rule };
+}
+
+/** What the rule inside a subspace is, where it is no expression. */
+export function whyNoExpression({ choice }: BoundSubspace): string {
+  const isSubspace = choice.inside?.rule instanceof BoundSubspace;
+  return isSubspace ? 'a subspace inside a subspace' : 'a rule written in tensor operations';
 }
 
 function axisOf(levels: readonly BoundSubspace[]): SplitAxis | 'mixed' | null {
