@@ -114,6 +114,8 @@ export class DensePlan {
       low.shape,
       overwrite,
     );
+    // At once, as state was written: an update that fails from here on is torn.
+    for (const state of this.inside.states) state.advance(step.gate);
     const measures = Object.fromEntries(Object.keys(combine.measuresOfNothing).map(name => [name, found[name]!]));
 
     const { full, scalars } = this.epilogue.inputs(step, kernels);
@@ -121,7 +123,7 @@ export class DensePlan {
     const inPlace = sameNames({ w, ...full });
     const rest = { ...shared, ...measures, ...largestEntry(this.subspace, kernels, g) };
     const all = { ...scalars, ...numbers };
-    for (const state of [...this.inside.states, ...this.epilogue.states]) state.advance(step.gate);
+    for (const state of this.epilogue.states) state.advance(step.gate);
     const direction = found['direction']!;
     if (!this.byRows || projector.upRows === undefined || w.rank < 2 || w.size < SMALL) {
       const lifted: Record<string, Tensor> = lifts ? { lifted: projector.up(direction, basis, site) } : {};
