@@ -220,9 +220,11 @@ export function requireSquares(
   path = '',
 ): void {
   const requireSlots = (slots: Readonly<Record<string, TensorSlotSpec>>, at: string): void => {
-    for (const [slot, { degree }] of Object.entries(slots)) {
+    for (const [slot, { degree, extent }] of Object.entries(slots)) {
       const entry = state.get(joinPath(at, slot));
-      if (degree !== 2 || !(entry instanceof Tensor)) continue;
+      // A slot with a shape of its own may be a matrix of products, which have any sign.
+      const isMatrix = typeof extent === 'object' && 'shape' in extent;
+      if (degree !== 2 || isMatrix || !(entry instanceof Tensor)) continue;
       const smallest = smallestOf.get(entry) ?? 0;
       if (smallest < 0) {
         throw damaged(`${variable}${SEPARATOR}${joinPath(at, slot)}`, `${smallest}`, 'squares, which are at least 0');

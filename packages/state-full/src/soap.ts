@@ -86,7 +86,7 @@ export function soap(options: SoapOptions = {}): TensorRule<Slot> {
     state: shape => {
       const [left, right] = rotates(shape);
       const [rows, columns] = shape as readonly [number, number];
-      const factor = (size: number): TensorSlotSpec => ({ extent: { shape: [size, size] } });
+      const factor = (size: number): TensorSlotSpec => ({ extent: { shape: [size, size] }, degree: 2 });
       const basis = (size: number): TensorSlotSpec => ({ extent: { shape: [size, size] } });
       const slots: Record<string, TensorSlotSpec> = {
         m: { extent: 'element' },

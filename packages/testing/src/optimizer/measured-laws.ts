@@ -34,8 +34,8 @@ export const MEASURED_LAWS: readonly Law<Algebra>[] = [
   optimizerLaw({
     name: 'a scaled residual of nothing is the rule',
     formula:
-      'coordinate projector with ρ = 1 and T = ∞, or everything: subspace(P, rule, scaledResidual) = rule, bit for bit',
-    why: 'Fira in a full space is Adam: what is added for the rest must be exactly 0 there.',
+      'coordinate projector with ρ = 1 and T = ∞, or everything: subspace(P, rule, scaledResidual) = rule, up to rounding',
+    why: 'Fira in a full space is Adam: what is added for the rest must be 0 there. (Bits may differ where a backend has an operation for the rule alone.)',
     notApplicable: noCombines,
     example: reductionExamples,
     check: async (algebra: Algebra, { stream, weightDecay }) => {
@@ -43,7 +43,8 @@ export const MEASURED_LAWS: readonly Law<Algebra>[] = [
       const plain = await follow(stream, composed(algebra, rule, { weightDecay }));
       for (const projector of wholes(algebra)) {
         const use = algebra.subspace({ projector, rule, combine: algebra.combines!.scaledResidual(), refresh: NEVER });
-        requireSamePath(projector.kind, await follow(stream, composed(algebra, use, { weightDecay })), plain);
+        const found = await follow(stream, composed(algebra, use, { weightDecay }));
+        requireSamePath(projector.kind, found, plain, 1e-5);
       }
     },
   }),
