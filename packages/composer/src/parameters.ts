@@ -486,11 +486,10 @@ class Parameter {
   }
 
   /** Chooses the subspaces of an update, plans it, and makes the state that it writes; changes no value. */
-  prepare(variable: Variable, gradient: Tensor, { update, rate, factor, gate, kernels }: Update): void {
+  prepare(variable: Variable, gradient: Tensor, { update, factor, gate, kernels }: Update): void {
     const { bound, clipValue } = this;
     tidy(() => {
-      const context = { update, rate, gate, parameter: variable };
-      if (bound instanceof BoundSubspace) bound.prepare(() => clipped(gradient, clipValue, factor), context);
+      if (bound instanceof BoundSubspace) bound.prepare(() => clipped(gradient, clipValue, factor), { update, gate });
       if (kernels === null) return;
       if (typeof factor !== 'number') this.scale = 'device';
       else if (this.scale === 'device' || factor !== 1) this.scale = 'host';

@@ -3,7 +3,7 @@ import { Writable } from 'node:stream';
 import { type Json, matrixView, sizeOf } from '@frugaljs/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
-import { type ComposedOptimizer, frugal, listRecipes, recipe } from '../src/index.js';
+import { type ComposedOptimizer, fira, frugal, listRecipes, recipe } from '../src/index.js';
 import { BACKENDS, regression, valuesOf } from './fixtures.js';
 
 const SETTINGS: Readonly<Record<string, { readonly [key: string]: Json }>> = {
@@ -137,4 +137,12 @@ test('output layers of tf.layers are known by the names that people give them, h
   ])
     expect(ruleOf(name)).toMatch(/^subspace/);
   optimizer.dispose();
+});
+
+test('α of fira is on the step in the subspace and in the residual, above 1 too', () => {
+  for (const scale of [0.25, 1.5]) {
+    const optimizer = fira({ scale });
+    expect(JSON.stringify(optimizer)).toContain(`"scale":${scale},"share":${scale}`);
+    optimizer.dispose();
+  }
 });

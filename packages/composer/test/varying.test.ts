@@ -78,7 +78,12 @@ describe.each(BACKENDS)('a density that changes on %s', backend => {
 describe('intervals that grow', () => {
   useBackend('cpu');
 
-  it('are refreshed at the sums of them, and no longer than the longest', () => {
+  it.each([
+    // Intervals of 2, 3, 5 (4.5 rounded), 5, 5.
+    [{ every: 2, growth: 1.5, longest: 5 }, [0, 2, 5, 10, 15, 20]],
+    // Of 2, 2 (2.2), 2 (2.42), 3 (2.66), 3 (2.93), 3 (3.22), 4 (3.54): no growth is lost to rounding.
+    [{ every: 2, growth: 1.1 }, [0, 2, 4, 6, 9, 12, 15, 19]],
+  ])('%j: refreshed at the sums of them, and no longer than the longest', (refresh, expected) => {
     const w = tf.variable(tf.ones([4, 6]), true, 'growing');
     const seen: number[] = [];
     const projector = rows({ density: 0.5 });
@@ -92,7 +97,7 @@ describe('intervals that grow', () => {
       },
       rule: adamW(),
       combine: residual(signSgd()),
-      refresh: { every: 2, growth: 1.5, longest: 5 },
+      refresh,
     });
     const optimizer = compose({ learningRate: 0.01, groups: [{ use }], kernels: 'reference' });
     const refreshed: number[] = [];
@@ -103,9 +108,8 @@ describe('intervals that grow', () => {
       g.dispose();
       if (seen.length > count) refreshed.push(update);
     }
-    // Intervals of 2, 3, 5 (4.5 rounded), 5, 5.
-    expect(refreshed).toEqual([0, 2, 5, 10, 15, 20]);
-    expect(optimizer.explain([w])[0]!.rule).toContain('every 2 × 1.5');
+    expect(refreshed).toEqual(expected);
+    expect(optimizer.explain([w])[0]!.rule).toContain(`every 2 × ${refresh.growth}`);
     optimizer.dispose();
     w.dispose();
   });

@@ -19,7 +19,7 @@ export type Rule = ExpressionRule | TensorRule | SubspaceRule;
 export interface Refresh {
   /** Steps between refreshes (T). `Infinity` keeps the first subspace forever. */
   readonly every: number;
-  /** Each interval is this many times as long as the one before, rounded; at least 1. Default 1: all are alike. */
+  /** Each interval is this many times as long as the one before, and then rounded; at least 1. Default 1: all are alike. */
   readonly growth?: number;
   /** The longest interval, where they grow. Default: none. */
   readonly longest?: number;

@@ -148,9 +148,9 @@ export class SubspaceBases {
 }
 
 /**
- * When a subspace changes: refresh ⌊(update + offset) / every⌋, or, where intervals grow, at the sums of
- * `every`, `every · growth`, `every · growth²` …, rounded and at most `longest`. With `stagger` the parameters of a group take turns, each
- * ahead of the first one by its share of `every` updates.
+ * When a subspace changes: refresh ⌊(update + offset) / every⌋, or, where intervals grow, at the sums of `every`,
+ * `every · growth`, `every · growth²` …, each rounded and at most `longest`. With `stagger` the parameters of a group take
+ * turns, each ahead of the first one by its share of `every` updates.
  */
 export class Cadence {
   private offset: number;
@@ -178,11 +178,10 @@ export class Cadence {
     if (refreshIndex === 0) return 0;
     if (growth === 1) return Math.max(0, refreshIndex * every - this.offset);
     const { starts } = this;
-    let interval = every;
-    for (let i = 0; i < starts.length - 1; i++) interval = next(interval, growth, longest);
-    for (let last = starts.at(-1)!; starts.length <= refreshIndex; interval = next(interval, growth, longest)) {
-      last += interval;
-      starts.push(last);
+    while (starts.length <= refreshIndex) {
+      // Of the exact product: rounded at each refresh, 2 times 1.1 would be 2 for ever.
+      const interval = Math.round(every * growth ** (starts.length - 1));
+      starts.push(starts.at(-1)! + Math.min(longest, interval));
     }
     return starts[refreshIndex]!;
   }
@@ -204,10 +203,6 @@ export class Cadence {
     const { every, stagger = false } = this.refresh;
     return stagger && Number.isFinite(every) ? Math.floor((index * every) / members.length) : 0;
   }
-}
-
-function next(interval: number, growth: number, longest: number): number {
-  return Math.min(longest, Math.round(interval * growth));
 }
 
 /** Saves the tensors of a basis from the end of a `tidy`. */

@@ -61,7 +61,7 @@ export class BoundCombine {
     this.share = combine.share ?? 1;
     this.measures = traceMeasures(combine, site);
     this.measuresOfNothing = Object.fromEntries(Object.keys(this.measures?.outputs ?? {}).map(name => [name, 0]));
-    this.onlyMixes = mixesDirections(combine, site);
+    this.onlyMixes = mixesDirections(combine, this.graph, site);
   }
 
   /**
@@ -112,9 +112,10 @@ export class BoundCombine {
 }
 
 /** True for a combine whose direction, before it was wrapped, follows from the directions that it is given alone. */
-function mixesDirections(combine: Combine, site: CombineSite): boolean {
-  if (combine.wrapped !== undefined) return mixesDirections(combine.wrapped, site);
-  const reads = inputNames(traceCombine(combine, site.shape, site));
+function mixesDirections(combine: Combine, graph: Graph, site: CombineSite): boolean {
+  const { wrapped } = combine;
+  if (wrapped !== undefined) return mixesDirections(wrapped, traceCombine(wrapped, site.shape, site), site);
+  const reads = inputNames(graph);
   const isStateless = Object.keys(combine.state(site.shape)).length === 0;
   return isStateless && !['g', 'residual', 'parameter'].some(name => reads.includes(name));
 }
@@ -125,11 +126,7 @@ export function keptBy(projector: Projector, site: Site, reduced: Shape): Combin
   if (kept !== undefined) return kept ?? 'tensor';
   const [[rows, columns], [lowRows, lowColumns]] = [matrixView(site.shape), matrixView(reduced)];
   if (rows === lowRows && columns === lowColumns) return undefined;
-  return site.shape.length !== reduced.length
-    ? 'tensor'
-    : rows === lowRows
-      ? 'row'
-      : columns === lowColumns
-        ? 'column'
-        : 'tensor';
+  if (site.shape.length !== reduced.length) return 'tensor';
+  if (rows === lowRows) return 'row';
+  return columns === lowColumns ? 'column' : 'tensor';
 }

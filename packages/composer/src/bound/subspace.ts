@@ -57,6 +57,9 @@ function bound(rule: Rule, site: Site): BoundRule {
   }
 }
 
+/** What a subspace needs to know to be chosen. */
+type ChoiceContext = Pick<StepContext, 'update' | 'occupied' | 'gate'>;
+
 type Bind = (rule: Rule, site: Site) => BoundRule;
 
 /** A subspace rule at work: its basis, the rule inside, and the rule on the residual. */
@@ -88,15 +91,15 @@ export class BoundSubspace implements BoundRule {
     this.bases = new SubspaceBases(rule.projector, this.cadence, site);
     const { combine } = rule;
     this.residual = combine.rule === null ? null : bind(combine.rule, childSite(site, 'residual', site.shape));
-    const full = this.bases.reducedShape(this.cadence.refreshAt(0)) ?? site.shape;
-    this.combine = new BoundCombine(combine, combineSite(site.shape, keptBy(rule.projector, site, full)));
+    const reduced = this.bases.reducedShape(this.cadence.refreshAt(0));
+    const kept = keptBy(rule.projector, site, reduced ?? site.shape);
+    this.combine = new BoundCombine(combine, combineSite(site.shape, kept));
     this.sharesCoordinates =
       combine.rule?.type === 'subspace' &&
       combine.rule.projector.kind === rule.projector.kind &&
       rule.projector.traits.coordinate &&
       rule.projector.traits.basisFrom !== 'gradient' &&
       'indices' in rule.projector.basis(site);
-    const reduced = this.bases.reducedShape(this.cadence.refreshAt(0));
     if (reduced !== null) bind(rule.rule, childSite(site, 'rule', reduced)).dispose();
   }
 
@@ -138,7 +141,7 @@ export class BoundSubspace implements BoundRule {
    *
    * @param gradient Gives the gradient as the step will see it, when a subspace is fitted to it.
    */
-  prepare(gradient: () => Tensor, context: StepContext): void {
+  prepare(gradient: () => Tensor, context: ChoiceContext): void {
     if (context.update >= this.until || this.isDoubtful) this.refresh(() => this.combine.fed(gradient()), context);
     const { residual } = this;
     if (!(residual instanceof BoundSubspace) || residual.bases.areFitted || this.choice.isComplete) return;
@@ -181,8 +184,10 @@ export class BoundSubspace implements BoundRule {
     return [...planned, ...this.combine.plan()];
   }
 
-  /** There is a residual in a refresh, or was in one before: its state stays while there is none. */
+  /** The residual is stepped on in a refresh, or was in one before: its state stays while there is none. */
   private hasHadResidual(refreshIndex: number): boolean {
+    const { readsResidual, share } = this.combine;
+    if (!readsResidual || share !== 1) return readsResidual;
     for (let i = refreshIndex; i >= 0; i--) if (!this.bases.isComplete(this.bases.reducedShape(i))) return true;
     return false;
   }
@@ -276,7 +281,7 @@ export class BoundSubspace implements BoundRule {
     return { update, rate, gate, parameter: this.rule.projector.down(parameter, basis, this.site) };
   }
 
-  private refresh(gradient: () => Tensor, { update, occupied, gate }: StepContext): void {
+  private refresh(gradient: () => Tensor, { update, occupied, gate }: ChoiceContext): void {
     // Updates go back by those that the device skipped, refreshes do not.
     const refreshIndex = Math.max(this.cadence.refreshAt(update), this.chosen?.refreshIndex ?? 0);
     const before = this.chosen?.inside ?? null;

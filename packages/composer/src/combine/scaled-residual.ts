@@ -29,7 +29,7 @@ export function scaledResidual(options: ScaledResidualOptions = {}): Combine<'pr
   requireKnownKeys('scaledResidual', options, ['factor', 'epsilon', 'scale', 'share']);
   const { scale = 1, share = 1, ...limit } = options;
   requireNumber('scaledResidual.scale', scale, '[0, Infinity)');
-  requireNumber('scaledResidual.share', share, '[0, 1]');
+  requireNumber('scaledResidual.share', share, '[0, Infinity)');
   const { factor, epsilon } = requireLimit('scaledResidual', limit);
   return {
     kind: 'scaledResidual',

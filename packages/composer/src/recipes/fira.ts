@@ -59,7 +59,7 @@ export function fira(options: FiraOptions = {}): ComposedOptimizer {
         projector === undefined ? svd(size) : chooseProjector('fira.projector', projector, size),
       ),
       rule: inside,
-      combine: scaledResidual({ scale, share: Math.min(1, scale), factor: limit }),
+      combine: scaledResidual({ scale, share: scale, factor: limit }),
       refresh: { every: updateGap },
       onRefresh: 'keep',
     }),
