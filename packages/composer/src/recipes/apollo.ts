@@ -1,7 +1,7 @@
 import { sketch } from '@frugaljs/projectors';
 import type { AdamWOptions } from '@frugaljs/state-full';
 import { scaledGradient } from '../combine/scaled-gradient.js';
-import { type ComposedOptimizer, compose } from '../optimizer.js';
+import type { ComposedOptimizer } from '../optimizer.js';
 import { subspace } from '../subspace.js';
 import { limitGrowth } from '../wrappers.js';
 import { APOLLO_MINI_OPTIONS, APOLLO_OPTIONS } from './options.js';
@@ -10,13 +10,11 @@ import {
   chooseAdam,
   chooseProjector,
   chooseSize,
-  composeSettings,
+  composeScoped,
   correctedAfter,
-  decayOf,
   type ProjectorChoice,
   requireRecipeOptions,
   type SubspaceScope,
-  scopedGroups,
   scopedProjector,
 } from './settings.js';
 
@@ -93,9 +91,5 @@ function composed(
       { factor: limit },
     ),
   );
-  const decay = { decay: 'after', ...decayOf(options) } as const;
-  return compose({
-    ...composeSettings(name, options, 0.01),
-    groups: scopedGroups(name, options, { use, ...decay }, { use: rule, ...decay }),
-  });
+  return composeScoped(name, options, 0.01, { use, decay: 'after' }, { use: rule, decay: 'after' });
 }

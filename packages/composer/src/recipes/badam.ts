@@ -1,17 +1,15 @@
 import { type BlockwiseOptions, blockwise } from '@frugaljs/projectors';
 import { drop } from '../combine/drop.js';
-import { type ComposedOptimizer, compose } from '../optimizer.js';
+import type { ComposedOptimizer } from '../optimizer.js';
 import { subspace } from '../subspace.js';
 import { BADAM_OPTIONS } from './options.js';
 import {
   type CommonOptions,
   chooseRule,
-  composeSettings,
-  decayOf,
+  composeScoped,
   type RuleChoice,
   requireRecipeOptions,
   type SubspaceScope,
-  scopedGroups,
 } from './settings.js';
 
 export interface BadamOptions extends CommonOptions, SubspaceScope {
@@ -61,13 +59,5 @@ function turns(name: string, options: BadamOptions): ComposedOptimizer {
     refresh: { every: switchEvery },
     onRefresh: 'reset',
   });
-  return compose({
-    ...composeSettings(name, options, 1e-3),
-    groups: scopedGroups(
-      name,
-      options,
-      { use: blocks, decayInactive: false, ...decayOf(options) },
-      { use: rule, ...decayOf(options) },
-    ),
-  });
+  return composeScoped(name, options, 1e-3, { use: blocks, decayInactive: false }, { use: rule });
 }

@@ -1,20 +1,18 @@
 import { linear, type OnRefresh, type Projector } from '@frugaljs/core';
 import { varying } from '@frugaljs/projectors';
 import { residual } from '../combine/residual.js';
-import { type ComposedOptimizer, compose } from '../optimizer.js';
+import type { ComposedOptimizer } from '../optimizer.js';
 import { subspace } from '../subspace.js';
 import { ADA_FRUGAL_OPTIONS, FRUGAL_OPTIONS } from './options.js';
 import {
   type CommonOptions,
   chooseProjector,
   chooseRule,
-  composeSettings,
-  decayOf,
+  composeScoped,
   type ProjectorChoice,
   type RuleChoice,
   requireRecipeOptions,
   type SubspaceScope,
-  scopedGroups,
   scopedProjector,
 } from './settings.js';
 
@@ -65,15 +63,7 @@ function composed(name: string, options: FrugalOptions): ComposedOptimizer {
     refresh: { every: updateGap },
     onRefresh,
   });
-  return compose({
-    ...composeSettings(name, options, 1e-3),
-    groups: scopedGroups(
-      name,
-      options,
-      { use: hybrid, lrScale, ...decayOf(options) },
-      { use: rule, ...decayOf(options) },
-    ),
-  });
+  return composeScoped(name, options, 1e-3, { use: hybrid, lrScale }, { use: rule });
 }
 
 export interface AdaFrugalOptions extends Omit<FrugalOptions, 'projector'> {

@@ -4,18 +4,16 @@ import { type AdamWOptions, adamW, factoredAdamW, oneSidedAdafactor } from '@fru
 import { drop } from '../combine/drop.js';
 import { feedback } from '../combine/feedback.js';
 import { residual } from '../combine/residual.js';
-import { type ComposedOptimizer, compose } from '../optimizer.js';
+import type { ComposedOptimizer } from '../optimizer.js';
 import { subspace } from '../subspace.js';
 import { ADAMEM_OPTIONS, DCT_ADAM_W_OPTIONS, GALORE_OPTIONS, GOLORE_OPTIONS } from './options.js';
 import {
   type CommonOptions,
   chooseAdam,
   chooseSize,
-  composeSettings,
-  decayOf,
+  composeScoped,
   requireRecipeOptions,
   type SubspaceScope,
-  scopedGroups,
   scopedProjector,
 } from './settings.js';
 
@@ -101,11 +99,8 @@ export function adamem(options: AdamemOptions = {}): ComposedOptimizer {
     refresh: { every: updateGap },
     onRefresh: 'keep',
   });
-  const decay = { decay: 'after', ...decayOf(options) } as const;
-  return compose({
-    ...composeSettings('adamem', options, 1e-3),
-    groups: scopedGroups('adamem', options, { use, lrScale: scale, ...decay }, { use: adamW(), ...decay }),
-  });
+  const inSubspace = { use, lrScale: scale, decay: 'after' } as const;
+  return composeScoped('adamem', options, 1e-3, inSubspace, { use: adamW(), decay: 'after' });
 }
 
 /** Adam in a subspace alone. */
@@ -125,9 +120,6 @@ function composed(
     refresh: { every: updateGap },
     onRefresh,
   });
-  const decay = { decay: 'after', ...decayOf(options) } as const;
-  return compose({
-    ...composeSettings(name, options, 0.01),
-    groups: scopedGroups(name, options, { use: projected, lrScale: scale, ...decay }, { use: rule, ...decay }),
-  });
+  const inSubspace = { use: projected, lrScale: scale, decay: 'after' } as const;
+  return composeScoped(name, options, 0.01, inSubspace, { use: rule, decay: 'after' });
 }

@@ -22,6 +22,7 @@ import {
   type CommonOptions,
   chooseProjector,
   chooseRule,
+  composeScoped,
   composeSettings,
   decayOf,
   ofOption,
@@ -29,7 +30,6 @@ import {
   type RuleChoice,
   requireRecipeOptions,
   type SubspaceScope,
-  scopedGroups,
   scopedProjector,
 } from './settings.js';
 
@@ -58,15 +58,7 @@ function onMatrices<Name extends keyof typeof MATRIX_OPTIONS, Options>(
     requireRecipeOptions(name, options, table as never);
     const { rest = 'adamW', lrScale = table.lrScale.default as number } = options;
     const use = chooseOwn(`${name}.${name}`, rule, options[name] as Options | undefined);
-    return compose({
-      ...composeSettings(name, options, defaultRate),
-      groups: scopedGroups(
-        name,
-        options,
-        { use, lrScale, ...decayOf(options) },
-        { use: chooseRule(`${name}.rest`, rest), ...decayOf(options) },
-      ),
-    });
+    return composeScoped(name, options, defaultRate, { use, lrScale }, { use: chooseRule(`${name}.rest`, rest) });
   };
 }
 
@@ -182,15 +174,7 @@ export function frugalMuon(options: FrugalMuonOptions = {}): ComposedOptimizer {
     combine: residual(chooseRule('frugalMuon.stateFree', stateFree), { scale: stateFreeScale }),
     refresh: { every: updateGap },
   });
-  return compose({
-    ...composeSettings('frugalMuon', options, 1e-3),
-    groups: scopedGroups(
-      'frugalMuon',
-      options,
-      { use, lrScale, ...decayOf(options) },
-      { use: chooseRule('frugalMuon.rest', rest), ...decayOf(options) },
-    ),
-  });
+  return composeScoped('frugalMuon', options, 1e-3, { use, lrScale }, { use: chooseRule('frugalMuon.rest', rest) });
 }
 
 /** The rule of a recipe, with options of its own. */

@@ -20,6 +20,7 @@ import '../built-ins.js';
 import { requireSettings } from '../composition.js';
 import { groupMatching } from '../groups.js';
 import { projectorFromJson, ruleFromJson } from '../json.js';
+import { type ComposedOptimizer, compose } from '../optimizer.js';
 import { COMPOSE_OPTIONS, type ComposeOptions, type Group, type Match, type MatchConditions } from '../options.js';
 import { biasCorrected } from '../wrappers.js';
 import { COMMON_OPTIONS } from './options.js';
@@ -180,8 +181,23 @@ export interface SubspaceScope {
   readonly convolutions?: boolean;
 }
 
-/** The groups of a recipe: what is trained in a subspace, and by the plain rule all that is not. */
-export function scopedGroups(
+/**
+ * The optimizer of a recipe: what is trained in a subspace, and by the plain rule all that is not, both with the weight decay
+ * of the options.
+ */
+export function composeScoped(
+  owner: string,
+  options: CommonOptions & SubspaceScope,
+  defaultRate: number,
+  inSubspace: Group,
+  plain: Group,
+): ComposedOptimizer {
+  const decay = decayOf(options);
+  const groups = scopedGroups(owner, options, { ...inSubspace, ...decay }, { ...plain, ...decay });
+  return compose({ ...composeSettings(owner, options, defaultRate), groups });
+}
+
+function scopedGroups(
   owner: string,
   { projectable, fullRank, convolutions = false }: SubspaceScope,
   inSubspace: Group,

@@ -2,14 +2,12 @@ import { columns } from '@frugaljs/projectors';
 import { signSgd } from '@frugaljs/state-free';
 import { adamW } from '@frugaljs/state-full';
 import { residual } from '../../../../../packages/composer/src/combine/residual.js';
-import { type ComposedOptimizer, compose } from '../../../../../packages/composer/src/optimizer.js';
+import type { ComposedOptimizer } from '../../../../../packages/composer/src/optimizer.js';
 import {
   type CommonOptions,
-  composeSettings,
-  decayOf,
+  composeScoped,
   requireRecipeOptions,
   type SubspaceScope,
-  scopedGroups,
   scopedProjector,
 } from '../../../../../packages/composer/src/recipes/settings.js';
 import { subspace } from '../../../../../packages/composer/src/subspace.js';
@@ -37,13 +35,5 @@ export function templateRecipe(options: TemplateRecipeOptions = {}): ComposedOpt
     combine: residual(signSgd()),
     refresh: { every: updateGap },
   });
-  return compose({
-    ...composeSettings('templateRecipe', options, 1e-3),
-    groups: scopedGroups(
-      'templateRecipe',
-      options,
-      { use: split, ...decayOf(options) },
-      { use: adamW(), ...decayOf(options) },
-    ),
-  });
+  return composeScoped('templateRecipe', options, 1e-3, { use: split }, { use: adamW() });
 }
