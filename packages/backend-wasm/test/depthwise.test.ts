@@ -9,20 +9,20 @@ import {
   expectPlaces,
   type Geometry,
   geometries,
+  gradientOf,
+  imageShape,
+  images,
   outputSize,
   type Replaced,
+  type Shape,
   strangers,
   tensorOf,
 } from './geometry.js';
 
-type Shape = [number, number, number, number];
-
-const imageShape = ({ batch, height, width, channels }: Geometry): Shape => [batch, height, width, channels];
 const filterShape = (g: Geometry): Shape => [g.filterHeight, g.filterWidth, g.channels, g.filters];
 const outShape = (g: Geometry): Shape => [g.batch, ...outputSize(g), g.channels * g.filters];
-const images = (g: Geometry, replaced = {}): Tensor4D => tensorOf(imageShape(g), g.seed, replaced);
 const filter = (g: Geometry, replaced = {}): Tensor4D => tensorOf(filterShape(g), g.seed + 1, replaced);
-const gradient = (g: Geometry, replaced = {}): Tensor4D => tensorOf(outShape(g), g.seed + 2, replaced);
+const gradient = (g: Geometry, replaced = {}): Tensor4D => gradientOf(outShape(g), g, replaced);
 
 const forward = (g: Geometry, x = images(g), w = filter(g)): Tensor =>
   depthwiseConv2d(x, w, g.strides, g.pad, 'NHWC', g.dilations);

@@ -137,6 +137,16 @@ export const strangers: fc.Arbitrary<Replaced> = fc
         name === where ? values : {},
   );
 
+export type Shape = [number, number, number, number];
+
+export const imageShape = ({ batch, height, width, channels }: Geometry): Shape => [batch, height, width, channels];
+
+/** The images of a geometry. */
+export const images = (g: Geometry, replaced = {}): Tensor4D => tensorOf(imageShape(g), g.seed, replaced);
+
+/** The gradient of what comes out, of this shape. */
+export const gradientOf = (shape: Shape, g: Geometry, replaced = {}): Tensor4D => tensorOf(shape, g.seed + 2, replaced);
+
 /** A tensor of random numbers, some of them replaced. */
 export function tensorOf(
   shape: readonly [number, number, number, number],

@@ -26,18 +26,18 @@ import {
   expectPlaces,
   type Geometry,
   geometries,
+  gradientOf,
+  imageShape,
+  images,
   outputSize,
   type Replaced,
+  type Shape,
   strangers,
   tensorOf,
 } from './geometry.js';
 
-type Shape = [number, number, number, number];
-
-const imageShape = ({ batch, height, width, channels }: Geometry): Shape => [batch, height, width, channels];
 const outShape = (g: Geometry): Shape => [g.batch, ...outputSize(g), g.channels];
-const images = (g: Geometry, replaced = {}): Tensor4D => tensorOf(imageShape(g), g.seed, replaced);
-const gradient = (g: Geometry, replaced = {}): Tensor4D => tensorOf(outShape(g), g.seed + 2, replaced);
+const gradient = (g: Geometry, replaced = {}): Tensor4D => gradientOf(outShape(g), g, replaced);
 
 const forward = (g: Geometry, x = images(g)): Tensor =>
   avgPool(x, [g.filterHeight, g.filterWidth], g.strides, g.pad as 'same');

@@ -71,3 +71,33 @@ export function singularValues(x: Numbers, rows: number, columns: number): numbe
     .slice(0, Math.min(rows, columns))
     .map(value => Math.sqrt(Math.max(0, value)));
 }
+
+/** A matrix in float64, by rows. */
+export type Matrix = readonly (readonly number[])[];
+
+export const transposed = (x: Matrix): Matrix => x[0]!.map((_, j) => x.map(row => row[j]!));
+export const product = (x: Matrix, y: Matrix): Matrix =>
+  x.map(row => y[0]!.map((_, j) => row.reduce((sum, value, k) => sum + value * y[k]![j]!, 0)));
+export const combined = (x: Matrix, y: Matrix, f: (a: number, b: number) => number): Matrix =>
+  x.map((row, i) => row.map((value, j) => f(value, y[i]![j]!)));
+export const zeros = (rows: number, columns: number): Matrix =>
+  Array.from({ length: rows }, () => new Array<number>(columns).fill(0));
+export const matrixOf = (x: ArrayLike<number>, columns: number): Matrix =>
+  Array.from({ length: x.length / columns }, (_, i) => Array.from({ length: columns }, (_, j) => x[i * columns + j]!));
+
+/** Columns made orthonormal one after another. */
+export function gramSchmidt(x: Matrix): Matrix {
+  const done: number[][] = [];
+  for (const column of transposed(x)) {
+    let rest = [...column];
+    for (let pass = 0; pass < 2; pass++) {
+      for (const q of done) {
+        const inner = q.reduce((sum, value, i) => sum + value * rest[i]!, 0);
+        rest = rest.map((value, i) => value - inner * q[i]!);
+      }
+    }
+    const norm = Math.hypot(...rest);
+    done.push(rest.map(value => value / norm));
+  }
+  return transposed(done);
+}

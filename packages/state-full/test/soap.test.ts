@@ -5,37 +5,10 @@ import { BACKENDS, useBackend } from '../../../tools/test-support/backends.js';
 import { expectAllClose } from '../../../tools/test-support/closeness.js';
 import { gradientStream } from '../../../tools/test-support/gradients.js';
 import { directions, RuleRun } from '../../../tools/test-support/rule-run.js';
+import { combined, gramSchmidt, type Matrix, matrixOf, product, transposed, zeros } from './matrix.js';
 
-type Matrix = readonly (readonly number[])[];
-
-const transposed = (x: Matrix): Matrix => x[0]!.map((_, j) => x.map(row => row[j]!));
-const product = (x: Matrix, y: Matrix): Matrix =>
-  x.map(row => y[0]!.map((_, j) => row.reduce((sum, value, k) => sum + value * y[k]![j]!, 0)));
-const combined = (x: Matrix, y: Matrix, f: (a: number, b: number) => number): Matrix =>
-  x.map((row, i) => row.map((value, j) => f(value, y[i]![j]!)));
 const columnsIn = (x: Matrix, order: readonly number[]): Matrix => x.map(row => order.map(j => row[j]!));
-const zeros = (rows: number, columns: number): Matrix =>
-  Array.from({ length: rows }, () => new Array<number>(columns).fill(0));
 const identity = (size: number): Matrix => zeros(size, size).map((row, i) => row.map((_, j) => (i === j ? 1 : 0)));
-const matrixOf = (x: ArrayLike<number>, columns: number): Matrix =>
-  Array.from({ length: x.length / columns }, (_, i) => Array.from({ length: columns }, (_, j) => x[i * columns + j]!));
-
-/** Columns made orthonormal one after another. */
-function gramSchmidt(x: Matrix): Matrix {
-  const done: number[][] = [];
-  for (const column of transposed(x)) {
-    let rest = [...column];
-    for (let pass = 0; pass < 2; pass++) {
-      for (const q of done) {
-        const inner = q.reduce((sum, value, i) => sum + value * rest[i]!, 0);
-        rest = rest.map((value, i) => value - inner * q[i]!);
-      }
-    }
-    const norm = Math.hypot(...rest);
-    done.push(rest.map(value => value / norm));
-  }
-  return transposed(done);
-}
 
 /** Shampoo's factor of one side, and its basis; the identity where the side is too long. */
 class Side {

@@ -14,7 +14,16 @@ import type { TensorHeap } from '../heap.js';
 import { Program } from '../program.js';
 import { fillZero, Slices } from './convolution-3d.js';
 import { filledOutput, type Replacement, replacement, requireFloat32 } from './replacement.js';
-import { callOver, defineOverWindows, eachBlock, eachEntry, eachPixel, type WindowLocals, Windows } from './windows.js';
+import {
+  callOver,
+  defineOverWindows,
+  eachBlock,
+  eachEntry,
+  eachPixel,
+  type Lanes,
+  type WindowLocals,
+  Windows,
+} from './windows.js';
 
 /**
  * `avgPool`: the mean of what of each window is in the image, as in TensorFlow.
@@ -131,50 +140,54 @@ const poolingProgram: Program<'average' | 'spread'> = new Program('pooling', () 
 type PoolingLocals = WindowLocals & Readonly<Record<'share', Local>>;
 
 function defineAverage(module: ModuleBuilder): void {
-  defineOverWindows(
-    module,
-    'average',
-    (locals: PoolingLocals, scope): Code => {
-      const [left, x, w, y, xEntry] = scope.locals('i32', 5) as [Local, Local, Local, Local, Local];
-      const sums = scope.locals('v128', 4);
-      return eachPixel(
-        locals,
-        ...[x.set(locals.x), y.set(locals.y)],
-        eachBlock(left, locals.channels, [x, y], ({ vectors, load, store }) => {
-          const used = sums.slice(0, vectors);
-          return sequence(
-            ...used.map(sum => sum.set(v128.zero)),
-            xEntry.set(x),
-            eachEntry(locals, scope, xEntry, w, from =>
-              sequence(...used.map((sum, i) => sum.set(f32x4.add(sum, load(from, i))))),
-            ),
-            ...used.map((sum, i) => store(y, i, f32x4.mul(sum, f32x4.splat(locals.share)))),
-          );
-        }),
-      );
-    },
-    { share: 'f32' },
-  );
+  definePooling(module, 'average', ({ used, y, share, load, store }) => ({
+    before: used.map(sum => sum.set(v128.zero)),
+    at: from => used.map((sum, i) => sum.set(f32x4.add(sum, load(from, i)))),
+    after: used.map((sum, i) => store(y, i, f32x4.mul(sum, share))),
+  }));
 }
 
 function defineSpread(module: ModuleBuilder): void {
+  definePooling(module, 'spread', ({ used, y, share, load, store }) => ({
+    before: used.map((part, i) => part.set(f32x4.mul(load(y, i), share))),
+    at: to => used.map((part, i) => store(to, i, f32x4.add(load(to, i), part))),
+    after: [],
+  }));
+}
+
+/** A block of channels of one window. */
+interface Block extends Lanes {
+  /** A register for each vector of the block. */
+  readonly used: readonly Local[];
+  readonly y: Local;
+  readonly share: Code;
+}
+
+/** What is done with a block: before the entries of its window, at each of them, and after. */
+interface BlockSteps {
+  readonly before: readonly Code[];
+  at(entry: Local): readonly Code[];
+  readonly after: readonly Code[];
+}
+
+function definePooling(module: ModuleBuilder, name: string, stepsOf: (block: Block) => BlockSteps): void {
   defineOverWindows(
     module,
-    'spread',
+    name,
     (locals: PoolingLocals, scope): Code => {
       const [left, x, w, y, xEntry] = scope.locals('i32', 5) as [Local, Local, Local, Local, Local];
-      const shares = scope.locals('v128', 4);
+      const registers = scope.locals('v128', 4);
       return eachPixel(
         locals,
         ...[x.set(locals.x), y.set(locals.y)],
-        eachBlock(left, locals.channels, [x, y], ({ vectors, load, store }) => {
-          const used = shares.slice(0, vectors);
+        eachBlock(left, locals.channels, [x, y], lanes => {
+          const used = registers.slice(0, lanes.vectors);
+          const { before, at, after } = stepsOf({ ...lanes, used, y, share: f32x4.splat(locals.share) });
           return sequence(
-            ...used.map((share, i) => share.set(f32x4.mul(load(y, i), f32x4.splat(locals.share)))),
+            ...before,
             xEntry.set(x),
-            eachEntry(locals, scope, xEntry, w, to =>
-              sequence(...used.map((share, i) => store(to, i, f32x4.add(load(to, i), share)))),
-            ),
+            eachEntry(locals, scope, xEntry, w, entry => sequence(...at(entry))),
+            ...after,
           );
         }),
       );
