@@ -8,7 +8,7 @@ import { type ResidualOptions, residual } from './combine/residual.js';
 import { scaledGradient } from './combine/scaled-gradient.js';
 import { scaledResidual } from './combine/scaled-residual.js';
 import { projectorFromJson, register, ruleFromJson } from './json.js';
-import { biasCorrected, cautious, ema, limitGrowth, normalized, scaled } from './wrappers.js';
+import { averaged, biasCorrected, cautious, ema, limitGrowth, normalized, scaled, scheduleFree } from './wrappers.js';
 
 // Imported for its effect: the parts that come with the library can be built from their descriptions.
 
@@ -38,11 +38,13 @@ register(
 
 /** What is made of a rule and options of its own. */
 const WRAPPERS: Readonly<Record<string, (rule: Rule, options: object) => Rule>> = {
+  averaged,
   biasCorrected,
   cautious,
   ema,
   limitGrowth,
   normalized,
+  scheduleFree,
   scaled: (rule, options) => scaled(rule, (options as { factor: number }).factor),
 };
 for (const [kind, wrapped] of Object.entries(WRAPPERS)) {

@@ -33,6 +33,8 @@ export type {
 } from './reports.js';
 export { subspace } from './subspace.js';
 export {
+  type AveragedOptions,
+  averaged,
   type BiasCorrectedOptions,
   biasCorrected,
   type CautiousOptions,
@@ -43,5 +45,7 @@ export {
   limitGrowth,
   type NormalizedOptions,
   normalized,
+  type ScheduleFreeOptions,
   scaled,
+  scheduleFree,
 } from './wrappers.js';

@@ -1,4 +1,5 @@
 import {
+  AveragedWeightsError,
   DisposedError,
   InvalidOptionError,
   InvalidStateError,
@@ -13,11 +14,13 @@ import {
 import {
   dispose,
   getBackend,
+  keep,
   type NamedTensorMap,
   Optimizer,
   type Scalar,
   serialization,
   type Tensor,
+  tidy,
   type Variable,
 } from '@tensorflow/tfjs-core';
 import { compositionToJson, readComposition, requireComposition, requireNextRate } from './composition.js';
@@ -77,6 +80,8 @@ export class ComposedOptimizer extends Optimizer {
   /** Tensors made for the last {@link getWeights}. */
   private handedOut: Tensor[] = [];
   private disposed = false;
+  /** While {@link withAveragedWeights} is at work. */
+  private holdsAverages = false;
 
   constructor(options: ComposeOptions) {
     super();
@@ -177,6 +182,67 @@ export class ComposedOptimizer extends Optimizer {
     this.check.raise();
   }
 
+  /** True when a rule keeps an average of the weights: `averaged(…)`, `scheduleFree(…)`. */
+  get keepsAverages(): boolean {
+    return this.options.groups.some(({ use }) => (use?.type === 'subspace' ? use.combine : use)?.average !== undefined);
+  }
+
+  /**
+   * The averages of the weights that rules keep, by name of the variable: what is to be evaluated and published.
+   * Variables without an average are not in it. New tensors, for the caller to dispose.
+   */
+  averagedWeights(): Map<string, Tensor> {
+    this.requireWhole();
+    const averages = new Map<string, Tensor>();
+    for (const variable of this.parameters.variables()) {
+      tidy(() => {
+        const average = this.parameters.get(variable.name)?.bound.average(variable) ?? null;
+        if (average !== null) averages.set(variable.name, keep(average));
+      });
+    }
+    return averages;
+  }
+
+  /**
+   * Calls a function, which may be asynchronous, while the variables hold the averages that rules keep of them, and then
+   * gives them their weights in training back, bit for bit. Without such a rule it just calls the function.
+   *
+   * Until the function is done, or its promise settled, the optimizer neither trains nor gives its state away. What the
+   * function assigns to the variables is lost.
+   *
+   * ```
+   * const { loss } = await optimizer.withAveragedWeights(() => evaluate(model));
+   * await optimizer.withAveragedWeights(() => model.save('file://model'));
+   * ```
+   *
+   * @throws AveragedWeightsError when called within itself.
+   */
+  withAveragedWeights<T>(f: () => T): T {
+    const averages = this.averagedWeights();
+    const swapped = this.parameters.variables().filter(({ name }) => averages.has(name));
+    const inTraining = swapped.map(variable => variable.clone());
+    const giveBack = (): void => {
+      this.holdsAverages = false;
+      swapped.forEach((variable, i) => {
+        if (!variable.isDisposed) variable.assign(inTraining[i]!);
+      });
+      dispose(inTraining);
+    };
+    this.holdsAverages = true;
+    for (const variable of swapped) variable.assign(averages.get(variable.name)!);
+    for (const average of averages.values()) average.dispose();
+    let result: T;
+    try {
+      result = f();
+    } catch (error) {
+      giveBack();
+      throw error;
+    }
+    if (result instanceof Promise) return result.finally(giveBack) as T;
+    giveBack();
+    return result;
+  }
+
   /**
    * What the optimizer keeps for these variables after the next update (or a later one); exact to the byte. Nothing of those
    * that another optimizer has taken over.
@@ -259,6 +325,7 @@ export class ComposedOptimizer extends Optimizer {
    */
   override async setWeights(weights: NamedTensor[]): Promise<void> {
     this.requireLive();
+    this.requireInTraining();
     await this.check.known();
     const states = await fromNamedTensors(weights);
     const own: SavedState = states.get(OWN) ?? new Map();
@@ -380,6 +447,17 @@ export class ComposedOptimizer extends Optimizer {
   private requireWhole(): void {
     this.requireLive();
     if (this.parameters.torn !== null) throw this.parameters.torn;
+    this.requireInTraining();
+  }
+
+  private requireInTraining(): void {
+    if (!this.holdsAverages) return;
+    throw new AveragedWeightsError({
+      parameter: 'optimizer',
+      found: 'variables that hold averages of the weights',
+      expected: 'the weights in training',
+      advice: 'Wait until withAveragedWeights() is done: await what it returns.',
+    });
   }
 
   private requireLive(): void {

@@ -2,6 +2,7 @@ import {
   describePart,
   InvalidOptionError,
   printedAs,
+  type Rule,
   requireCombine,
   requireOptions,
   requirePart,
@@ -24,6 +25,8 @@ export function subspace(options: SubspaceOptions): SubspaceRule {
   requirePart('subspace.projector', projector, 'projector', 'a projector such as columns({ density: 0.25 })');
   requireRule('subspace.rule', rule);
   requireCombine('subspace.combine', combine);
+  requireNoAverage('subspace.rule', rule);
+  if (combine.rule !== null) requireNoAverage('subspace.combine.rule', combine.rule);
   requireOptions('subspace.refresh', refresh, REFRESH_OPTIONS);
   const { every, growth = 1, longest, stagger = false } = refresh;
   if (stagger && projector.kind === 'blockwise') {
@@ -65,4 +68,16 @@ export function subspace(options: SubspaceOptions): SubspaceRule {
     onRefresh,
   };
   return printedAs(made, sentence);
+}
+
+/** A part of the gradient knows no weights to average. */
+function requireNoAverage(parameter: string, rule: Rule): void {
+  const { average } = rule.type === 'subspace' ? rule.combine : rule;
+  if (average === undefined) return;
+  throw new InvalidOptionError({
+    parameter,
+    found: `${rule.kind}, which keeps an average of the weights`,
+    expected: 'a rule for a part of the gradient',
+    advice: `Put it around the whole: ${rule.kind}(subspace({ … })).`,
+  });
 }

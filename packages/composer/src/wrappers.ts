@@ -209,3 +209,116 @@ export function scaled<R extends Rule>(rule: R, factor: number): R {
     step: ({ direction }) => ({ direction: direction.mul(factor) }),
   }) as R;
 }
+
+export interface AveragedOptions {
+  /** δ: how much of the average remains from step to step, in [0, 1). Default 0.999. */
+  readonly decay?: number;
+}
+
+/**
+ * Keeps an exponential average of the weights beside a rule, which trains as it would alone:
+ *
+ *     a ← δ a + (1 - δ) W,   c ← δ c + (1 - δ),   average = (δ a + (1 - δ) W) / (δ c + (1 - δ))
+ *
+ * with W the weights before the step in the first line, and those of now in the last: the weights of all steps, the
+ * last with 1 - δ, made up for the start at 0. `withAveragedWeights()` of the optimizer evaluates and saves with it. Around a whole
+ * rule only. A variable at rest, as between the turns of its block, adds nothing. State: one number per element, and one.
+ *
+ * @throws InvalidOptionError for what is no rule, an unknown option or a value out of range, and for a rule that keeps an
+ *   average itself.
+ *
+ * Source: Polyak and Juditsky, 1992, in the exponential form that is common for networks.
+ */
+export function averaged<R extends Rule>(rule: R, options: AveragedOptions = {}): R {
+  requireKnownKeys('averaged', options, ['decay']);
+  const { decay = 0.999 } = options;
+  requireNumber('averaged.decay', decay, '[0, 1)');
+  return wrapRule<'averageWeights' | 'averageMass', never>(rule, {
+    kind: 'averaged',
+    options: { decay },
+    reads: ['parameter'],
+    state: () => ({ averageWeights: { extent: 'element' }, averageMass: { extent: 'tensor' } }),
+    step: ({ direction, parameter, averageWeights, averageMass }) => ({
+      direction,
+      averageWeights: averageWeights.mul(decay).add(parameter!.mul(1 - decay)),
+      averageMass: averageMass.mul(decay).add(1 - decay),
+    }),
+    average: ({ parameter, averageWeights, averageMass }) =>
+      averageWeights
+        .mul(decay)
+        .add(parameter.mul(1 - decay))
+        .div(averageMass.mul(decay).add(1 - decay)),
+  }) as R;
+}
+
+export interface ScheduleFreeOptions {
+  /** β: where between z and x gradients are taken, in (0, 1]. Default 0.9. */
+  readonly beta?: number;
+  /** λ of the decay that is part of the step of z. Default 0. */
+  readonly weightDecay?: number;
+  /** r: later steps count tʳ times as much in x, at least 0. Default 0. */
+  readonly power?: number;
+  /** p: a step counts as the pth power of the largest learning rate until then, at least 0. Default 2. */
+  readonly ratePower?: number;
+}
+
+/**
+ * Trains without a schedule: the weights in training y lie between a sequence z that takes the steps of the rule, and x, the
+ * average of z, which is what is evaluated and published.
+ *
+ *     d = rule(g) + λ y,         z ← z - η d
+ *     w = tʳ (max η)ᵖ,   S ← S + w,   c = w / S
+ *     x ← (1 - c) x + c z,       y ← (1 - β) z + β x
+ *
+ * The variable is y, the state s = z - y, and x = y - s (1 - β) / β: `withAveragedWeights()` of the optimizer gives x. What else moves
+ * the variable, such as the decay of its group or a wrapper around this, moves all three. While η is 0 nothing moves. β
+ * takes the place of momentum: use a rule without, such as `rmsprop({ alpha: 0.999, biasCorrection: true })`. Around a
+ * whole rule only. State: one number per element, and two.
+ *
+ * @throws InvalidOptionError for what is no rule, an unknown option or a value out of range, and for a rule that keeps an
+ *   average itself.
+ *
+ * Source: Defazio et al., The Road Less Scheduled (arXiv 2405.15682), Algorithm 1 and section 4.2, and its public code for w.
+ */
+export function scheduleFree<R extends Rule>(rule: R, options: ScheduleFreeOptions = {}): R {
+  requireKnownKeys('scheduleFree', options, ['beta', 'weightDecay', 'power', 'ratePower']);
+  const { beta = 0.9, weightDecay = 0, power = 0, ratePower = 2 } = options;
+  requireNumber('scheduleFree.beta', beta, '(0, 1]');
+  requireNumber('scheduleFree.weightDecay', weightDecay, '[0, Infinity)');
+  requireNumber('scheduleFree.power', power, '[0, Infinity)');
+  requireNumber('scheduleFree.ratePower', ratePower, '[0, Infinity)');
+  return wrapRule<'toStepped' | 'largestRate' | 'totalWeight', 'age'>(rule, {
+    kind: 'scheduleFree',
+    options: { beta, weightDecay, power, ratePower },
+    reads: weightDecay === 0 ? ['learningRate'] : ['learningRate', 'parameter'],
+    state: () => ({
+      toStepped: { extent: 'element' },
+      largestRate: { extent: 'tensor' },
+      totalWeight: { extent: 'tensor' },
+    }),
+    scalars: t => ({ age: t ** power }),
+    step: ({ direction, parameter, toStepped, largestRate: largestBefore, totalWeight: totalBefore, age, ...x }) => {
+      const rate = x.learningRate!;
+      const d = weightDecay === 0 ? direction : direction.add(parameter!.mul(weightDecay));
+      const largestRate = largestBefore.maximum(rate);
+      // Weights in units of the present one's power of the rate, which alone might leave float32.
+      const weight = ratePower === 0 ? age : largestRate.sign().mul(age);
+      const before = ratePower === 0 ? 1 : raised(largestBefore.divNoNan(largestRate), ratePower);
+      const totalWeight = totalBefore.mul(before).add(weight);
+      const c = weight.divNoNan(totalWeight);
+      // y moves by c (z - y) - η (1 - β (1 - c)) d, and the optimizer takes η times what is returned here.
+      const towards = d.mul(c.mul(beta).add(1 - beta)).sub(toStepped.mul(c).divNoNan(rate));
+      return { direction: towards, toStepped: toStepped.add(towards.sub(d).mul(rate)), largestRate, totalWeight };
+    },
+    average: ({ parameter, toStepped }) => parameter.sub(toStepped.mul((1 - beta) / beta)),
+  }) as R;
+}
+
+/** xᵖ of a value in [0, 1], for p above 0. With ½ and whole numbers up to 8 it is fused everywhere. */
+function raised(x: Value, power: number): Value {
+  if (power === 0.5) return x.sqrt();
+  if (power > 8 || !Number.isInteger(power)) return select(x.greater(0), x.log().mul(power).exp(), 0);
+  let product = x;
+  for (let i = 1; i < power; i++) product = product.mul(x);
+  return product;
+}

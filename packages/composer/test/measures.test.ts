@@ -8,6 +8,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { useBackend } from '../../../tools/test-support/backends.js';
 import {
+  averaged,
   biasCorrected,
   cautious,
   ema,
@@ -18,6 +19,7 @@ import {
   scaled,
   scaledGradient,
   scaledResidual,
+  scheduleFree,
   subspace,
 } from '../src/index.js';
 import { cases, compare } from './fused-and-reference.js';
@@ -54,6 +56,14 @@ const WRAPPERS: Readonly<Record<string, (rule: Rule) => Rule>> = {
   'scaled, in a limit': rule => limitGrowth(scaled(rule, 0.5)),
 };
 
+/** Those that stand around whole rules alone. */
+const AVERAGES: typeof WRAPPERS = {
+  averaged: rule => averaged(rule, { decay: 0.8 }),
+  scheduleFree: rule => scheduleFree(rule, { weightDecay: 0.1 }),
+  'scheduleFree, weighted, in a limit': rule =>
+    limitGrowth(scheduleFree(rule, { beta: 0.7, power: 1, ratePower: 0.5 })),
+};
+
 describe.each(['wasm', 'cpu'])('fused kernels agree with the reference on %s', backend => {
   useBackend(backend);
 
@@ -62,7 +72,7 @@ describe.each(['wasm', 'cpu'])('fused kernels agree with the reference on %s', b
     every: fc.constantFrom(2, 4),
     onRefresh: fc.constantFrom('reset' as const, 'keep' as const, 'transport' as const),
     clip: fc.constantFrom({}, { value: 0.9, globalNorm: 0.5 }),
-    wrapper: fc.constantFrom(...Object.keys(WRAPPERS)),
+    wrapper: fc.constantFrom(...Object.keys({ ...WRAPPERS, ...AVERAGES })),
     weightDecay: fc.constantFrom(0, 0.1),
   });
 
@@ -77,7 +87,7 @@ describe.each(['wasm', 'cpu'])('fused kernels agree with the reference on %s', b
           // A norm of few products that cancel has few digits, and so has the ratio of two.
           const larger = isDense ? 7 : 3;
           const matrices = { ...stream, shapes: stream.shapes.map(shape => shape.slice(0, 2).map(n => n + larger)) };
-          const use = WRAPPERS[wrapper]!(
+          const use = { ...WRAPPERS, ...AVERAGES }[wrapper]!(
             subspace({
               projector: PROJECTORS[name]!(isDense ? Math.max(0.6, density) : density),
               rule: adamW(),

@@ -11,6 +11,7 @@ export type ErrorCode =
   | 'disposed'
   | 'torn-update'
   | 'shared-variable'
+  | 'averaged-weights'
   | 'invalid-state'
   | 'not-serializable'
   | 'invalid-checkpoint'
@@ -148,6 +149,14 @@ export class SharedVariableError extends FrugalError {
   constructor(complaint: Complaint) {
     super('shared-variable', complaint);
     this.name = 'SharedVariableError';
+  }
+}
+
+/** The variables hold averages of the weights for the moment, and neither train nor are saved with the state. */
+export class AveragedWeightsError extends FrugalError {
+  constructor(complaint: Complaint) {
+    super('averaged-weights', complaint);
+    this.name = 'AveragedWeightsError';
   }
 }
 

@@ -75,6 +75,8 @@ export {
 } from './random/keys.js';
 export { randomSubset, randomSubsetByMask } from './random/subsets.js';
 export type {
+  AverageInputs,
+  Averaging,
   Combine,
   CombineInputs,
   CombineOutputs,
@@ -140,5 +142,5 @@ export {
   type TensorExtent,
   type TensorSlotSpec,
 } from './slots.js';
-export { combineSite, traceCombine, traceMeasures, traceRule } from './trace.js';
+export { combineSite, traceAverage, traceCombine, traceMeasures, traceRule } from './trace.js';
 export { norm, type Wrapper, type WrapperInputs, wrapCombine, wrapRule } from './wrap.js';

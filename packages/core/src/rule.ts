@@ -51,6 +51,18 @@ export interface SubspaceRule extends Described {
 /** What a rule, a combine or a wrapper may read beside gradients and state, if it says so in `reads`. */
 export type Read = 'parameter' | 'learningRate';
 
+/** Symbolic arguments of {@link Averaging.average}: the slots, as they are after the last step, and the parameter. */
+export type AverageInputs<S extends string> = { readonly [K in S]: Value } & { readonly parameter: Value };
+
+/** What a rule or a combine says of weights that are better than those in training. */
+export interface Averaging<S extends string = string> {
+  /**
+   * The weights to evaluate and to publish, where they are not those in training: an average that the state holds.
+   * Before the first step it must give the parameter. Only around a whole rule, not inside a subspace or on a residual.
+   */
+  average?(x: AverageInputs<S>, shape: Shape): Operand;
+}
+
 /** Symbolic arguments of a combine, all in the full space: slots, per-step scalars and measures by name, and these. */
 export type CombineInputs<S extends string> = { readonly [K in S]: Value } & {
   /** The gradient G. */
@@ -92,7 +104,7 @@ export interface CombineSite {
 }
 
 /** What happens to the part of the gradient that a subspace misses. */
-export interface Combine<S extends string = string, M extends string = never> extends Described {
+export interface Combine<S extends string = string, M extends string = never> extends Described, Averaging<S> {
   /** The rule that steps on the residual, itself any rule: a residual can be split again. `null` for none. */
   readonly rule: Rule | null;
   /** How much of the projected gradient the residual leaves out: R = G - share · up(down(G)). Default 1. */
@@ -138,7 +150,7 @@ export type RuleInputs<S extends string, C extends string> = { readonly [K in S]
 export type RuleOutputs<S extends string> = { readonly [K in 'direction' | S]: Operand };
 
 /** A rule written once on symbolic values; the reference interpreter and every fused kernel run the same expression. */
-export interface ExpressionRule<S extends string = string, C extends string = string> extends Described {
+export interface ExpressionRule<S extends string = string, C extends string = string> extends Described, Averaging<S> {
   readonly type: 'expression';
   readonly reads?: readonly Read[];
   /** The state kept for a gradient of this shape; `{}` for a state-free rule. */
@@ -174,7 +186,7 @@ export type TensorRuleOutputs<S extends string> = { readonly [K in 'direction' |
  * A rule that needs matrix algebra and is written directly in tfjs operations. It runs on every backend as it stands
  * and is never fused.
  */
-export interface TensorRule<S extends string = string> extends Described {
+export interface TensorRule<S extends string = string> extends Described, Averaging<S> {
   readonly type: 'tensor';
   readonly reads?: readonly Read[];
   /** The state kept for a gradient of this shape; a slot may have a shape of its own. */
@@ -191,8 +203,8 @@ export function tensorRule<S extends string = never>(rule: Omit<TensorRule<S>, '
 
 /** What objects of each type of rule hold; nothing else of them is read. */
 const MEMBERS: Readonly<Record<Rule['type'], readonly string[]>> = {
-  expression: ['state', 'step', 'scalars', 'reads'],
-  tensor: ['state', 'step', 'scalars', 'reads'],
+  expression: ['state', 'step', 'scalars', 'reads', 'average'],
+  tensor: ['state', 'step', 'scalars', 'reads', 'average'],
   subspace: ['projector', 'rule', 'combine', 'refresh', 'onRefresh', 'wrapped'],
 };
 

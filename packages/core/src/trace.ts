@@ -1,8 +1,25 @@
 import { InvalidExpressionError } from './errors.js';
 import { describeExtent, type Graph, type NodeExtent } from './graph/graph.js';
 import { type Operand, Tracer, Value } from './graph/tracer.js';
-import { type Combine, type CombineSite, type ExpressionRule, READS, type Read, requireSlots } from './rule.js';
-import { type Extent, matrixView, type Shape, type SlotExtent, type SlotSpec } from './slots.js';
+import type { Described } from './options.js';
+import {
+  type Averaging,
+  type Combine,
+  type CombineSite,
+  type ExpressionRule,
+  READS,
+  type Read,
+  requireSlots,
+} from './rule.js';
+import {
+  type Extent,
+  knownExtent,
+  matrixView,
+  type Shape,
+  type SlotExtent,
+  type SlotSpec,
+  type TensorSlotSpec,
+} from './slots.js';
 
 // From methods on symbolic values to graphs: what a rule's `step`, a combine's `measure` and `apply` write down.
 
@@ -79,6 +96,29 @@ export function traceMeasures(combine: Combine, site: CombineSite): Graph | null
     extents[name] = extent;
   }
   return tracer.graph(measures, extents);
+}
+
+/**
+ * Runs `average` of a rule or a combine on symbolic values: the inputs are `parameter` and the slots, the output is
+ * `weights`. `null` for a part that keeps no average.
+ */
+export function traceAverage(part: Averaged, shape: Shape): Graph | null {
+  if (part.average === undefined) return null;
+  const tracer = new Tracer();
+  const inputs: Record<string, Value> = { parameter: tracer.input('parameter', 'element') };
+  for (const [name, { extent }] of Object.entries(part.state(shape))) {
+    if (knownExtent(extent) !== undefined) inputs[name] = tracer.input(name, extent as SlotExtent);
+  }
+  const method = `${part.kind}.average`;
+  const weights = run(method, tracer, inputs, ['parameter'], () => part.average!(inputs as never, shape));
+  const outputs = { weights: tracer.operand(weights, method) };
+  tracer.requireUsedComparisons(method, outputs);
+  return tracer.graph(outputs, { weights: 'element' });
+}
+
+/** What may keep an average of the weights. */
+interface Averaged extends Described, Averaging {
+  state(shape: Shape): Readonly<Record<string, TensorSlotSpec>>;
 }
 
 /** What a method on symbolic values is given, and what it must return. */

@@ -1,7 +1,9 @@
+import { InvalidOptionError } from './errors.js';
 import { interpret } from './graph/interpreter.js';
 import { type Operand, select, type Value } from './graph/tracer.js';
 import { type Described, describePart, requireKnownKeys, requirePart } from './options.js';
 import {
+  type Averaging,
   type Combine,
   type ExpressionRule,
   type Read,
@@ -28,7 +30,7 @@ export type WrapperInputs<S extends string, C extends string> = { readonly [K in
 };
 
 /** What is done to the direction of a rule, whichever rule it is. */
-export interface Wrapper<S extends string = string, C extends string = string> extends Described {
+export interface Wrapper<S extends string = string, C extends string = string> extends Described, Averaging<S> {
   readonly reads?: readonly Read[];
   /** What the wrapper keeps beside the state of the rule. Default: nothing. */
   state?(shape: Shape): Readonly<Record<S, SlotSpec>>;
@@ -88,6 +90,7 @@ export function wrapCombine(combine: Combine, by: Wrapper): Combine {
     state: shape => ({ ...combine.state(shape), ...ownNames(combine, by, shape).renamed(by.state?.(shape)) }),
     ...scalarsOf(combine, by),
     ...(combine.measure === undefined ? {} : { measure: (x, site) => combine.measure!(x, site) }),
+    ...averageOf(combine, by),
     apply: (x, site) => stepAfter(x, combine.apply(x, site), by, ownNames(combine, by, site.shape), site.shape),
     wrapped: combine,
   };
@@ -103,13 +106,14 @@ export function norm(x: Value, per: Exclude<Extent, 'element'> = 'tensor'): Valu
   return x.div(scale).square().sum(per).sqrt().mul(largest);
 }
 
-type Members<R> = Pick<R, Extract<keyof R, 'reads' | 'state' | 'scalars' | 'step'>>;
+type Members<R> = Pick<R, Extract<keyof R, 'reads' | 'state' | 'scalars' | 'step' | 'average'>>;
 
 function wrappedExpression(rule: ExpressionRule, by: Wrapper): Members<ExpressionRule> {
   return {
     reads: union(rule.reads, by.reads),
     state: shape => ({ ...rule.state(shape), ...ownNames(rule, by, shape).renamed(by.state?.(shape)) }),
     ...scalarsOf(rule, by),
+    ...averageOf(rule, by),
     step: (x, shape) => stepAfter(x, rule.step(x, shape), by, ownNames(rule, by, shape), shape),
   };
 }
@@ -120,6 +124,7 @@ function wrappedTensorRule(rule: TensorRule, by: Wrapper): Members<TensorRule> {
     reads: union(rule.reads, by.reads),
     state: shape => ({ ...rule.state(shape), ...ownNames(rule, by, shape).renamed(by.state?.(shape)) }),
     ...scalarsOf(rule, by),
+    ...averageOf(rule, by),
     step: (x, scalars, shape) => {
       const names = ownNames(rule, by, shape);
       const { direction, ...next } = rule.step(x, scalars, shape);
@@ -206,11 +211,32 @@ function scalarsOf(rule: Numbered, by: Wrapper): Pick<Numbered, 'scalars'> {
   };
 }
 
+/** The average of the weights that one of the two keeps. */
+function averageOf(rule: Numbered & Described & Averaging, by: Wrapper): Averaging {
+  if (by.average === undefined) {
+    return rule.average === undefined ? {} : { average: (x, shape) => rule.average!(x, shape) };
+  }
+  if (rule.average !== undefined) {
+    throw new InvalidOptionError({
+      parameter: `${by.kind}.rule`,
+      found: `${rule.kind}, which keeps an average of the weights itself`,
+      expected: 'one average of the weights',
+      advice: `Leave out ${by.kind}, or that inside.`,
+    });
+  }
+  return {
+    average: (x, shape) => {
+      const own = { ...ownNames(rule, by, shape).own(x), parameter: x.parameter };
+      return by.average!(own as Parameters<NonNullable<Averaging['average']>>[0], shape);
+    },
+  };
+}
+
 function union(a: readonly Read[] = [], b: readonly Read[] = []): readonly Read[] {
   return [...new Set([...a, ...b])];
 }
 
-const MEMBERS: readonly string[] = ['kind', 'options', 'reads', 'state', 'scalars', 'step'];
+const MEMBERS: readonly string[] = ['kind', 'options', 'reads', 'state', 'scalars', 'step', 'average'];
 
 function requireWrapper(by: unknown): asserts by is Wrapper {
   requirePart('wrapper', by, 'wrapper', 'a wrapper { kind, options, step }');

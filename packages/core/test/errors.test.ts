@@ -16,6 +16,7 @@ const CODES: Readonly<Record<string, string>> = {
   DisposedError: 'disposed',
   TornUpdateError: 'torn-update',
   SharedVariableError: 'shared-variable',
+  AveragedWeightsError: 'averaged-weights',
   InvalidStateError: 'invalid-state',
   NotSerializableError: 'not-serializable',
   UnsupportedBackendError: 'unsupported-backend',

@@ -19,10 +19,12 @@ export interface RmspropOptions {
   readonly momentum?: number;
   /** Divide by the standard deviation instead of the root mean square. Default false. */
   readonly centered?: boolean;
+  /** Make up for averages that start at 0: v / (1 - αᵗ) and a / (1 - αᵗ) in the place of v and a. Default false. */
+  readonly biasCorrection?: boolean;
 }
 
 /**
- * RMSprop in PyTorch's form, with ε outside the root and no bias correction:
+ * RMSprop in PyTorch's form, with ε outside the root and, by default, no bias correction:
  *
  *     v ← α v + (1 - α) g²,   x = g / (√v + ε)
  *     centered:  a ← α a + (1 - α) g,   x = g / (√max(0, v - a²) + ε)
@@ -36,27 +38,30 @@ export interface RmspropOptions {
  *   With Recurrent Neural Networks, arXiv 1308.0850, equations 38 to 41 (centered).
  */
 export function rmsprop(options: RmspropOptions = {}): ExpressionRule {
-  requireKnownKeys('rmsprop', options, ['alpha', 'epsilon', 'momentum', 'centered']);
-  const { alpha = 0.99, epsilon = 1e-8, momentum = 0, centered = false } = options;
+  requireKnownKeys('rmsprop', options, ['alpha', 'epsilon', 'momentum', 'centered', 'biasCorrection']);
+  const { alpha = 0.99, epsilon = 1e-8, momentum = 0, centered = false, biasCorrection = false } = options;
   requireNumber('rmsprop.alpha', alpha, '[0, 1)');
   requireNumber('rmsprop.epsilon', epsilon, '[0, Infinity)');
   requireNumber('rmsprop.momentum', momentum, '[0, 1)');
   requireBoolean('rmsprop.centered', centered);
+  requireBoolean('rmsprop.biasCorrection', biasCorrection);
   return expressionRule({
     kind: 'rmsprop',
-    options: { alpha, epsilon, momentum, centered },
+    options: { alpha, epsilon, momentum, centered, ...(biasCorrection ? { biasCorrection } : {}) },
     state: (): Record<string, SlotSpec> => ({
       v: { extent: 'element', degree: 2 },
       ...(centered ? { a: { extent: 'element' } } : {}),
       ...(momentum > 0 ? { m: { extent: 'element' } } : {}),
     }),
+    ...(biasCorrection ? { scalars: (t: number) => ({ correction: 1 / (1 - alpha ** t) }) } : {}),
     step: x => {
+      const corrected = (average: Value): Value => (biasCorrection ? average.mul(x['correction']!) : average);
       const v = movingAverage(x['v']!, x.g.square(), alpha);
       const next: Record<string, Value> = { v };
-      let variance = v;
+      let variance = corrected(v);
       if (centered) {
         next['a'] = movingAverage(x['a']!, x.g, alpha);
-        const difference = v.sub(next['a'].square());
+        const difference = variance.sub(corrected(next['a']).square());
         // Rounding may leave it below 0. A comparison, not a maximum, so that NaN stays NaN on every backend.
         variance = unlessOverflowed(v, select(difference.less(0), 0, difference));
       }

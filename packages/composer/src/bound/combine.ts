@@ -15,7 +15,7 @@ import {
 } from '@frugaljs/core';
 import { add, type Tensor } from '@tensorflow/tfjs-core';
 import { joinPath, type SavedState, type StateReader } from '../saved-state.js';
-import { RATE, type StepContext } from './rules.js';
+import { averageOf, RATE, type StepContext } from './rules.js';
 import { type PlannedTensor, SlotState } from './slots.js';
 
 /** A combine at work on one parameter. The rule on the residual is not its own. */
@@ -92,6 +92,10 @@ export class BoundCombine {
   measure(low: Tensor, lowDirection: Tensor | number): Readonly<Record<string, Tensor>> {
     const { measures } = this;
     return measures === null ? {} : interpret(measures, { low, lowDirection }, {}, low.shape);
+  }
+
+  average(parameter: Tensor): Tensor | null {
+    return averageOf(this.combine, this.slots, parameter);
   }
 
   plan(): readonly PlannedTensor[] {

@@ -12,6 +12,7 @@ import {
   slotShape,
   type TensorExtent,
   type TensorRule,
+  traceAverage,
   traceRule,
 } from '@frugaljs/core';
 import { fill, type Tensor } from '@tensorflow/tfjs-core';
@@ -56,6 +57,8 @@ export interface BoundRule {
   move(site: Site): void;
   /** Carries the state to new coordinates of the subspace around it. */
   transport(carry: Carry, move: CoordinateMove | null): void;
+  /** The average of the weights that the rule keeps, for the weights in training; null if it keeps none. */
+  average(parameter: Tensor): Tensor | null;
   /** Starts again from the initial state. */
   reset(): void;
   /** Adds the state to `into`; the tensors stay the rule's own. */
@@ -72,11 +75,24 @@ export interface RestoreContext {
   readonly coordinates?: { readonly axis: CoordinateMove['axis']; readonly count: number };
 }
 
+/** A rule or a combine, which may keep an average of the weights. */
+type Averaged = Parameters<typeof traceAverage>[0];
+
+/** The weights that a part would have evaluated, by its state; null if it keeps no average. */
+export function averageOf(part: Averaged, slots: Pick<SlotState, 'addTo'>, parameter: Tensor): Tensor | null {
+  const graph = traceAverage(part, parameter.shape);
+  if (graph === null) return null;
+  const inputs: Record<string, Tensor | number> = { parameter };
+  slots.addTo(inputs);
+  return interpret(graph, inputs, {}, parameter.shape)['weights']!;
+}
+
 /** A rule without other rules in it, at work: its state is its slots. */
 abstract class BoundLeaf<E extends TensorExtent> implements BoundRule {
   readonly slots: SlotState<E>;
 
   constructor(
+    private readonly part: Averaged,
     state: Readonly<Record<string, SlotSpec<E>>>,
     private site: Site,
   ) {
@@ -99,6 +115,10 @@ abstract class BoundLeaf<E extends TensorExtent> implements BoundRule {
 
   transport(carry: Carry, move: CoordinateMove | null): void {
     this.slots.transport(carry, move);
+  }
+
+  average(parameter: Tensor): Tensor | null {
+    return averageOf(this.part, this.slots, parameter);
   }
 
   reset(): void {
@@ -128,7 +148,7 @@ export class BoundExpression extends BoundLeaf<SlotExtent> {
     readonly rule: ExpressionRule,
     site: Site,
   ) {
-    super(rule.state(site.shape), site);
+    super(rule, rule.state(site.shape), site);
     this.graph = traceRule(rule, site.shape);
   }
 
@@ -165,7 +185,7 @@ export class BoundTensorRule extends BoundLeaf<TensorExtent> {
     private readonly rule: TensorRule,
     site: Site,
   ) {
-    super(rule.state(site.shape), site);
+    super(rule, rule.state(site.shape), site);
     requireSlots(rule.kind, this.slots.specs, true);
   }
 

@@ -211,6 +211,10 @@ export class BoundSubspace implements BoundRule {
     if (this.residual instanceof BoundSubspace) this.residual.release(update);
   }
 
+  average(parameter: Tensor): Tensor | null {
+    return this.combine.average(parameter);
+  }
+
   /** A subspace within a moving subspace has no meaning in the new coordinates and starts again. */
   transport(): void {
     this.reset();

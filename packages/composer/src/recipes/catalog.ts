@@ -8,7 +8,7 @@ import { adaFrugal, type FrugalOptions, frugal } from './frugal.js';
 import { adamem, dctAdamW, galore, golore } from './galore.js';
 import { foam, frugalMuon, ldAdam, muon, scale, sinkGd, soap } from './matrix-rules.js';
 import { requireRecipe } from './options.js';
-import { adafactor, adagrad, adamMini, adamW, lion, rmsprop, sgd, sgdm, signSgd } from './plain.js';
+import { adafactor, adagrad, adamMini, adamW, lion, rmsprop, scheduleFree, sgd, sgdm, signSgd } from './plain.js';
 
 type Recipe = (options: never) => ComposedOptimizer;
 
@@ -50,6 +50,7 @@ const CATALOG: Readonly<Record<string, Recipe>> = {
   adamem,
   rmsprop,
   adagrad,
+  scheduleFree,
   sgd,
   sgdm,
   signSgd,

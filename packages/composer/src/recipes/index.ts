@@ -27,6 +27,18 @@ export {
   soap,
 } from './matrix-rules.js';
 export { listRecipes, recipeOptions } from './options.js';
-export { adafactor, adagrad, adamMini, adamW, lion, rmsprop, sgd, sgdm, signSgd } from './plain.js';
+export {
+  adafactor,
+  adagrad,
+  adamMini,
+  adamW,
+  lion,
+  rmsprop,
+  type ScheduleFreeRecipeOptions,
+  scheduleFree,
+  sgd,
+  sgdm,
+  signSgd,
+} from './plain.js';
 export type { CommonOptions, ProjectorChoice, RuleChoice } from './settings.js';
 export { PROJECTABLE } from './settings.js';

@@ -236,6 +236,18 @@ export const BADAM_OPTIONS: OptionTable<'density' | 'switchEvery' | 'order' | 'u
   projectable: { ...PROJECTABLE, meaning: 'the parameters that take turns: a `match` of a group' },
 };
 
+export const SCHEDULE_FREE_OPTIONS: OptionTable<'rule' | 'beta' | 'power' | 'ratePower'> = {
+  rule: { type: 'structure', meaning: 'the rule whose steps are averaged, one without momentum' },
+  beta: { type: 'number', interval: '(0, 1]', default: 0.9, meaning: 'share of the average where gradients are taken' },
+  power: { type: 'number', interval: '[0, Infinity)', default: 0, meaning: 'later steps count tʳ times as much' },
+  ratePower: {
+    type: 'number',
+    interval: '[0, Infinity)',
+    default: 2,
+    meaning: 'a step counts as this power of the largest learning rate until then',
+  },
+};
+
 const OF_THE_RULE: OptionSpec = { type: 'structure', meaning: 'as in the rule `adaLayer`' };
 
 export const ADA_LAYER_OPTIONS: OptionTable<
@@ -312,6 +324,7 @@ const RECIPE_OPTIONS: Readonly<Record<string, OptionTable>> = {
   adamem: ADAMEM_OPTIONS,
   rmsprop: {},
   adagrad: {},
+  scheduleFree: SCHEDULE_FREE_OPTIONS,
   sgd: {},
   sgdm: {},
   signSgd: {},

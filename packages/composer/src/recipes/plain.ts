@@ -2,8 +2,16 @@ import { InvalidOptionError, type Rule } from '@frugaljs/core';
 import * as stateFree from '@frugaljs/state-free';
 import * as stateFull from '@frugaljs/state-full';
 import { type ComposedOptimizer, compose } from '../optimizer.js';
-import { COMMON_OPTIONS } from './options.js';
-import { type CommonOptions, composeSettings, decayOf, requireRecipeOptions } from './settings.js';
+import { type ScheduleFreeOptions, scheduleFree as scheduleFreeRule } from '../wrappers.js';
+import { COMMON_OPTIONS, SCHEDULE_FREE_OPTIONS } from './options.js';
+import {
+  type CommonOptions,
+  chooseRule,
+  composeSettings,
+  decayOf,
+  type RuleChoice,
+  requireRecipeOptions,
+} from './settings.js';
 
 /** A rule on all parameters. Options are those of the rule and those of every recipe. */
 function plain<T extends object>(name: string, rule: (options: T) => Rule, defaultRate: number) {
@@ -37,6 +45,31 @@ export const adagrad: Recipe<stateFull.AdagradOptions> = plain('adagrad', stateF
 export const sgd: Recipe<object> = plain('sgd', stateFree.sgd as (options: object) => Rule, 0.01);
 /** The sign of the gradient on all parameters; learning rate 1e-3. */
 export const signSgd: Recipe<object> = plain('signSgd', stateFree.signSgd as (options: object) => Rule, 1e-3);
+
+export interface ScheduleFreeRecipeOptions extends CommonOptions, Omit<ScheduleFreeOptions, 'weightDecay'> {
+  /** The rule that z follows. Default rmsprop with α = 0.999 and correction of bias: AdamW without momentum. */
+  readonly rule?: RuleChoice;
+}
+
+/**
+ * Schedule-free training on all parameters: no schedule but a warm-up, and what is evaluated and saved is the average that
+ * `withAveragedWeights()` gives. Its `weightDecay` is part of the rule's step. Learning rate 2.5e-3 by default.
+ *
+ * Source: Defazio et al., The Road Less Scheduled (arXiv 2405.15682).
+ */
+export function scheduleFree(options: ScheduleFreeRecipeOptions = {}): ComposedOptimizer {
+  requireRecipeOptions('scheduleFree', options, SCHEDULE_FREE_OPTIONS);
+  const { rule, beta, power, ratePower, weightDecay, ...common } = options;
+  const inner =
+    rule === undefined
+      ? stateFull.rmsprop({ alpha: 0.999, biasCorrection: true })
+      : chooseRule('scheduleFree.rule', rule);
+  const given = Object.entries({ beta, power, ratePower, weightDecay }).filter(([, value]) => value !== undefined);
+  return compose({
+    ...composeSettings('scheduleFree', common, 2.5e-3),
+    groups: [{ use: scheduleFreeRule(inner, Object.fromEntries(given)) }],
+  });
+}
 
 /** Splits options into those of the recipe's rule and those every recipe has. */
 function splitOptions<T extends CommonOptions>(
