@@ -4,6 +4,7 @@ import { lion } from '@frugaljs/state-full';
 import type { CombineClaims, WrapperClaims } from '@frugaljs/testing';
 import fc from 'fast-check';
 import {
+  averaged,
   biasCorrected,
   cautious,
   drop,
@@ -15,7 +16,11 @@ import {
   scaled,
   scaledGradient,
   scaledResidual,
+  scheduleFree,
 } from '../src/index.js';
+
+/** The learning rate that laws give to who reads it. */
+const RATE = 0.1;
 
 const RULES = { signSgd, sgd, lion };
 
@@ -156,6 +161,30 @@ export const WRAPPER_CLAIMS: Readonly<Record<string, ClaimedWrapper>> = {
       };
     },
   }),
+  averaged: wrapping((rule, options: { readonly decay: number }) => averaged(rule, options), {
+    options: fc.record({ decay: fc.constantFrom(0.999, 0.5, 0) }),
+    neutral: () => true,
+  }),
+  scheduleFree: wrapping(
+    (rule, options: { readonly beta: number; readonly power: number }) => scheduleFree(rule, options),
+    {
+      options: fc.record({ beta: fc.constantFrom(0.9, 0.5, 1), power: fc.constantFrom(0, 1) }),
+      formula: ({ beta, power }) => {
+        // Relative to x₀ = y₀ = z₀ = 0, at the rate that laws give: x, y and z are 0 in all entries at first.
+        let [x, y, z]: [number[], number[], number[]] = [[], [], []];
+        let total = 0;
+        return (direction, _g, t) => {
+          total += t ** power;
+          const c = t ** power / total;
+          const before = direction.map((_, i) => y[i] ?? 0);
+          z = Array.from(direction, (d, i) => (z[i] ?? 0) - RATE * d);
+          x = z.map((each, i) => (1 - c) * (x[i] ?? 0) + c * each);
+          y = z.map((each, i) => (1 - beta) * each + beta * x[i]!);
+          return y.map((each, i) => (before[i]! - each) / RATE);
+        };
+      },
+    },
+  ),
   cautious: wrapping((rule, options: { readonly least: number }) => cautious(rule, options), {
     options: fc.record({ least: fc.constantFrom(1e-3, 0.5, 1) }),
     formula:

@@ -9,6 +9,7 @@ import {
   slotShape,
   type TensorRule,
   type TensorSlotSpec,
+  traceAverage,
   traceRule,
 } from '@frugaljs/core';
 import { dispose, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
@@ -197,6 +198,19 @@ export class RuleRun {
     free(outputs);
     this.slots = slots;
     return { direction: direction!, slots, shapes };
+  }
+
+  /** The average of the weights that the rule keeps; null if it keeps none. */
+  async average(parameter: ArrayLike<number>): Promise<Float32Array | null> {
+    const { rule, shape } = this;
+    const graph = traceAverage(rule, shape);
+    if (graph === null) return null;
+    const { g, ...slots } = this.arguments(parameter, parameter).inputs;
+    const outputs = interpret(graph, { ...slots, parameter: g! }, {}, shape);
+    const { weights } = await copiesOf(outputs);
+    free(outputs);
+    free({ ...slots, g: g! });
+    return weights!;
   }
 
   /** The tensors and numbers of the next step. */

@@ -3,6 +3,7 @@ import {
   type ExpressionRule,
   type Rule,
   randomKey,
+  randomNormals,
   randomUniform,
   sameShape,
   sizeOf,
@@ -34,6 +35,12 @@ import {
   wrapped,
   wrapperExamples,
 } from './fixture.js';
+
+const keepsAverage = ({ create, options }: WrapperFixture): boolean => {
+  const [drawn] = fc.sample(options, { seed: 1, numRuns: 1 });
+  const made = create(RULES.gradient, drawn);
+  return made.type === 'expression' && made.average !== undefined;
+};
 
 const unlessClaimed =
   (claim: keyof WrapperFixture['claims']) =>
@@ -191,6 +198,27 @@ export const WRAPPER_LAWS: readonly Law<WrapperFixture>[] = [
     },
   }),
   law({
+    name: 'weights at rest are their average',
+    formula: 'before the first step, and while G = 0 and nothing moves: average = W, through rules of every type',
+    why: 'An average that starts from 0 publishes weights that are too small.',
+    needs: ['state as declared'],
+    notApplicable: fixture => (keepsAverage(fixture) ? null : 'it keeps no average of the weights'),
+    example: wrapperExamples,
+    check: async (fixture: WrapperFixture, { shape, options, seed }) => {
+      const weights = randomNormals(randomKey(seed, 'weights'), sizeOf(shape));
+      const size = maxAbs(weights);
+      for (const rule of [RULES.gradient, TENSOR_MOMENTUM]) {
+        const run = new RuleRun(wrapped(fixture, rule, options), shape);
+        for (let t = 0; t < 4; t++) {
+          const average = await run.average(weights);
+          require(average !== null, () => `around the rule ${rule.kind} it keeps no average`);
+          requireClose(`the average after ${t} steps`, average!, weights, CLOSE * size);
+          await run.step(new Float32Array(weights.length), weights);
+        }
+      }
+    },
+  }),
+  law({
     name: 'growth is limited',
     formula: '‖d‖ ≤ limit · (‖d before‖ + ε) from the second step on, whatever the rule does',
     why: 'A limiter that compares with what it has cut off lets a spike through in the second step.',
@@ -219,6 +247,8 @@ export const WRAPPER_LAWS: readonly Law<WrapperFixture>[] = [
     formula: 'wrap(wrap(rule)) has the slots of both and of the rule, and steps as around a rule with other names',
     why: 'A wrapped rule is a rule; two that share a slot overwrite each other.',
     needs: ['state as declared', 'the state of the rule is kept'],
+    notApplicable: fixture =>
+      keepsAverage(fixture) ? 'it keeps an average of the weights, and there is one at a time' : null,
     example: wrapperExamples,
     check: async (fixture: WrapperFixture, example) => {
       const { shape, rule, options } = example;

@@ -1,4 +1,4 @@
-import { limitGrowth, scaled } from '@frugaljs/composer';
+import { averaged, limitGrowth, scaled } from '@frugaljs/composer';
 import { type ExpressionRule, norm, type Rule, type Wrapper, wrapRule } from '@frugaljs/core';
 import { checkWrapper, type WrapperClaims } from '@frugaljs/testing';
 import type { Mutant } from './mutant.js';
@@ -86,6 +86,27 @@ export const WRAPPER_MUTANTS: readonly Mutant[] = [
       },
     },
   ),
+  stepping<'average'>('an average of the weights that starts from 0', 'weights at rest are their average', {
+    reads: ['parameter'],
+    state: () => ({ average: { extent: 'element' } }),
+    step: ({ direction, parameter, average }) => ({
+      direction,
+      average: average.mul(0.5).add(parameter!.mul(0.5)),
+    }),
+    average: ({ average }) => average,
+  }),
+  stepping<'sum'>('an average that counts the weights of now twice', 'weights at rest are their average', {
+    reads: ['parameter'],
+    state: () => ({ sum: { extent: 'element' } }),
+    step: ({ direction, sum }) => ({ direction, sum: sum.add(direction) }),
+    average: ({ parameter, sum }) => parameter.sub(sum).mul(1.5),
+  }),
+  made('an average that a rule in tfjs operations loses', 'weights at rest are their average', rule => {
+    const right = averaged(rule);
+    if (right.type !== 'tensor') return right;
+    const { average: _, ...rest } = right;
+    return rest;
+  }),
   made('a factor that the limiter forgets', 'growth is limited', rule => limitGrowth(rule, { factor: 2 }), {
     limit: () => ({ factor: 1.01, epsilon: 1e-8 }),
   }),

@@ -171,6 +171,7 @@ const TUNINGS: Readonly<Record<string, Tuning>> = {
   adamMini: { title: 'Adam-mini' },
   rmsprop: { title: 'RMSprop' },
   adagrad: { title: 'Adagrad' },
+  scheduleFree: { title: 'Schedule-free' },
   sgd: { title: 'SGD' },
   sgdm: { title: 'SGD with momentum' },
   signSgd: { title: 'signSGD' },
