@@ -50,13 +50,25 @@ export const layers = {
   },
   testing: { workspace: ['core'], external: [tfjs, 'fast-check', 'vitest'] },
   checkpoint: { workspace: ['core', 'composer'], external: [tfjs] },
+  adapters: { workspace: ['core', 'composer', 'checkpoint'], external: [tfjs] },
   llama: { workspace: [], external: [tfjs, '@huggingface/tokenizers'] },
   trainer: {
-    workspace: ['core', 'linalg', ...primitives, 'composer', ...backends, 'testing', 'checkpoint', 'llama'],
+    workspace: ['core', 'linalg', ...primitives, 'composer', ...backends, 'testing', 'checkpoint', 'adapters', 'llama'],
     external: ['*'],
   },
   playground: {
-    workspace: ['core', 'linalg', ...primitives, 'composer', ...backends, 'testing', 'checkpoint', 'llama', 'trainer'],
+    workspace: [
+      'core',
+      'linalg',
+      ...primitives,
+      'composer',
+      ...backends,
+      'testing',
+      'checkpoint',
+      'adapters',
+      'llama',
+      'trainer',
+    ],
     external: ['*'],
   },
 };

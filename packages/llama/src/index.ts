@@ -1,10 +1,14 @@
 export {
+  defaultPreset,
   huggingFaceConfig,
   type LinearRopeScaling,
   type Llama3RopeScaling,
   type LlamaConfig,
   type LlamaConfigInput,
   llamaConfig,
+  type PresetName,
+  preset,
+  presetNames,
   type RopeScaling,
 } from './config.js';
 export { type Corpus, type DocumentFormat, documentFormat, gunzip, parseDocuments, splitTail } from './corpus.js';
@@ -20,7 +24,7 @@ export {
 } from './errors.js';
 export { type GenerateOptions, generate, type SamplingOptions } from './generate.js';
 export { readLlama2c } from './llama2c.js';
-export { LlamaForCausalLM, type LlamaOptions } from './model.js';
+export { type LinearAdapter, LlamaForCausalLM, type LlamaOptions } from './model.js';
 export {
   type HostTensor,
   type ParameterKind,
@@ -29,8 +33,13 @@ export {
   parameterSpecs,
   type WeightMap,
 } from './parameters.js';
-export { defaultPreset, type PresetName, preset, presetNames } from './presets.js';
 export { recompute } from './recompute.js';
-export { type DatasetOptions, TokenDataset, type TokenStream, tokenStream } from './token-dataset.js';
+export {
+  type DatasetOptions,
+  type TokenBatch,
+  TokenDataset,
+  type TokenStream,
+  type Tokens,
+  tokenStream,
+} from './token-dataset.js';
 export { byteTokenizer, jsonTokenizer, llama2cTokenizer, type Tokenizer } from './tokenizer.js';
-export type { TokenBatch, Tokens } from './tokens.js';

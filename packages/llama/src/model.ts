@@ -44,7 +44,7 @@ import {
   type WeightMap,
 } from './parameters.js';
 import { recompute } from './recompute.js';
-import { shiftTokens, type Tokens, tokenTensor } from './tokens.js';
+import { shiftTokens, type Tokens, tokenTensor } from './token-dataset.js';
 
 export interface LlamaOptions {
   /** Seed of the initial weights (default 0). Each tensor draws from (seed, its name): order plays no part. */
@@ -62,6 +62,18 @@ export interface LlamaOptions {
    * gradients. Also known as activation or gradient checkpointing.
    */
   readonly recompute?: boolean;
+}
+
+/** What takes the place of x · Wᵀ at a linear layer; `@frugaljs/adapters` makes some. */
+export interface LinearAdapter {
+  /** The trainable variables that `forward` uses besides the weight. */
+  readonly variables: readonly Variable[];
+  /**
+   * @param x `[rows, in]`
+   * @param weight `[out, in]`
+   * @returns `[rows, out]`
+   */
+  forward(x: Tensor2D, weight: Tensor2D): Tensor2D;
 }
 
 interface Layer {
@@ -87,6 +99,7 @@ export class LlamaForCausalLM {
   readonly #tables: PositionTables;
   readonly #maxLogits: number;
   readonly #recompute: boolean;
+  readonly #adapters: Map<Variable, LinearAdapter> = new Map();
 
   /**
    * @throws ConfigError for a configuration that makes no model, ArgumentError if a variable of a name it needs exists.
@@ -113,6 +126,39 @@ export class LlamaForCausalLM {
   /** The trainable variables by Hugging Face name, in the order of {@link parameterSpecs}. */
   parameters(): Readonly<Record<string, Variable>> {
     return this.#parameters;
+  }
+
+  /** The names of the matrices that may be adapted: those of the linear layers of all blocks. */
+  linearLayers(): readonly string[] {
+    return parameterSpecs(this.config)
+      .filter(({ kind }) => kind === 'linear')
+      .map(({ name }) => name);
+  }
+
+  /**
+   * Lets an adapter compute a linear layer from now on, in every pass of the model; null takes it away.
+   *
+   * @param name One of {@link linearLayers}.
+   * @throws ArgumentError if it is none, or has an adapter already.
+   */
+  adaptLinear(name: string, adapter: LinearAdapter | null): void {
+    const weight = this.linearLayers().includes(name) ? this.#parameters[name]! : undefined;
+    if (weight === undefined) {
+      throw new ArgumentError({ parameter: 'name', found: name, expected: 'one of linearLayers()' });
+    }
+    if (adapter === null) {
+      this.#adapters.delete(weight);
+      return;
+    }
+    if (this.#adapters.has(weight)) {
+      throw new ArgumentError({
+        parameter: 'name',
+        found: `${name}, which has an adapter`,
+        expected: 'a layer without one',
+        advice: 'Merge or remove the other adapter first.',
+      });
+    }
+    this.#adapters.set(weight, adapter);
   }
 
   /**
@@ -201,7 +247,7 @@ export class LlamaForCausalLM {
     for (const layer of this.#layers) {
       const before = states;
       const through = (x: Tensor2D): Tensor2D => this.#mlp(layer, this.#attention(layer, x, batch, tables));
-      states = this.#recompute ? recompute(through, before, Object.values(layer)) : tidy(() => through(before));
+      states = this.#recompute ? recompute(through, before, this.#variablesOf(layer)) : tidy(() => through(before));
       // Under a gradient tape this frees only what no op of the backward pass asked to keep.
       before.dispose();
     }
@@ -212,27 +258,36 @@ export class LlamaForCausalLM {
     const { head_dim: size, num_attention_heads: heads, num_key_value_heads: keyValueHeads } = this.config;
     const normed = rmsNorm(states, layer.attentionNorm as Tensor1D, this.config.rms_norm_eps);
     const split = (weight: Variable, count: number): Tensor4D =>
-      transpose(reshape(linear(normed, weight), [batch, -1, count, size]) as Tensor4D, [0, 2, 1, 3]);
+      transpose(reshape(this.#linear(normed, weight), [batch, -1, count, size]) as Tensor4D, [0, 2, 1, 3]);
     const q = rotate(split(layer.query, heads), tables.query);
     const k = rotate(split(layer.key, keyValueHeads), tables.key);
     const mixed = causalAttention(q, k, split(layer.value, keyValueHeads), tables.mask);
     const merged = reshape(transpose(mixed, [0, 2, 1, 3]), [-1, heads * size]) as Tensor2D;
-    return add(states, linear(merged, layer.output));
+    return add(states, this.#linear(merged, layer.output));
   }
 
   #mlp(layer: Layer, states: Tensor2D): Tensor2D {
     const normed = rmsNorm(states, layer.mlpNorm as Tensor1D, this.config.rms_norm_eps);
-    const gated = swiglu(linear(normed, layer.gate), linear(normed, layer.up));
-    return add(states, linear(gated, layer.down));
+    const gated = swiglu(this.#linear(normed, layer.gate), this.#linear(normed, layer.up));
+    return add(states, this.#linear(gated, layer.down));
+  }
+
+  #linear(x: Tensor2D, weight: Variable): Tensor2D {
+    const adapter = this.#adapters.get(weight);
+    return adapter?.forward(x, weight as Tensor2D) ?? matMul(x, weight as Tensor2D, false, true);
+  }
+
+  /** The variables that a layer is computed from, those of its adapters included. */
+  #variablesOf(layer: Layer): Variable[] {
+    return Object.values(layer).flatMap((weight: Variable) => [
+      weight,
+      ...(this.#adapters.get(weight)?.variables ?? []),
+    ]);
   }
 
   #head(): Tensor2D {
     return this.#parameters[this.config.tie_word_embeddings ? EMBEDDING : HEAD] as Tensor2D;
   }
-}
-
-function linear(x: Tensor2D, weight: Variable): Tensor2D {
-  return matMul(x, weight as Tensor2D, false, true);
 }
 
 function createVariables(config: LlamaConfig, seed: number, prefix: string): Record<string, Variable> {

@@ -29,6 +29,7 @@ import {
   type Tensor3D,
   type Tensor4D,
   tidy,
+  Variable,
 } from '@tensorflow/tfjs-core';
 import type { RopeScaling } from './config.js';
 
@@ -284,7 +285,8 @@ export const MAX_LOGITS: number = 2 ** 22;
  *     dh_i = (Σ_v p_iv w_v - w_{target_i}) / rows        dw_v = Σ_i (p_iv - [v = target_i]) h_i / rows
  *
  * The `[v = target]` parts are a gather and a scatter of narrow rows: there is no one-hot matrix. What is kept for the
- * backward pass is these two gradients; the logits of a chunk are gone when the next one starts.
+ * backward pass is these two gradients; the logits of a chunk are gone when the next one starts. A weight that is a frozen
+ * variable gets none.
  *
  * @param hidden `[rows, width]`
  * @param weight `[vocabulary, width]`
@@ -299,8 +301,10 @@ export function linearCrossEntropy(
 ): Scalar {
   const rows = hidden.shape[0];
   const chunkRows = Math.max(1, Math.min(rows, Math.floor(maxLogits / weight.shape[0])));
-  return differentiable<Scalar>([hidden, weight], save => {
+  const isFrozen = weight instanceof Variable && !weight.trainable;
+  return differentiable<Scalar>(isFrozen ? [hidden] : [hidden, weight], save => {
     const withGradient = engine().state.gradientDepth > 0;
+    const gradientsOf = { hidden: withGradient, weight: withGradient && !isFrozen };
     const dHidden: Tensor2D[] = [];
     let sums: Tensor[] = [];
     for (let first = 0; first < rows; first += chunkRows) {
@@ -309,7 +313,7 @@ export function linearCrossEntropy(
         const count = Math.min(chunkRows, rows - first);
         const h = count === rows ? hidden : slice(hidden, [first, 0], [count, -1]);
         const t = count === rows ? targets : slice(targets, [first], [count]);
-        const [loss, dh, dWeight] = crossEntropyOfChunk(h, weight, t, rows, withGradient);
+        const [loss, dh, dWeight] = crossEntropyOfChunk(h, weight, t, rows, gradientsOf);
         const terms = dWeight === undefined ? [loss!] : [loss!, dWeight];
         return [dh ?? loss!, ...terms.map((term, i) => (previous.length === 0 ? term : add(previous[i]!, term)))];
       });
@@ -318,7 +322,10 @@ export function linearCrossEntropy(
       sums = next;
     }
     const [loss, dWeight] = sums;
-    if (withGradient) save([dHidden.length === 1 ? dHidden[0]! : concat(dHidden, 0), dWeight!]);
+    if (withGradient) {
+      const gradient = dHidden.length === 1 ? dHidden[0]! : concat(dHidden, 0);
+      save(dWeight === undefined ? [gradient] : [gradient, dWeight]);
+    }
     return { value: loss as Scalar, gradient: (dy, saved) => saved.map(gradient => mul(gradient, dy)) };
   });
 }
@@ -329,7 +336,7 @@ function crossEntropyOfChunk(
   weight: Tensor2D,
   targets: Tensor1D,
   rows: number,
-  withGradient: boolean,
+  gradientsOf: { readonly hidden: boolean; readonly weight: boolean },
 ): Tensor[] {
   const logits = matMul(h, weight, false, true);
   const largest = max(logits, -1, true);
@@ -339,10 +346,11 @@ function crossEntropyOfChunk(
   const targetLogits = sum(mul(h, targetRows), -1, true);
   const share = 1 / rows;
   const loss = mul(sum(sub(add(log(normalizer), largest), targetLogits)), share);
-  if (!withGradient) return [loss];
+  if (!gradientsOf.hidden) return [loss];
 
   const probabilities = div(exponentials, mul(normalizer, rows)) as Tensor2D;
   const dh = sub(matMul(probabilities, weight), mul(targetRows, share));
+  if (!gradientsOf.weight) return [loss, dh];
   const counted = scatterND(reshape(targets, [-1, 1]), mul(h, share), weight.shape);
   return [loss, dh, sub(matMul(probabilities, h, true, false), counted)];
 }

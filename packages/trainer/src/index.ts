@@ -49,7 +49,6 @@ export {
 export type { Candidate } from './memory/methods.js';
 export { limitsOf, outOfMemoryAdvice, type Plan, type PlanOptions, plan, type Room } from './memory/plan.js';
 export { comparisonReport } from './report/report.js';
-export { RunRecord, SmoothedLoss, smoothed, type Timing } from './training/record.js';
 export { type ScheduleName, type ScheduleOptions, scheduleNames, trainingSchedule } from './training/schedule.js';
 export {
   type GradientConsumer,
@@ -63,7 +62,11 @@ export {
   type Evaluation,
   evaluate,
   type RunHistory,
+  RunRecord,
+  SmoothedLoss,
   type StepEnd,
+  smoothed,
+  type Timing,
   type TrainingResult,
   type TrainOptions,
   train,

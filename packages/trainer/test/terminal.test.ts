@@ -4,7 +4,7 @@ import { ComparisonPace } from '../src/cli/run-comparison.js';
 import { caveat, comparisonTable } from '../src/comparison/result.js';
 import { Progress, type ProgressState } from '../src/terminal/output.js';
 import { formatBytes, formatDuration, formatMilliseconds, textTable, visible, wrap } from '../src/terminal/text.js';
-import { RunRecord, smoothed } from '../src/training/record.js';
+import { RunRecord, smoothed } from '../src/training/train.js';
 import { runResult } from './support/comparison.js';
 
 const ESCAPE = '\u001b';

@@ -2,9 +2,9 @@ import { type LlamaConfig, parameterCount } from '@frugaljs/llama';
 import { formatPerplexity } from '../comparison/result.js';
 import type { Progress } from '../terminal/output.js';
 import { formatBytes, formatCount, formatDuration, formatMilliseconds } from '../terminal/text.js';
-import { SmoothedLoss, smoothed } from '../training/record.js';
 import type { Step } from '../training/steps.js';
 import type { Evaluation, TrainingResult } from '../training/train.js';
+import { SmoothedLoss, smoothed } from '../training/train.js';
 import { describeModel, type OpenedData } from './open-inputs.js';
 import type { TrainingRequest } from './train-command.js';
 

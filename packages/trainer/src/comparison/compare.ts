@@ -1,10 +1,9 @@
 import { NonFiniteGradientError, requireInteger } from '@frugaljs/core';
 import { type LlamaConfig, LlamaForCausalLM, parameterCount, preset, type TokenDataset } from '@frugaljs/llama';
 import { getBackend } from '@tensorflow/tfjs-core';
-import { RunRecord } from '../training/record.js';
 import { trainingSchedule } from '../training/schedule.js';
 import { type Step, trainingSteps } from '../training/steps.js';
-import { evaluate, VALIDATION_BATCHES } from '../training/train.js';
+import { evaluate, RunRecord, VALIDATION_BATCHES } from '../training/train.js';
 import { type Method, optimizerOf } from './method.js';
 import type { Comparison, ComparisonSettings, RunResult, RunStatus } from './result.js';
 

@@ -1,8 +1,8 @@
 import { recipe } from '@frugaljs/composer';
 import { type LlamaConfig, LlamaForCausalLM, type TokenDataset } from '@frugaljs/llama';
 import { selectBackend } from '../backend.js';
-import { RunRecord } from '../training/record.js';
 import { trainingSteps } from '../training/steps.js';
+import { RunRecord } from '../training/train.js';
 
 /** How many steps are taken, and how many of them before the clock counts. */
 interface StepCounts {

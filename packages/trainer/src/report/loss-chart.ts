@@ -1,6 +1,6 @@
 import type { RunResult } from '../comparison/result.js';
 import { formatCount } from '../terminal/text.js';
-import { smoothed } from '../training/record.js';
+import { smoothed } from '../training/train.js';
 import { escapeHtml } from './page.js';
 
 /** The size of a chart in CSS pixels, at which its text has its intended size. */
