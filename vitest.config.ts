@@ -9,6 +9,7 @@ const slow = [
   '**/laws.test.ts',
   'packages/core/test/interpreter-differential.test.ts',
   'packages/core/test/random/subset.test.ts',
+  'packages/adapters/test/lora.test.ts',
   'packages/composer/test/{convolutions,dense-bands,edges,empty-subspace,fused,fused-large,kept-signs,large-gradients,measures,non-finite-table,order,random-compositions,recipes,reductions}.test.ts',
   'packages/backend-wasm/test/{convolution,depthwise,expressions,movement,pooling}.test.ts',
   'packages/linalg/test/{leading-subspace,orthonormalize}.test.ts',

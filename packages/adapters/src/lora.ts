@@ -10,6 +10,7 @@ import {
 } from '@frugaljs/core';
 import {
   add,
+  customGrad,
   engine,
   matMul,
   mul,
@@ -208,11 +209,11 @@ class LoraLayer implements LinearAdapter {
     return [this.a, this.b];
   }
 
-  // Scaled where it is narrow. tidy frees the wide product at once: the sum's gradient does not need it.
   forward(x: Tensor2D, weight: Tensor2D): Tensor2D {
     return tidy(() => {
+      // Scaled where it is narrow.
       const narrow = mul(matMul(x, this.a as Tensor2D, false, true), this.scale) as Tensor2D;
-      return add(matMul(x, weight, false, true), matMul(narrow, this.b as Tensor2D, false, true));
+      return sum(matMul(x, weight, false, true), matMul(narrow, this.b as Tensor2D, false, true));
     });
   }
 
@@ -233,6 +234,12 @@ class LoraLayer implements LinearAdapter {
     });
   }
 }
+
+/** x + y, of which nothing is kept for the backward pass, where `add` keeps both: two more activations for each layer. */
+const sum = customGrad<Tensor2D>((x, y) => ({
+  value: add(x as Tensor2D, y as Tensor2D),
+  gradFunc: dy => [dy.clone(), dy.clone()],
+})) as (x: Tensor2D, y: Tensor2D) => Tensor2D;
 
 /** The shapes of the variables that {@link Lora} adds to a model, from the shapes of its matrices: nothing is made. */
 export function loraShapes(

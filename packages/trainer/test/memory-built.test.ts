@@ -1,5 +1,6 @@
 import '@frugaljs/backend-wasm';
 import '@tensorflow/tfjs-layers';
+import { Lora } from '@frugaljs/adapters';
 import { listRecipes, recipe } from '@frugaljs/composer';
 import type { Json } from '@frugaljs/core';
 import { type LlamaConfig, LlamaForCausalLM, llamaConfig } from '@frugaljs/llama';
@@ -43,7 +44,8 @@ function build(config: LlamaConfig, { batch, length, ...options }: Workload) {
   const shape = [batch, length + 1] as const;
   const data = Int32Array.from({ length: shape[0] * shape[1] }, (_, i) => (i * 7919) % config.vocab_size);
   const variables: Variable[] = Object.values(model.parameters());
-  return { model, variables, gradients: () => variableGrads(() => model.loss({ data, shape }), variables) };
+  const loss = () => model.loss({ data, shape });
+  return { model, variables, loss, gradients: () => variableGrads(loss, variables) };
 }
 
 /** A parameter that is not trained has no gradient. */
@@ -102,6 +104,38 @@ test.each([/embed_tokens|lm_head/, /embed_tokens/, /self_attn|mlp/, /norm/])(
     expect(meter.peak).toBeGreaterThan(0.8 * planned.peakBytes);
   },
 );
+
+test.each([
+  [{}, {}],
+  [{ tie_word_embeddings: true }, {}],
+  [{}, { recompute: true }],
+  [{ num_key_value_heads: 1 }, { maxLogits: 100_000 }],
+])('with adapters: state to the byte, and at least what is allocated: %j %j', (overrides, options) => {
+  const config = llamaConfig({ ...SMALL, vocab_size: 2000, ...overrides });
+  const workload = { batch: 2, length: 64, ...options };
+  const lora = { r: 4, targetModules: ['q_proj', 'v_proj', 'down_proj'] };
+  const optimizer = recipe('adamW');
+  const planned = memoryOf({ config, ...workload, lora }, optimizer);
+  const meter = startMeter();
+  const built = build(config, workload);
+  const adapter = new Lora(built.model, lora);
+  onTestFinished(() => {
+    adapter.unload();
+    optimizer.dispose();
+  });
+  const parts = Object.values(adapter.parameters());
+  const { value, grads } = variableGrads(() => built.loss());
+  expect(bytesOf(grads)).toBe(planned.gradientBytes);
+  const before = memory().numBytes;
+  optimizer.applyGradients(grads);
+  expect(memory().numBytes - before).toBe(planned.stateBytes);
+  expect(optimizer.memoryReport(parts).totalStateBytes).toBe(planned.stateBytes);
+  value.dataSync();
+  dispose([value, ...Object.values(grads)]);
+
+  expect(meter.peak).toBeLessThan(1.001 * planned.peakBytes);
+  expect(meter.peak).toBeGreaterThan(0.8 * planned.peakBytes);
+});
 
 test.each([...WORKLOADS, ...RECOMPUTED])('peak of loss and gradients with %s', async (_, overrides, workload) => {
   const config = llamaConfig({ ...SMALL, ...overrides });

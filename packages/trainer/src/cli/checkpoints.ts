@@ -134,7 +134,7 @@ export class RunStore {
   readonly checkpoints: Checkpoints;
   readonly saves: NonNullable<DurableOptions<never>['saves']>;
   /** Given by the user; else null. */
-  readonly #folder: string | null;
+  readonly folder: string | null;
   /** Where a run without a folder is saved if it is interrupted. */
   readonly #fresh = new FreshFolderStore();
   readonly #flags: Readonly<Record<string, string | undefined>>;
@@ -156,7 +156,7 @@ export class RunStore {
       });
     }
     this.saves = folder !== null ? 'on-the-way' : save === false ? 'never' : 'when-interrupted';
-    this.#folder = folder;
+    this.folder = folder;
     this.#opened = opened;
     const store = opened.store ?? (save === false ? new MemoryStore() : this.#fresh);
     this.checkpoints = new Checkpoints({ store, keepLast, keepBest, onWarning });
@@ -182,7 +182,7 @@ export class RunStore {
 
   /** Where the run ended up, and how to go on with one that was interrupted. */
   whereabouts({ checkpoint, interrupted }: DurableResult): string {
-    const folder = this.#folder ?? this.#fresh.folder;
+    const folder = this.folder ?? this.#fresh.folder;
     if (folder === null || checkpoint === null) return '';
     const where = `Saved in ${shownPath(join(folder, checkpoint))}.`;
     return interrupted ? `${where} To go on:\n  ${this.#command(folder)}\n` : `${where}\n`;
@@ -194,7 +194,7 @@ export class RunStore {
     await this.checkpoints.settled().catch(() => {});
     const latest = await this.checkpoints.latest().catch(() => null);
     if (latest === null) return null;
-    return `The last checkpoint is that of step ${latest.step}. To go on from it:\n  ${this.#command(this.#folder!)}`;
+    return `The last checkpoint is that of step ${latest.step}. To go on from it:\n  ${this.#command(this.folder!)}`;
   }
 
   /** The command that goes on with the run, to be pasted into a shell where this one was started. */

@@ -8,6 +8,8 @@ export interface MemoryRequest {
   readonly batch: number;
   readonly length: number;
   readonly recompute?: boolean;
+  readonly lora?: number;
+  readonly loraTargets?: string;
   readonly density: number;
   readonly budget?: string;
   readonly backend: string;
@@ -28,6 +30,8 @@ export function memoryCommand(run: (request: MemoryRequest) => Promise<void>): C
     .option('--batch <n>', 'rows of a batch', integer(1), 8)
     .option('--length <n>', 'tokens of a row', integer(1), 64)
     .option('--recompute', 'with layers computed again in the backward pass, as by train --recompute')
+    .option('--lora <rank>', 'what training LoRA adapters of this rank takes, in place of the plan', integer(1))
+    .option('--lora-targets <list>', 'layers to adapt, as by train --lora-targets')
     .option('--density <share>', 'share of the hidden matrices that has state, for the table', number(0, 1), 0.25)
     .option('--budget <size>', 'how much there is, such as 8GiB or 500MB')
     .option('--backend <name>', 'wasm, cpu, webgpu or tensorflow, whose limits hold too', 'wasm')

@@ -16,12 +16,14 @@ import {
   textTable,
   wrap,
 } from '../terminal/text.js';
+import { loraOptions, requireAdapter } from './adapted-run.js';
 import type { MemoryRequest } from './memory-command.js';
 import { isModelFolder, isPreset, openConfig } from './open-inputs.js';
 import { requireWritable, writeJson } from './output-file.js';
 
 /** Prints what a run takes, by method, and what fits: what `frugal memory` asks for. */
 export async function runMemory(request: MemoryRequest, stdout: Streams['stdout']): Promise<void> {
+  requireAdapter(request, ['loraTargets'], 'lora');
   const jsonFile = request.json === undefined ? null : await requireWritable('json', request.json);
   const { batch, length, recompute = false, density, budget, backend, maxTensor } = request;
   const config = await openPlannedConfig(request.config, length, request.vocab);
@@ -33,6 +35,13 @@ export async function runMemory(request: MemoryRequest, stdout: Streams['stdout'
   };
   const projectors = request.projectors?.split(',').map(name => name.trim());
   const limits = limitsOf(room);
+  const lora = loraOptions({ ...request, seed: 0 });
+  if (lora !== null) {
+    const rows = adaptedRows({ ...model, lora }, limits);
+    stdout.write(`${overview(request.config, model, rows[0]!.memory)}\n\n${methodTable(rows, limits, backend)}\n`);
+    if (jsonFile !== null) await writeJson(jsonFile, { ...model, lora, backend, limits, methods: rows });
+    return;
+  }
   const proposal = plan({ ...model, ...room, ...(projectors === undefined ? {} : { projectors }) });
   const rows = plannedRows(model, density, limits);
   const sections = [
@@ -78,6 +87,22 @@ function plannedRows(model: LlamaModel, density: number, limits: BackendLimits):
     const memory = memoryOf(model, optimizer(), limits);
     return { label, memory, fits: fits(memory, limits) };
   });
+}
+
+/** AdamW on the weights, and what trains adapters in their place. */
+function adaptedRows({ lora, ...full }: LlamaModel, limits: BackendLimits): MethodMemory[] {
+  const row = (label: string, model: LlamaModel, name: string): MethodMemory => {
+    const memory = memoryOf(model, recipe(name), limits);
+    return { label, memory, fits: fits(memory, limits) };
+  };
+  const adapted = { ...full, lora: lora! };
+  const of = (title: string): string => `LoRA r=${lora!.r}, ${title}`;
+  return [
+    row('AdamW', full, 'adamW'),
+    row(of('AdamW'), adapted, 'adamW'),
+    row(of('Lion'), adapted, 'lion'),
+    row(of('SGD with momentum'), adapted, 'sgdm'),
+  ];
 }
 
 /** Densities of the table of FRUGAL's state. */

@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib';
 import { CheckpointHeldError, type SavedCheckpoint } from '@frugaljs/checkpoint';
 import { readWeights } from '@frugaljs/checkpoint/node';
 import { type ComposedOptimizer, recipe } from '@frugaljs/composer';
-import { FrugalError, type Json, OutOfMemoryError } from '@frugaljs/core';
+import { FrugalError, InvalidOptionError, type Json, OutOfMemoryError } from '@frugaljs/core';
 import {
   generate,
   huggingFaceConfig,
@@ -23,6 +23,15 @@ import { type LlamaModel, memoryOf, obstacles } from '../memory/memory-of.js';
 import { limitsOf, outOfMemoryAdvice, type Room } from '../memory/plan.js';
 import { Progress, type Streams } from '../terminal/output.js';
 import { trainingSchedule } from '../training/schedule.js';
+import {
+  type AdaptedRun,
+  adapt,
+  adaptedRequest,
+  adaptedSchedule,
+  adapterIdentity,
+  loraOptions,
+  saveAdapted,
+} from './adapted-run.js';
 import { explainedMismatch, openCheckpoints, type RunCheckpoints, RunStore } from './checkpoints.js';
 import { EXIT, type Interruption, watchInterrupts } from './exit.js';
 import { modelOf, type OpenedData, openData, requireRoomForWeights, withOwnTokenizer } from './open-inputs.js';
@@ -61,7 +70,8 @@ async function runFrom(
   const notice = (line: string): void => progress.print(line);
   const { saved } = opened;
   const remembered = saved === null ? null : await savedRunState(saved);
-  const request = resumedRequest(withOwnTokenizer(asked, given), given, remembered?.settings ?? null);
+  const restored = resumedRequest(withOwnTokenizer(asked, given), given, remembered?.settings ?? null);
+  const request = adaptedRequest(restored, given, remembered && { hadAdapters: hasAdapters(remembered.settings) });
   const name = recipeName(request.optimizer);
   const options = recipeOptions(name, request);
   const optimizer = optimizerFor(name, options, request);
@@ -111,7 +121,12 @@ function optimizerFor(name: string, options: JsonObject, request: TrainingReques
   const { steps, schedule: shape, warmup, warmupStart, seed } = request;
   const peak = request.lr ?? recipe(name, options).learningRate;
   const schedule = trainingSchedule({ peak, steps, shape, warmupStart, ...(warmup === undefined ? {} : { warmup }) });
-  return optimizerOf({ recipe: name, options }, schedule, seed);
+  return optimizerOf({ recipe: name, options }, adaptedSchedule(request, schedule), seed);
+}
+
+/** @param settings As a checkpoint remembers them. */
+function hasAdapters(settings: Json): boolean {
+  return typeof settings === 'object' && settings !== null && ('lora' in settings || 'relora' in settings);
 }
 
 /** What a run is made of by the time that it starts. */
@@ -147,17 +162,27 @@ async function trainAndReport(parts: RunParts, stdout: Streams['stdout']): Promi
   const { weights: path } = request;
   const weights = path === undefined || parts.saved !== null ? null : await readWeights(path);
   requireRoomForWeights(config, backend);
-  const planned = { config, batch, length, recompute };
+  const lora = loraOptions(request);
+  const planned = { config, batch, length, recompute, ...(lora !== null && { lora }) };
   const warning = memoryWarning(planned, optimizer, backend);
   if (warning !== null) progress.print(warning);
 
   let model: LlamaForCausalLM | null = null;
+  let adapted: AdaptedRun | null = null;
   try {
     model = initialModel(request, config, weights);
-    const settings = settingsOf(parts, opened, config, model);
-    const result = await trainModel(parts, opened, config, model, settings);
+    adapted = adapt(request, model, optimizer);
+    const settings = settingsOf(parts, opened, config, model, adapted);
+    const result = await trainModel(parts, opened, config, model, adapted, settings);
     progress.clear();
     stdout.write(`${conclusion(result, request.steps, settings.stateBytes)}\n${store.whereabouts(result)}`);
+    if (adapted !== null && store.folder !== null && !result.interrupted) {
+      const texts = {
+        'config.json': `${JSON.stringify(huggingFaceConfig(config), null, 2)}\n`,
+        ...(await tokenizerFiles(request.tokenizer)),
+      };
+      stdout.write(`${await saveAdapted(store.folder, adapted, path, texts)}\n`);
+    }
     const samples = result.interrupted ? [] : await sampleTexts(model, opened.tokenizer, request, interruption.signal);
     for (const [i, sample] of samples.entries()) {
       stdout.write(`\n── sample ${i + 1} of ${samples.length} ──\n${sample}\n`);
@@ -167,6 +192,7 @@ async function trainAndReport(parts: RunParts, stdout: Streams['stdout']): Promi
   } catch (error) {
     throw withMemoryAdvice(error, planned, optimizer, backend);
   } finally {
+    adapted?.lora.unload();
     model?.dispose();
   }
 }
@@ -176,6 +202,15 @@ function initialModel(
   config: LlamaConfig,
   weights: Awaited<ReturnType<typeof readWeights>> | null,
 ): LlamaForCausalLM {
+  const adapter = Object.keys(weights ?? {}).find(name => /\.lora_[AB]\.weight$/.test(name));
+  if (adapter !== undefined) {
+    throw new InvalidOptionError({
+      parameter: 'weights',
+      found: `a checkpoint of a run with adapters (${adapter})`,
+      expected: 'weights of a model',
+      advice: 'Take the folder `merged` beside it, which the end of that run writes; or go on with it by --resume.',
+    });
+  }
   const model = new LlamaForCausalLM(config, { seed, recompute });
   try {
     if (weights !== null) model.loadWeights(weights);
@@ -192,16 +227,18 @@ function settingsOf(
   { tokenizer, name: data }: OpenedData,
   config: LlamaConfig,
   model: LlamaForCausalLM,
+  adapted: AdaptedRun | null,
 ) {
   const { steps, batch, length, accumulate, recompute = false, seed, backend } = request;
   return {
     optimizer: name,
     options,
     learningRate: optimizer.toJSON()['learningRate'],
-    stateBytes: optimizer.memoryReport(model.parameters()).totalStateBytes,
+    stateBytes: optimizer.memoryReport((adapted?.lora ?? model).parameters()).totalStateBytes,
     parameters: parameterCount(config).total,
     config,
     ...{ steps, batch, length, accumulate, recompute, seed, backend, tokenizer: tokenizer.kind, data },
+    ...(adapted !== null && { adapter: adapterIdentity(adapted, request) }),
   };
 }
 
@@ -210,6 +247,7 @@ async function trainModel(
   opened: OpenedData,
   config: LlamaConfig,
   model: LlamaForCausalLM,
+  adapted: AdaptedRun | null,
   settings: ReturnType<typeof settingsOf>,
 ): Promise<DurableResult> {
   const { request, name, optimizer, store, saved, log, progress, interruption } = parts;
@@ -217,17 +255,29 @@ async function trainModel(
   const { dataset, tokenizer } = opened;
   log.write('settings', settings);
   if (saved !== null) log.write('resume', { step: saved.step, checkpoint: saved.name });
-  announceRun(progress, request, { recipe: name, stateBytes: settings.stateBytes, config, opened, resumed: saved });
+  const { stateBytes } = settings;
+  const lora = adapted?.lora ?? null;
+  announceRun(progress, request, { recipe: name, stateBytes, config, opened, resumed: saved, lora });
 
   const display = new TrainingDisplay(progress, name, steps, batch * length * accumulate);
   let hasBegun = false;
   try {
     const result = await trainDurably({
-      ...{ model, optimizer, data: dataset, steps, accumulate, signal: interruption.signal },
+      ...{
+        model:
+          adapted === null
+            ? model
+            : { parameters: adapted.parameters, loss: (batch: Parameters<typeof model.loss>[0]) => model.loss(batch) },
+      },
+      ...(adapted?.beforeUpdate && { beforeUpdate: adapted.beforeUpdate }),
+      ...{ optimizer, data: dataset, steps, accumulate, signal: interruption.signal },
       ...(evalEvery === undefined ? {} : { evaluateEvery: evalEvery }),
       ...{ checkpoints: store.checkpoints, saves: store.saves, saveEvery, config: huggingFaceConfig(config) },
       files: await tokenizerFiles(request.tokenizer),
-      identity: { text: textFingerprint(dataset), tokenizer: tokenizer.kind, batch, length, accumulate, seed },
+      identity: {
+        ...{ text: textFingerprint(dataset), tokenizer: tokenizer.kind, batch, length, accumulate, seed },
+        ...(adapted !== null && { adapter: adapterIdentity(adapted, request) }),
+      },
       settings: rememberedOptions(request),
       ...{ resume: saved, partial: request.resumePartial ?? false },
       rollback: rollback === undefined ? null : { deviations: rollback, limit: maxRollbacks },

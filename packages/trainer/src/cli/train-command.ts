@@ -17,6 +17,14 @@ export interface TrainingRequest {
   readonly nonFinite?: string;
   /** `option=value`, any number of them. */
   readonly set?: readonly string[];
+  /** Rank of adapters to train in place of the weights. */
+  readonly lora?: number;
+  readonly loraAlpha?: number;
+  /** Ends of the names of what to adapt, with commas between them. */
+  readonly loraTargets?: string;
+  /** Updates between two merges of the adapters. */
+  readonly relora?: number;
+  readonly reloraWarmup?: number;
   readonly steps: number;
   readonly batch: number;
   readonly length: number;
@@ -83,6 +91,27 @@ export function trainCommand(run: (request: TrainingRequest, given: ReadonlySet<
       ).choices(['throw', 'skip', 'ignore']),
     )
     .option('--set <option=value>', 'any other option of the recipe; may be repeated', gather)
+    .optionsGroup('Adapter:')
+    .option(
+      '--lora <rank>',
+      'train LoRA adapters of this rank and freeze all weights; the optimizer is then adamW',
+      integer(1),
+    )
+    .option('--lora-alpha <n>', 'their scale times their rank (default: 8)', number(0, Number.POSITIVE_INFINITY, true))
+    .option(
+      '--lora-targets <list>',
+      'layers to adapt, such as q_proj,v_proj (default: all linear layers of the blocks)',
+    )
+    .option(
+      '--relora <n>',
+      'merge them into the weights every n updates and start them anew (rank 8, or that of --lora)',
+      integer(1),
+    )
+    .option(
+      '--relora-warmup <n>',
+      'updates of warm-up after each merge (default: a tenth of those between two)',
+      integer(0),
+    )
     .optionsGroup('Run:')
     .option('--steps <n>', 'updates', integer(1), 300)
     .option('--batch <n>', 'rows of a batch', integer(1), 8)
@@ -155,6 +184,11 @@ const REMEMBERED: Readonly<Record<string, 'string' | 'number' | 'boolean' | 'str
   clip: 'number',
   nonFinite: 'string',
   set: 'strings',
+  lora: 'number',
+  loraAlpha: 'number',
+  loraTargets: 'string',
+  relora: 'number',
+  reloraWarmup: 'number',
   steps: 'number',
   batch: 'number',
   length: 'number',

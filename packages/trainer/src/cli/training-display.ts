@@ -1,3 +1,4 @@
+import type { Lora } from '@frugaljs/adapters';
 import { type LlamaConfig, parameterCount } from '@frugaljs/llama';
 import { formatPerplexity } from '../comparison/result.js';
 import type { Progress } from '../terminal/output.js';
@@ -22,6 +23,7 @@ export function announceRun(
     readonly opened: OpenedData;
     /** What the run goes on from. */
     readonly resumed: { readonly step: number; readonly name: string } | null;
+    readonly lora: Lora | null;
   },
 ): void {
   const { dataset, tokenizer, name } = run.opened;
@@ -32,11 +34,18 @@ export function announceRun(
     `Model      LLaMA, ${describeModel(run.config)}, ${weights} weights, ${origin}`,
     `Text       ${name} (${tokenizer.kind}), ${formatCount(dataset.train.length)} tokens to train on, ` +
       `${formatCount(dataset.validation.length)} held out`,
+    ...(run.lora === null ? [] : [`Adapter    ${describeAdapter(run.lora)}`]),
     `Optimizer  ${run.recipe}, ${formatBytes(run.stateBytes)} of state`,
     `Run        ${formatCount(steps)} steps of ${tokens} tokens, backend ${backend}${recompute ? ', layers recomputed' : ''}`,
     ...(run.resumed === null ? [] : [`Goes on    after step ${run.resumed.step} (${run.resumed.name})`]),
   ];
   progress.print(`${lines.join('\n')}\n`);
+}
+
+function describeAdapter(lora: Lora): string {
+  const { r, modules } = lora.config;
+  const weights = Object.values(lora.parameters()).reduce((sum, { size }) => sum + size, 0);
+  return `LoRA of rank ${r} on ${modules.length} matrices, ${formatCount(weights)} weights; all others are frozen`;
 }
 
 /** Shows one training run as it goes. */

@@ -1,3 +1,4 @@
+import type { NamedShape } from '@frugaljs/composer';
 import { requireInteger } from '@frugaljs/core';
 import type { LlamaConfig } from '@frugaljs/llama';
 
@@ -41,6 +42,8 @@ const MAX_LOGITS = 2 ** 22;
  * layer, which works on chunks of C rows of the vocabulary V with 4CV + 6Cd + 3Vd numbers (5Vd from the second chunk
  * on), and the temporaries of whichever operation has the most of them.
  *
+ * Adapters of rank r add 2 N r numbers to the first and N (in + 2r) to the second for each matrix that has one.
+ *
  * Tensors that share their data count once, where `tf.memory()` counts each: its peak is higher than what is allocated.
  * With frozen parameters it is an upper bound. The formula is compared with what a built model allocates in the tests of this package.
  */
@@ -48,6 +51,7 @@ export function llamaStepMemory(
   config: LlamaConfig,
   { batch, length, maxLogits = MAX_LOGITS, recompute = false }: Workload,
   frozen?: RegExp,
+  adapters: readonly NamedShape[] = [],
 ): StepMemory {
   requireInteger('batch', batch, 1);
   requireInteger('length', length, 1);
@@ -58,8 +62,9 @@ export function llamaStepMemory(
   const n = batch * length;
   const scores = batch * config.num_attention_heads * length * length;
 
-  const keptByLayer = n * (6 * d + 3 * q + 4 * k + 3 * f + 2) + scores;
-  const leftByLayer = n * (9 * d + 5 * q + 5 * k + 3 * f);
+  const adapted = widestLayer(adapters);
+  const keptByLayer = n * (6 * d + 3 * q + 4 * k + 3 * f + 2 + 2 * adapted.ranks) + scores;
+  const leftByLayer = n * (9 * d + 5 * q + 5 * k + 3 * f + adapted.inputs + 2 * adapted.ranks);
   const kept = layers * (recompute ? n * d : keptByLayer) + n * (d + 1) + batch * (length + 1) + 2 * n;
   // In the first layer, whose backward pass comes last, and behind it.
   const left = recompute ? keptByLayer + leftByLayer + (layers - 1) * n * d : layers * leftByLayer;
@@ -67,12 +72,14 @@ export function llamaStepMemory(
 
   const chunk = Math.max(1, Math.min(n, Math.floor(maxLogits / v)));
   const several = chunk < n;
-  const forward = kept + (several ? 2 : 1) * n * d + 4 * chunk * v + 6 * chunk * d + (several ? 5 : 3) * v * d;
+  // Of a frozen output layer there is no gradient, which the forward pass makes with its temporaries.
+  const headIsFrozen =
+    frozen?.test(config.tie_word_embeddings ? 'model.embed_tokens.weight' : 'lm_head.weight') ?? false;
+  const headGradient = headIsFrozen ? 0 : v * d;
+  const forward = kept + (several ? 2 : 1) * n * d + 4 * chunk * v + 6 * chunk * d + (several ? 5 : 3) * headGradient;
 
   // The head's gradients exist twice: as the forward pass made them, and times the gradient of the loss.
-  // That of a frozen output layer is made all the same, and is no gradient of a trained parameter.
-  const frozenHead = frozen !== undefined && !config.tie_word_embeddings && frozen.test('lm_head.weight');
-  const head = 3 * n * d + (frozenHead ? 2 : 1) * v * d;
+  const head = 3 * n * d + headGradient;
   // Moments of the backward pass through the first layer, which comes last: what is not there yet, and temporaries.
   // With frozen parameters some of these gradients never come: then none is counted on.
   const pending = frozen === undefined ? 1 : 0;
@@ -98,7 +105,7 @@ export function llamaStepMemory(
     // the first normalization
     left + n * (5 * d + 1) - toCome.embedding,
     // the embedding; a tied head's gradient is added to it
-    behind + (config.tie_word_embeddings ? 2 * v * d : 0),
+    behind + (config.tie_word_embeddings ? 2 * headGradient : 0),
   ];
 
   const sizes: [name: string, numbers: number][] = [
@@ -114,4 +121,17 @@ export function llamaStepMemory(
     backwardBytes: 4 * (kept + head + Math.max(...moments)),
     largest: { name, bytes: 4 * numbers },
   };
+}
+
+/** Of the layer with the most adapters: their ranks and the widths of what they multiply, added up. */
+function widestLayer(adapters: readonly NamedShape[]): { readonly ranks: number; readonly inputs: number } {
+  const layers = new Map<string, { ranks: number; inputs: number }>();
+  for (const { name, shape } of adapters) {
+    if (!name.endsWith('.lora_A.weight')) continue;
+    const [layer] = /layers\.\d+\./.exec(name) ?? [''];
+    const { ranks, inputs } = layers.get(layer) ?? { ranks: 0, inputs: 0 };
+    layers.set(layer, { ranks: ranks + shape[0]!, inputs: inputs + shape[1]! });
+  }
+  const none = { ranks: 0, inputs: 0 };
+  return [...layers.values()].reduce((most, each) => (each.inputs > most.inputs ? each : most), none);
 }

@@ -1,3 +1,4 @@
+import { type LoraOptions, loraShapes } from '@frugaljs/adapters/lora';
 import { type ComposedOptimizer, type NamedShape, projectorFromJson } from '@frugaljs/composer';
 import { InvalidOptionError, type Json, sizeOf } from '@frugaljs/core';
 import { type LlamaConfig, parameterSpecs } from '@frugaljs/llama';
@@ -11,6 +12,8 @@ export type PlannedModel = LlamaModel | OtherModel;
 
 export interface LlamaModel extends Workload {
   readonly config: LlamaConfig;
+  /** Adapters that are trained in place of the weights, which are then all frozen. */
+  readonly lora?: Pick<LoraOptions, 'r' | 'targetModules'>;
   /** Parameters that are not trained (`trainable` is false): they have neither gradient nor state. */
   readonly frozen?: RegExp;
 }
@@ -58,6 +61,19 @@ export function variablesOf(model: PlannedModel): readonly NamedShape[] {
   return model.variables;
 }
 
+/** The names and shapes of what `lora` adds to a model. */
+export function adaptersOf(model: PlannedModel): readonly NamedShape[] {
+  if (!('config' in model) || model.lora === undefined) return [];
+  const { lora, config } = model;
+  return loraShapes(
+    parameterSpecs(config).filter(({ kind }) => kind === 'linear'),
+    lora,
+  );
+}
+
+/** Whatever its name is. */
+const EVERYTHING = /^/;
+
 /**
  * What training takes, before anything is built.
  *
@@ -74,9 +90,12 @@ export function memoryOf(
   optimizer: ComposedOptimizer,
   { updates }: Pick<BackendLimits, 'updates'> = { updates: 'in-place' },
 ): MemoryEstimate {
-  const all = variablesOf(model);
+  const weights = variablesOf(model);
+  const adapters = adaptersOf(model);
+  const all = [...weights, ...adapters];
   const { frozen } = model;
-  const trained = frozen === undefined ? all : all.filter(({ name }) => !frozen.test(name));
+  const unfrozen = frozen === undefined ? weights : weights.filter(({ name }) => !frozen.test(name));
+  const trained = adapters.length > 0 ? adapters : unfrozen;
   const bytes = ({ shape }: NamedShape): number => 4 * sizeOf(shape);
   const total = (list: readonly NamedShape[]): number => list.reduce((sum, each) => sum + bytes(each), 0);
   const parameterBytes = total(all);
@@ -122,7 +141,10 @@ export function memoryOf(
 }
 
 function stepOf(model: PlannedModel): StepMemory {
-  if ('config' in model) return llamaStepMemory(model.config, model, model.frozen);
+  if ('config' in model) {
+    const frozen = model.lora === undefined ? model.frozen : EVERYTHING;
+    return llamaStepMemory(model.config, model, frozen, adaptersOf(model));
+  }
   const bytes = model.activationBytes ?? 0;
   if (!Number.isFinite(bytes) || bytes < 0) {
     throw new InvalidOptionError({ parameter: 'activationBytes', found: bytes, expected: 'a number of at least 0' });

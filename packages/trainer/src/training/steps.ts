@@ -13,7 +13,7 @@ import { DivergedError, watchBackend } from '../errors.js';
 
 /** A model as training sees it; `LlamaForCausalLM` is one. */
 export interface TrainableModel<Batch> {
-  /** The variables to train. */
+  /** Its variables; those that are `trainable` are trained. */
   parameters(): Readonly<Record<string, Variable>>;
   /** Mean loss of a batch. */
   loss(batch: Batch): Scalar;
@@ -44,6 +44,8 @@ export interface StepsOptions<Batch> {
   readonly firstBatch?: number;
   /** Batches of one update; the optimizer must be composed with the same number. Default 1. */
   readonly accumulate?: number;
+  /** Called, and waited for, before each update: the place to change the model or the optimizer's state. */
+  readonly beforeUpdate?: () => unknown;
   /** Ends the training after the step that is under way. */
   readonly signal?: AbortSignal;
 }
@@ -81,7 +83,7 @@ export async function* trainingSteps<Batch>(options: StepsOptions<Batch>): Async
   requireInteger('train.accumulate', accumulate, 1);
   const firstBatch = requireInteger('train.firstBatch', options.firstBatch ?? firstStep * accumulate, 0);
   await registerGradients();
-  const variables = Object.values(model.parameters());
+  const variables = Object.values(model.parameters()).filter(({ trainable }) => trainable);
   const smallest = variables.reduce((least, variable) => (variable.size < least.size ? variable : least));
   const watch = watchBackend();
   let skippedInARow = 0;
@@ -90,6 +92,7 @@ export async function* trainingSteps<Batch>(options: StepsOptions<Batch>): Async
     for (let step = firstStep; step < steps; step++) {
       await pause();
       if (signal?.aborted) return;
+      await options.beforeUpdate?.();
       const learningRate = rateOf(optimizer);
       const [updates, skipped] = [updatesOf(optimizer), skippedOf(optimizer)];
       const started = performance.now();
