@@ -25,6 +25,7 @@ const imports = /** @type {const} */ ([
   [null, '@frugaljs/backend-wasm/cpu'],
   [null, '@frugaljs/backend-webgpu'],
   ['Checkpoints', '@frugaljs/checkpoint'],
+  ['Lora', '@frugaljs/adapters/lora'],
 ]);
 
 /** By how much a size may differ from the recorded one. */

@@ -62,7 +62,7 @@ export function variablesOf(model: PlannedModel): readonly NamedShape[] {
 }
 
 /** The names and shapes of what `lora` adds to a model. */
-export function adaptersOf(model: PlannedModel): readonly NamedShape[] {
+function adaptersOf(model: PlannedModel): readonly NamedShape[] {
   if (!('config' in model) || model.lora === undefined) return [];
   const { lora, config } = model;
   return loraShapes(
