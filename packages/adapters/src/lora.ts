@@ -7,6 +7,7 @@ import {
   requireInteger,
   requireKnownKeys,
   requireNumber,
+  UnknownNameError,
 } from '@frugaljs/core';
 import {
   add,
@@ -108,7 +109,7 @@ export class Lora {
     this.scale = loraAlpha / (useRslora ? Math.sqrt(r) : r);
     this.#layers = names.map(name => new LoraLayer(name, weights[name]!, r, this.scale));
     this.#frozen = Object.values(weights).filter(({ trainable }) => trainable);
-    this.initialize(0);
+    this.#initialize(0);
     for (const weight of this.#frozen) weight.trainable = false;
     for (const layer of this.#layers) model.adaptLinear(layer.name, layer);
   }
@@ -130,7 +131,7 @@ export class Lora {
     this.#requireLoaded();
     requireInteger('restart', restart, 1);
     this.#merge();
-    this.initialize(restart);
+    this.#initialize(restart);
   }
 
   /**
@@ -143,12 +144,18 @@ export class Lora {
     this.unload();
   }
 
-  /** The weights that merging would give, by the names of the model; nothing changes. They are the caller's to dispose. */
-  mergedWeights(): Record<string, Tensor> {
+  /**
+   * The weight that merging would give, W + s B A; nothing changes. It is the caller's to dispose.
+   *
+   * @param name Any of the model's parameters; one without an adapter is given as it is.
+   */
+  merged(name: string): Tensor {
     this.#requireLoaded();
-    const merged = new Map(this.#layers.map(layer => [layer.name, layer] as const));
-    const weights = Object.entries(this.model.parameters());
-    return Object.fromEntries(weights.map(([name, weight]) => [name, merged.get(name)?.merged() ?? weight.clone()]));
+    const weight = this.model.parameters()[name];
+    if (weight === undefined) {
+      throw new UnknownNameError({ parameter: 'name', found: name, expected: 'the name of a parameter of the model' });
+    }
+    return this.#layers.find(layer => layer.weight === weight)?.merged() ?? weight.clone();
   }
 
   /** Removes the adapters and frees A and B; the model is what it was before it had them. */
@@ -164,7 +171,7 @@ export class Lora {
   }
 
   /** Gives A its first values, or those after a number of restarts, and B zeros. */
-  private initialize(restart: number): void {
+  #initialize(restart: number): void {
     for (const layer of this.#layers) layer.initialize(this.config.seed, restart);
   }
 

@@ -101,6 +101,37 @@ describe.each(BACKENDS)('on %s', name => {
     expect(() => adapter.restart(1)).toThrow('removed from its model');
   });
 
+  test('A is uniform on ±1/√in, another one in each layer and for each seed, and B is 0', () => {
+    const model = llama({}, { hidden_size: 64, head_dim: 16 });
+    const values = (seed: number): Record<string, Float32Array> => {
+      const adapter = new Lora(model, { r: 8, seed });
+      const found = Object.entries(adapter.parameters()).map(([part, x]) => [part, x.dataSync().slice()] as const);
+      adapter.unload();
+      return Object.fromEntries(found) as Record<string, Float32Array>;
+    };
+    const first = values(1);
+    for (const [part, x] of Object.entries(first)) {
+      if (part.includes('lora_B')) expect(x.every(each => each === 0)).toBe(true);
+      else {
+        const bound = 1 / Math.sqrt(x.length / 8);
+        expect(Math.max(...x)).toBeLessThanOrEqual(bound);
+        expect(Math.max(...x)).toBeGreaterThan(0.9 * bound);
+        expect(Math.min(...x)).toBeGreaterThanOrEqual(-bound);
+        expect(Math.min(...x)).toBeLessThan(-0.9 * bound);
+        // The deviation of the uniform distribution is bound / √3.
+        const square = x.reduce((sum, each) => sum + each * each, 0) / x.length;
+        expect(Math.sqrt(3 * square) / bound).toBeCloseTo(1, 1);
+      }
+    }
+    const [query, key] = ['q', 'k'].map(each => `model.layers.0.self_attn.${each}_proj.lora_A.weight`) as [
+      string,
+      string,
+    ];
+    expect(first[query]!.subarray(0, 8)).not.toEqual(first[key]!.subarray(0, 8));
+    expect(values(1)).toEqual(first);
+    expect(values(2)[query]).not.toEqual(first[query]);
+  });
+
   test('a restart keeps what the model computes, draws another A and sets B to 0', () => {
     const model = llama();
     const adapter = lora(model, { seed: 4 });
@@ -130,7 +161,8 @@ describe.each(BACKENDS)('on %s', name => {
     const { value, grads } = variableGrads(() => model.loss(ROWS));
     dispose([value, ...Object.values(grads)]);
     adapter.restart(1);
-    dispose(Object.values(adapter.mergedWeights()));
+    dispose(Object.keys(model.parameters()).map(name => adapter.merged(name)));
+    expect(() => adapter.merged('lm_head')).toThrow('the name of a parameter of the model');
     expect(memory().numTensors - numTensors).toBe(2 * model.linearLayers().length);
     adapter.mergeAndUnload();
     adapter.unload();
@@ -161,7 +193,7 @@ describe.each(BACKENDS)('on %s', name => {
         tidy(() => a!.assign(basis));
         const onB = compose({ learningRate: 0.003, groups: [{ use: rule() }] });
         for (let i = 0; i < 5; i++) onB.minimize(() => adapted.loss(x), false, [b!]);
-        const found = adapter.mergedWeights();
+        const found = adapter.merged('block.proj.weight');
         adapter.unload();
         onB.dispose();
 
@@ -169,8 +201,8 @@ describe.each(BACKENDS)('on %s', name => {
         const use = subspace({ projector: given({ kind: 'right', basis: () => projected }), rule: rule() });
         const galore = compose({ learningRate: 0.003, groups: [{ use, lrScale: lrScale(adapter.scale) }] });
         for (let i = 0; i < 5; i++) galore.minimize(() => adapted.loss(x), false, [adapted.weight]);
-        expect(close(adapted.weight, found['block.proj.weight']!)).toBeLessThan(1e-4);
-        dispose([basis, x, ...Object.values(found)]);
+        expect(close(adapted.weight, found)).toBeLessThan(1e-4);
+        dispose([basis, x, found]);
         galore.dispose();
         adapted.dispose();
       }),

@@ -250,6 +250,19 @@ describe.each(['cpu', 'wasm'])('LlamaForCausalLM on %s', backend => {
 });
 
 describe('errors of LlamaForCausalLM', () => {
+  it('refuses an adapter where no linear layer is, or where there is one', () => {
+    const model = new LlamaForCausalLM(TINY, { namePrefix: 'adapted/' });
+    const adapter = { variables: [], forward: () => tensor2d([[0]]) };
+    expect(model.linearLayers()).toHaveLength(14);
+    expect(() => model.adaptLinear('lm_head.weight', adapter)).toThrow('expected one of linearLayers()');
+    const [name] = model.linearLayers() as [string];
+    model.adaptLinear(name, adapter);
+    expect(() => model.adaptLinear(name, adapter)).toThrow('Merge or remove the other adapter first');
+    model.adaptLinear(name, null);
+    model.adaptLinear(name, adapter);
+    model.dispose();
+  });
+
   let model: LlamaForCausalLM;
   beforeEach(async () => {
     await setBackend('cpu');

@@ -66,6 +66,20 @@ test('a run that stops and goes on from firstStep is the run that never stopped'
   expect([...first, ...losses(second)]).toEqual(whole);
 });
 
+test('frozen variables stay, and something must be trained', async () => {
+  fresh();
+  const [frozen, ...others] = Object.values(model.parameters());
+  frozen!.trainable = false;
+  const before = frozen!.dataSync().slice();
+  const updates: number[] = [];
+  const made = await steps(adamW(), { steps: 2, beforeUpdate: () => updates.push(updates.length) });
+  expect(made).toHaveLength(2);
+  expect(updates).toEqual([0, 1]);
+  expect(frozen!.dataSync()).toEqual(before);
+  for (const variable of others) variable.trainable = false;
+  await expect(steps(adamW(), { steps: 1 })).rejects.toThrow('all of them frozen');
+});
+
 test('an update over two batches of four rows is one over their eight rows', async () => {
   fresh();
   const halves = await steps(adamW({ accumulate: 2 }), { steps: 6, accumulate: 2 });

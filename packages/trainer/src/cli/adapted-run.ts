@@ -6,7 +6,7 @@ import { fileSink, makeFolder } from '@frugaljs/checkpoint/node';
 import type { ComposedOptimizer } from '@frugaljs/composer';
 import { InvalidOptionError, type Json, type Schedule } from '@frugaljs/core';
 import type { LlamaForCausalLM } from '@frugaljs/llama';
-import { dispose, type Tensor, type Variable } from '@tensorflow/tfjs-core';
+import type { Variable } from '@tensorflow/tfjs-core';
 import type { TrainingRequest } from './train-command.js';
 
 /** What of a request is about adapters. */
@@ -141,7 +141,7 @@ export async function saveAdapted(
   const merged = join(folder, 'merged');
   await replaceFolder(merged, async at => {
     for (const [name, text] of Object.entries(texts)) await writeFile(join(at, name), text);
-    await writeWeights(join(at, 'model.safetensors'), lora.mergedWeights());
+    await writeMerged(join(at, 'model.safetensors'), lora);
   });
   const where = `The model with its adapters merged is in ${merged}`;
   if (beforeUpdate !== undefined) return `${where}.`;
@@ -153,18 +153,25 @@ export async function saveAdapted(
   return `${where}, the adapter for PEFT in ${adapter}.`;
 }
 
-/** Writes a file of weights, and disposes them. */
-async function writeWeights(path: string, weights: Readonly<Record<string, Tensor>>): Promise<void> {
+/** Writes the merged weights one by one: a second model may have no room beside the first. */
+async function writeMerged(path: string, lora: Lora): Promise<void> {
   const sink = await fileSink(path);
   try {
-    const tensors = Object.entries(weights).map(([name, weight]) => ({
-      ...{ name, dtype: 'F32' as const, shape: weight.shape },
-      data: () => weight.data<'float32'>(),
+    const tensors = Object.entries(lora.model.parameters()).map(([name, { shape }]) => ({
+      ...{ name, dtype: 'F32' as const, shape },
+      data: async () => {
+        const merged = lora.merged(name);
+        try {
+          // A copy: some backends hand out their memory, which is no longer the tensor's once it is disposed.
+          return (await merged.data<'float32'>()).slice();
+        } finally {
+          merged.dispose();
+        }
+      },
     }));
     await writeSafetensors(sink, tensors, { format: 'pt' });
   } finally {
     await sink.close();
-    dispose(Object.values(weights));
   }
 }
 

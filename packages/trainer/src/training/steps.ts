@@ -83,8 +83,8 @@ export async function* trainingSteps<Batch>(options: StepsOptions<Batch>): Async
   requireInteger('train.accumulate', accumulate, 1);
   const firstBatch = requireInteger('train.firstBatch', options.firstBatch ?? firstStep * accumulate, 0);
   await registerGradients();
-  const variables = Object.values(model.parameters()).filter(({ trainable }) => trainable);
-  const smallest = variables.reduce((least, variable) => (variable.size < least.size ? variable : least));
+  const variables = Object.values(model.parameters());
+  const smallest = smallestTrained(variables);
   const watch = watchBackend();
   let skippedInARow = 0;
 
@@ -127,6 +127,18 @@ export async function* trainingSteps<Batch>(options: StepsOptions<Batch>): Async
   } finally {
     watch.stop();
   }
+}
+
+/** The variable whose new value is there soonest. */
+function smallestTrained(variables: readonly Variable[]): Variable {
+  const trained = variables.filter(({ trainable }) => trainable);
+  if (trained.length > 0) return trained.reduce((least, each) => (each.size < least.size ? each : least));
+  throw new InvalidOptionError({
+    parameter: 'train.model',
+    found: `${variables.length} variables, all of them frozen`,
+    expected: 'at least one that is trainable',
+    advice: 'Set trainable to true on what is to be trained.',
+  });
 }
 
 /** What tfjs notes down in a forward pass, as far as it concerns us. */
