@@ -27,6 +27,7 @@ export {
   lisa,
   listRecipes,
   PROJECTABLE,
+  qGalore,
   recipe,
   recipeOptions,
 } from './recipes/index.js';

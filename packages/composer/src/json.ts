@@ -6,6 +6,7 @@ import {
   type Json,
   NotSerializableError,
   type Projector,
+  type Refresh,
   type Rule,
   requireKnownKeys,
   scheduleFromJson,
@@ -120,7 +121,7 @@ function subspaceFromJson(options: Options): Rule {
     projector: Described;
     rule: Described;
     combine?: Described;
-    refresh?: { every: number | null; growth?: number; longest?: number; stagger?: boolean };
+    refresh?: Omit<Refresh, 'every'> & { every: number | null };
   };
   return subspace({
     projector: projectorFromJson(projector),

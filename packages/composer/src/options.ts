@@ -1,4 +1,13 @@
-import type { Combine, OnRefresh, Projector, Refresh, Rule, Schedule } from '@frugaljs/core';
+import type {
+  Combine,
+  EnergyEvent,
+  OnRefresh,
+  Projector,
+  Refresh,
+  Rule,
+  Schedule,
+  SimilarityEvent,
+} from '@frugaljs/core';
 import type { OptionTable } from '@frugaljs/core/options';
 
 // What can be said to `compose`, its groups and `subspace`: the types for the compiler, and the same as tables
@@ -214,7 +223,8 @@ export const SUBSPACE_OPTIONS: OptionTable<keyof SubspaceOptions> = {
   refresh: {
     type: 'structure',
     shown: '`{ every: 200 }`',
-    meaning: 'updates between two choices of the subspace; `stagger: true` spreads them over the interval',
+    meaning:
+      'updates between two choices of the subspace; `stagger: true` spreads them over the interval, `when` has training change it',
   },
   onRefresh: {
     type: 'choice',
@@ -229,4 +239,19 @@ export const REFRESH_OPTIONS: OptionTable<keyof Refresh> = {
   growth: { type: 'number', interval: '[1, Infinity)', default: 1, meaning: 'each interval over the one before' },
   longest: { type: 'integer', minimum: 1, orInfinity: true, meaning: 'the longest interval, where they grow' },
   stagger: { type: 'boolean', default: false, meaning: 'the parameters of a group take turns' },
+  when: { type: 'structure', meaning: 'what training has to show for a refresh to come earlier or later' },
+};
+
+export const SIMILARITY_OPTIONS: OptionTable<keyof SimilarityEvent> = {
+  measure: { type: 'choice', choices: ['similarity'], meaning: '|cos| of the first vectors, new and before' },
+  atLeast: { type: 'number', interval: '[0, 1]', default: 0.4, meaning: 'the mean from which the interval doubles' },
+  last: { type: 'integer', minimum: 1, default: 5, meaning: 'how many refreshes it is the mean of' },
+};
+
+export const ENERGY_OPTIONS: OptionTable<keyof EnergyEvent> = {
+  measure: { type: 'choice', choices: ['energy'], meaning: 'share of ‖G‖² in the subspace' },
+  below: { type: 'number', interval: '[0, 1]', meaning: 'the share below which the subspace is chosen anew' },
+  fallenTo: { type: 'number', interval: '[0, 1]', meaning: 'the same, as a factor on the share when it was chosen' },
+  check: { type: 'integer', minimum: 1, default: 10, meaning: 'updates between two looks' },
+  least: { type: 'integer', minimum: 1, shown: 'as `check`', meaning: 'updates that a subspace stays at least' },
 };

@@ -1,6 +1,8 @@
-import { type Described, InvalidOptionError, type Json, sameShape, sizeOf } from '@frugaljs/core';
+import { type Described, InvalidOptionError, type Json, type Refresh, sameShape, sizeOf } from '@frugaljs/core';
 import { engine } from '@tensorflow/tfjs-core';
-import { bind } from './bound/subspace.js';
+import type { BoundRule } from './bound/rules.js';
+import type { PlannedTensor } from './bound/slots.js';
+import { BoundSubspace, bind, followsTraining } from './bound/subspace.js';
 import { noteOn } from './empty-subspace.js';
 import { inCreationOrder } from './gradients.js';
 import { type Assigned, assign, type TakenVariable } from './groups.js';
@@ -29,11 +31,19 @@ export interface MemoryRow {
  * Rows in the order of the parameters, the sum of their state, and when there is so much. `console.table` and
  * `JSON.stringify` show the rows alone.
  */
-export type MemoryReport = readonly MemoryRow[] & {
-  readonly totalStateBytes: number;
+export type MemoryReport = MemoryPeak & {
   /** The fullest moment, which the bytes are those of. */
   readonly moment: string;
+  /**
+   * The same for the refresh with the most state, so at most this much is kept in the whole run: with a density by schedule
+   * where that is highest, with a rank by energy at its bound, where blocks take turns the fullest of the first 32. What
+   * follows from separate schedules is taken at the largest of each, also where these do not meet.
+   */
+  readonly peak: MemoryPeak;
 };
+
+/** Rows, and the sum of their state. */
+export type MemoryPeak = readonly MemoryRow[] & { readonly totalStateBytes: number };
 
 const AFTER_UPDATE = 'after the update';
 /** The sum of the gradients goes when the update is made. */
@@ -45,6 +55,8 @@ interface Known {
   /** Where parameters are that have been trained; the others join after them. */
   readonly sites: ReadonlyMap<string, Assigned>;
   readonly taken: ReadonlyMap<string, TakenVariable>;
+  /** What trains a variable, once it has been trained. */
+  get(name: string): { readonly bound: BoundRule } | undefined;
 }
 
 /**
@@ -52,6 +64,9 @@ interface Known {
  * exact to the byte, and known before the first step, since every rule and projector declares its state. Where gradients
  * are accumulated their sum is there beside the state until the update is made; else it is the state after the update.
  * What lives only within the update is not counted: as large as the gradients, their mean where they are accumulated.
+ *
+ * What follows from training is that of the subspaces there are; where they are chosen anew in that update, or are not yet,
+ * the most that it can come to.
  */
 export function memoryReport(
   options: ComposeOptions,
@@ -68,12 +83,17 @@ export function memoryReport(
     isOfThese ? sites : new Map(),
   );
   const sentences = options.groups.map(({ use }) => (use === undefined ? '(frozen)' : sentence(use)));
-  const rows = parameters.map(({ name, shape }): MemoryRow => {
+  const kept = parameters.map(({ name }): BoundRule | null => {
+    const { group, site } = assigned.get(name)!;
+    const { use, frozen = false } = options.groups[group]!;
+    if (frozen || (isOfThese && takenBy(known, name) !== undefined)) return null;
+    const atWork = isOfThese && followsTraining(use!) ? known.get(name)?.bound : undefined;
+    return atWork ?? bind(use!, site);
+  });
+  const rowOf = ({ name, shape }: NamedShape, planned: readonly PlannedTensor[], isKept: boolean): MemoryRow => {
     const { group, site, note: left } = assigned.get(name)!;
     const { use, frozen = false } = options.groups[group]!;
     const taker = isOfThese ? takenBy(known, name) : undefined;
-    const isKept = !frozen && taker === undefined;
-    const planned = isKept ? bind(use!, site).plan(update) : [];
     const bytes = (role: 'slot' | 'basis'): number =>
       planned.reduce((sum, tensor) => sum + (tensor.role === role ? 4 * sizeOf(tensor.shape) : 0), 0);
     const note = taker === undefined ? (left ?? (frozen ? null : noteOn(use!, site))) : takenNote(taker);
@@ -89,14 +109,37 @@ export function memoryReport(
       stateBytes: bytes('slot') + bytes('basis') + accumulatorBytes,
       ...(note === null ? {} : { note }),
     };
-  });
-  const totalStateBytes = rows.reduce((sum, row) => sum + row.stateBytes, 0);
-  const moment = (options.accumulate ?? 1) > 1 ? DURING_UPDATE : AFTER_UPDATE;
-  // Enumerable, they would be more rows of `console.table`, and a column for their values.
-  return Object.defineProperties(rows, {
-    totalStateBytes: { value: totalStateBytes },
-    moment: { value: moment },
-  }) as typeof rows & MemoryReport;
+  };
+  const rowsOf = (plan: (bound: BoundRule) => readonly PlannedTensor[]): MemoryPeak => {
+    const rows = parameters.map((parameter, i) => {
+      const bound = kept[i]!;
+      return rowOf(parameter, bound === null ? [] : plan(bound), bound !== null);
+    });
+    // Enumerable, it would be one more row of `console.table`, and a column for its value.
+    const totalStateBytes = rows.reduce((sum, row) => sum + row.stateBytes, 0);
+    return Object.defineProperty(rows, 'totalStateBytes', { value: totalStateBytes }) as typeof rows & MemoryPeak;
+  };
+  let peak: MemoryPeak | null = null;
+  return Object.defineProperties(
+    rowsOf(bound => bound.plan(update)),
+    {
+      moment: { value: (options.accumulate ?? 1) > 1 ? DURING_UPDATE : AFTER_UPDATE },
+      // Computed when it is asked for, as every turn of blocks is tried.
+      peak: { get: () => (peak ??= peakOf(update, kept, rowsOf)) },
+    },
+  ) as MemoryReport;
+}
+
+/** The rows of the fullest refresh. */
+function peakOf(
+  update: number,
+  kept: readonly (BoundRule | null)[],
+  rowsOf: (plan: (bound: BoundRule) => readonly PlannedTensor[]) => MemoryPeak,
+): MemoryPeak {
+  const turns = kept.flatMap(bound => (bound instanceof BoundSubspace ? bound.turns() : []));
+  return [...new Set([update, ...turns])]
+    .map(turn => rowsOf(bound => bound.plan(turn, true)))
+    .reduce((most, rows) => (rows.totalStateBytes > most.totalStateBytes ? rows : most));
 }
 
 /** The optimizer that has taken over the variable that has this name now; undefined where none has. */
@@ -188,12 +231,10 @@ export function sentence(part: Described): string {
   const { kind, options } = part;
   if (kind === 'subspace') {
     const [projector, rule, combine] = [options['projector'], options['rule'], options['combine']].map(sentenceOf);
-    const { every, growth, stagger } = options['refresh'] as {
+    const { every, growth, stagger, when } = options['refresh'] as unknown as Omit<Refresh, 'every'> & {
       every: number | null;
-      growth?: number;
-      stagger?: boolean;
     };
-    const times = growth === undefined ? '' : ` × ${growth}`;
+    const times = growth === undefined ? eventOf(when) : ` × ${growth}`;
     return `subspace(${projector} → ${rule}; ${combine}; every ${every ?? '∞'}${times}${stagger ? ' staggered' : ''}, ${options['onRefresh']})`;
   }
   const defaults = defaultsOf(kind);
@@ -205,6 +246,18 @@ export function sentence(part: Described): string {
     return [`${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`];
   });
   return shown.length === 0 ? kind : `${kind}(${shown.join(', ')})`;
+}
+
+/** What has to show for a refresh to come later or earlier. */
+function eventOf(when: Refresh['when']): string {
+  if (when === undefined) return '';
+  if (when.measure === 'similarity') return ` × 2 while similarity ≥ ${when.atLeast}`;
+  const { below, fallenTo } = when;
+  const reasons = [
+    below === undefined ? [] : [`energy < ${below}`],
+    fallenTo === undefined ? [] : [`< ${fallenTo} of the first`],
+  ];
+  return ` or at ${reasons.flat().join(' or ')}`;
 }
 
 /** The options that a part of this kind has by default. */

@@ -79,6 +79,22 @@ export class StateReader {
     return entry;
   }
 
+  /** A tensor with as many columns as training has come to: 1 to those of the shape. */
+  tensorWithin(path: string, largest: Shape): Tensor {
+    const entry = this.take(path);
+    if (entry instanceof Tensor) {
+      const columns = entry.shape.at(-1)!;
+      const isWithin = columns >= 1 && columns <= largest.at(-1)!;
+      if (isWithin && sameShape(entry.shape, [...largest.slice(0, -1), columns])) return entry;
+    }
+    throw this.complaint(path, found(entry), `a float32 tensor of shape [${largest}], or with fewer columns`);
+  }
+
+  /** Numbers as {@link bitsOf} saves them. */
+  numbers(path: string, length: number): readonly number[] {
+    return numbersOf(this.integers(path, 2 * length));
+  }
+
   /** Throws when something was saved that the optimizer has no place for. */
   finish(): void {
     if (this.unread.size === 0) return;
@@ -105,6 +121,24 @@ export class StateReader {
       advice: 'Load the state into an optimizer with the composition it was saved from.',
     });
   }
+}
+
+/** Numbers as state holds them: exactly, each as the two halves of a float64. */
+export function bitsOf(numbers: readonly number[]): Int32Array {
+  const bits = new DataView(new ArrayBuffer(8 * numbers.length));
+  numbers.forEach((number, i) => {
+    bits.setFloat64(8 * i, number);
+  });
+  return Int32Array.from({ length: 2 * numbers.length }, (_, i) => bits.getInt32(4 * i));
+}
+
+/** The inverse of {@link bitsOf}. */
+function numbersOf(halves: Int32Array): number[] {
+  const bits = new DataView(new ArrayBuffer(4 * halves.length));
+  halves.forEach((half, i) => {
+    bits.setInt32(4 * i, half);
+  });
+  return Array.from({ length: halves.length / 2 }, (_, i) => bits.getFloat64(8 * i));
 }
 
 function found(entry: SavedEntry): string {

@@ -81,11 +81,14 @@ export type {
   CombineInputs,
   CombineOutputs,
   CombineSite,
+  EnergyEvent,
   MeasureInputs,
   OnRefresh,
   Read,
   Refresh,
+  RefreshEvent,
   Rule,
+  SimilarityEvent,
   SubspaceRule,
 } from './rule.js';
 export {

@@ -77,6 +77,16 @@ export interface Projector<B extends string = string> extends Described {
    */
   leavesOut?(site: Site): string | null;
   /**
+   * Shape of down(G) with this basis, for projectors whose size follows from the gradient: `reducedShape` and `basis` then
+   * give the largest that there can be, and `fit` returns the same tensors with as many or fewer columns.
+   */
+  shapeWith?(basis: Basis<B>, site: Site): Shape;
+  /**
+   * The refresh in which the subspace is largest, so that memory can be planned for all of them. Default: all are of one
+   * size, or blocks take turns.
+   */
+  largestAt?(site: Site): number;
+  /**
    * The tensors that `fit` returns in this refresh. Empty when the basis needs none.
    *
    * @param refreshIndex Matters only where the size of the subspace changes. Default 0.

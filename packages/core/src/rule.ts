@@ -28,6 +28,40 @@ export interface Refresh {
    * of them. Then the first subspaces last for different numbers of steps. Default false.
    */
   readonly stagger?: boolean;
+  /** What training has to show for a refresh to come earlier, or later, than that; per parameter. Default: nothing. */
+  readonly when?: RefreshEvent;
+}
+
+/** Something measured while training, by which the refreshes of a parameter come earlier or later. */
+export type RefreshEvent = SimilarityEvent | EnergyEvent;
+
+/**
+ * Intervals double while bases stay alike, as in Q-GaLore (arXiv 2407.08296): at each refresh |cos| of the first vectors
+ * of the basis and of the one before is taken, and where the last ones average at least a threshold the interval of this
+ * parameter is doubled.
+ */
+export interface SimilarityEvent {
+  readonly measure: 'similarity';
+  /** The mean of |cos| from which intervals double, from 0 to 1. Default 0.4. */
+  readonly atLeast?: number;
+  /** How many refreshes it is the mean of; before there were so many, nothing doubles. Default 5. */
+  readonly last?: number;
+}
+
+/**
+ * A refresh before its time, when the gradient has left the subspace: when the share of its energy that the subspace
+ * captures, ‖ΠG‖² / ‖G‖², has fallen.
+ */
+export interface EnergyEvent {
+  readonly measure: 'energy';
+  /** The share below which the subspace is chosen anew, from 0 to 1. Give this, `fallenTo` or both. */
+  readonly below?: number;
+  /** The same as a factor on the share that the subspace captured when it was chosen. */
+  readonly fallenTo?: number;
+  /** Updates between two looks at the share: only then it is computed and read. Default 10. */
+  readonly check?: number;
+  /** Updates for which a subspace stays at least. Default: those of `check`. */
+  readonly least?: number;
 }
 
 /**
@@ -300,10 +334,14 @@ function requireAsDescribed(parameter: string, rule: SubspaceRule): void {
     return described?.kind !== rule[name]?.kind || described?.options !== rule[name]?.options;
   });
   const every = Number.isFinite(rule.refresh?.every) ? rule.refresh.every : null;
-  const refresh = options['refresh'] as { every?: number | null } | undefined;
+  const refresh = options['refresh'] as { every?: number | null; when?: RefreshEvent } | undefined;
   const changed =
     exchanged ??
-    (refresh?.every !== every ? 'refresh' : options['onRefresh'] !== rule.onRefresh ? 'onRefresh' : undefined);
+    (refresh?.every !== every || JSON.stringify(refresh?.when) !== JSON.stringify(rule.refresh.when)
+      ? 'refresh'
+      : options['onRefresh'] !== rule.onRefresh
+        ? 'onRefresh'
+        : undefined);
   if (changed === undefined) return;
   throw new InvalidOptionError({
     parameter: `${parameter}: subspace.${changed}`,

@@ -15,12 +15,14 @@ import { cosTurns } from './random/keys.js';
  */
 export interface Schedule extends Described {
   at(step: number): number;
+  /** A step at which it is largest, for those who plan for the largest. */
+  readonly largestAt?: number;
 }
 
 /** The same learning rate at every step. */
 export function constant(value: number): Schedule {
   requireNumber('constant.value', value, '[0, Infinity)');
-  return { kind: 'constant', options: { value }, at: () => value };
+  return { kind: 'constant', options: { value }, at: () => value, largestAt: 0 };
 }
 
 export interface LinearOptions {
@@ -41,7 +43,7 @@ export function linear(options: LinearOptions): Schedule {
     const progress = Math.min(k / steps, 1);
     return (1 - progress) * from + progress * to;
   };
-  return { kind: 'linear', options: { from, to, steps }, at };
+  return { kind: 'linear', options: { from, to, steps }, at, largestAt: to > from ? steps : 0 };
 }
 
 export interface CosineOptions {
@@ -59,7 +61,8 @@ export function cosine(options: CosineOptions): Schedule {
   requireNumber('cosine.peak', peak, '[0, Infinity)');
   requireInteger('cosine.steps', steps, 1);
   requireNumber('cosine.floor', floor, '[0, 1]');
-  return { kind: 'cosine', options: { peak, steps, floor }, at: k => peak * cosineFactor(k / steps, floor) };
+  const at = (k: number): number => peak * cosineFactor(k / steps, floor);
+  return { kind: 'cosine', options: { peak, steps, floor }, at, largestAt: 0 };
 }
 
 /** Falls from 1 at progress 0 to `floor` at progress 1 along half a cosine. */
@@ -117,7 +120,8 @@ export function warmupCosine(options: WarmupCosineOptions): Schedule {
     if (position < warmup) return rising(peak, position, warmup, warmupStart);
     return peak * cosineFactor((position - warmup) / (cycle - warmup), floor);
   };
-  return { kind: 'warmupCosine', options: { peak, warmup, ...startOption(warmupStart), total, floor, cycle }, at };
+  const described = { peak, warmup, ...startOption(warmupStart), total, floor, cycle };
+  return { kind: 'warmupCosine', options: described, at, largestAt: warmup };
 }
 
 /** Left out at its default, so that a schedule is described as it was before there was a choice. */
@@ -158,7 +162,7 @@ export function warmupStableDecay(options: WarmupStableDecayOptions): Schedule {
     return peak * (floor + (1 - floor) * (1 - past));
   };
   const described = { peak, warmup, ...startOption(warmupStart), stable, decay, floor };
-  return { kind: 'warmupStableDecay', options: described, at };
+  return { kind: 'warmupStableDecay', options: described, at, largestAt: warmup };
 }
 
 export interface JoinedPart {
@@ -191,7 +195,24 @@ export function joined(parts: readonly JoinedPart[]): Schedule {
     ...earlier.map(({ schedule, steps }) => ({ schedule: describe(schedule), steps })),
     { schedule: describe(last) },
   ];
-  return { kind: 'joined', options: { parts: described }, at };
+  const largestAt = largestOfParts(earlier, last, at);
+  return { kind: 'joined', options: { parts: described }, at, ...(largestAt === null ? {} : { largestAt }) };
+}
+
+/** Parts rise to their largest value before they fall: where one ends before, it is largest at its end. */
+function largestOfParts(
+  earlier: readonly { readonly schedule: Schedule; readonly steps: number }[],
+  last: Schedule,
+  at: Schedule['at'],
+): number | null {
+  const found: number[] = [];
+  let start = 0;
+  for (const { schedule, steps } of [...earlier, { schedule: last, steps: Number.POSITIVE_INFINITY }]) {
+    if (schedule.largestAt === undefined || (schedule.kind === 'joined' && schedule.largestAt >= steps)) return null;
+    found.push(start + Math.min(schedule.largestAt, steps - 1));
+    start += steps;
+  }
+  return found.reduce((best, step) => (at(step) > at(best) ? step : best));
 }
 
 type Factory = (options: Described['options']) => Schedule;

@@ -21,7 +21,7 @@ import { requireAxes } from './requirements.js';
  */
 export function asMatrix(projector: Projector): Projector {
   requirePart('asMatrix.projector', projector, 'projector', 'a projector such as svd({ density: 0.25 })');
-  const { traits, revision, keeps, upRows, transport } = projector;
+  const { traits, revision, keeps, shapeWith, largestAt, upRows, transport } = projector;
   if (traits.coordinate) return projector;
   return {
     kind: 'asMatrix',
@@ -34,7 +34,11 @@ export function asMatrix(projector: Projector): Projector {
     },
     reducedShape: (site, refreshIndex) => projector.reducedShape(matrixSite(site), refreshIndex),
     ...(keeps === undefined ? {} : { keeps: site => keeps.call(projector, matrixSite(site)) }),
-    basis: site => projector.basis(matrixSite(site)),
+    ...(shapeWith === undefined
+      ? {}
+      : { shapeWith: (basis, site) => shapeWith.call(projector, basis, matrixSite(site)) }),
+    ...(largestAt === undefined ? {} : { largestAt: site => largestAt.call(projector, matrixSite(site)) }),
+    basis: (site, refreshIndex) => projector.basis(matrixSite(site), refreshIndex),
     fit: (g, previous, context) => {
       const within = { ...context, site: matrixSite(context.site) };
       const complete: FitContext = Object.assign(Object.create(Object.getPrototypeOf(context)), within);

@@ -19,7 +19,8 @@ import { abs, tidy } from '@tensorflow/tfjs-core';
  *
  * The schedule counts refreshes and not updates. Where the size of the subspace changes, state starts anew, whatever
  * `onRefresh` says; where it stays, as when the rounded size is the same, `onRefresh` holds. Memory is planned refresh by
- * refresh: a report is of the update that it is asked for, and at its fullest where the density is highest.
+ * refresh: a report is of the update that it is asked for, and its `peak` of the refresh where the density is highest. Where
+ * a schedule of your own does not tell that one (`largestAt`), it is looked for in the first 1000.
  *
  * @param create Makes the projector of a density. Of the same kind and with the same other options for all.
  * @param density The share of the parameter in the subspace, from 0 to 1, by refresh.
@@ -50,7 +51,8 @@ export function varying(create: (density: number) => Projector, density: Schedul
   };
   const first = at(0);
   const { density: _, ...options } = first.options;
-  const { traits, revision, keeps, leavesOut, upRows, transport } = first;
+  const { traits, revision, keeps, leavesOut, shapeWith, upRows, transport } = first;
+  let largest: number | undefined;
   return {
     kind: 'varying',
     options: { projector: { kind: first.kind, options }, density: describePart(density) as never },
@@ -60,6 +62,9 @@ export function varying(create: (density: number) => Projector, density: Schedul
     reducedShape: (site, refreshIndex) => at(refreshIndex).reducedShape(site, refreshIndex),
     ...(keeps === undefined ? {} : { keeps: site => keeps.call(first, site) }),
     ...(leavesOut === undefined ? {} : { leavesOut: site => leavesOut.call(first, site) }),
+    ...(shapeWith === undefined ? {} : { shapeWith: (basis, site) => shapeWith.call(first, basis, site) }),
+    // Where blocks take turns, the size of one depends on the turn as well.
+    ...(leavesOut === undefined ? { largestAt: () => (largest ??= density.largestAt ?? largestOf(density)) } : {}),
     basis: (site, refreshIndex = 0) => at(refreshIndex).basis(site, refreshIndex),
     fit: (g, previous, context) => {
       const { refreshIndex } = context;
@@ -81,6 +86,15 @@ export function varying(create: (density: number) => Projector, density: Schedul
           },
         }),
   };
+}
+
+/** Refreshes among which the highest density is looked for. */
+const REFRESHES = 1000;
+
+function largestOf(density: Schedule): number {
+  let best = 0;
+  for (let i = 1; i < REFRESHES; i++) if (density.at(i) > density.at(best)) best = i;
+  return best;
 }
 
 /** The options of a varying projector, as JSON. */

@@ -51,8 +51,12 @@ export interface BoundRule {
    * direction of zeros: nothing of the parameter is trained at this step.
    */
   step(g: Tensor, context: StepContext): Tensor | null;
-  /** The tensors of the state after the step that follows the given number of updates. */
-  plan(update: number): readonly PlannedTensor[];
+  /**
+   * The tensors of the state after the step that follows the given number of updates.
+   *
+   * @param atMost As large as any refresh makes them; blocks have their turns as in that update.
+   */
+  plan(update: number, atMost?: boolean): readonly PlannedTensor[];
   /** Reacts to a change of the group that the parameter is in. */
   move(site: Site): void;
   /** Carries the state to new coordinates of the subspace around it. */

@@ -21,7 +21,7 @@ import {
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { requireTraining } from '../empty-subspace.js';
 import { joinPath, MEMBERS, REFRESH_INDEX, type SavedState, type StateReader } from '../saved-state.js';
-import { Cadence, coordinatesOf, disposeBasis, SubspaceBases } from './bases.js';
+import { type Cadence, cadenceOf, coordinatesOf, disposeBasis, SubspaceBases } from './bases.js';
 import { BoundCombine, keptBy } from './combine.js';
 import {
   BoundExpression,
@@ -87,7 +87,7 @@ export class BoundSubspace implements BoundRule {
     rule.projector.check?.(site);
     // Within another subspace, or on its residual, this one may be empty.
     if (site.path === '') requireTraining(rule, site);
-    this.cadence = new Cadence(rule.refresh, site);
+    this.cadence = cadenceOf(rule, site);
     this.bases = new SubspaceBases(rule.projector, this.cadence, site);
     const { combine } = rule;
     this.residual = combine.rule === null ? null : bind(combine.rule, childSite(site, 'residual', site.shape));
@@ -170,24 +170,36 @@ export class BoundSubspace implements BoundRule {
     return this.site;
   }
 
-  plan(update: number): readonly PlannedTensor[] {
-    const refreshIndex = this.cadence.refreshAt(update);
-    const reduced = this.bases.reducedShape(refreshIndex);
+  plan(update: number, atMost = false): readonly PlannedTensor[] {
+    const { bases, chosen } = this;
+    const due = this.cadence.refreshAt(update);
+    const refreshIndex = atMost ? bases.largestAt(due) : due;
+    // What is there tells more than what may be.
+    const inside = !atMost && bases.followGradient && chosen?.refreshIndex === due ? chosen.inside : null;
+    const reduced = inside?.reduced ?? bases.reducedShape(refreshIndex);
     const within = (step: string, rule: BoundRule): readonly PlannedTensor[] =>
-      rule.plan(update).map(tensor => ({ ...tensor, path: joinPath(step, tensor.path) }));
+      rule.plan(update, atMost).map(tensor => ({ ...tensor, path: joinPath(step, tensor.path) }));
     const planned: PlannedTensor[] = [];
     if (reduced !== null) {
-      planned.push(...this.bases.plan(refreshIndex));
+      planned.push(...bases.plan(refreshIndex, inside?.basis));
       planned.push(...within('rule', this.bind(this.rule.rule, childSite(this.site, 'rule', reduced))));
     }
-    if (this.residual !== null && this.hasHadResidual(refreshIndex)) planned.push(...within('residual', this.residual));
+    const hasResidual = this.hasHadResidual(due) || (atMost && this.combine.readsResidual && bases.varyInSize);
+    if (this.residual !== null && hasResidual) planned.push(...within('residual', this.residual));
     return [...planned, ...this.combine.plan()];
+  }
+
+  /** The updates of the first refreshes where these differ in size because blocks take turns. */
+  turns(): readonly number[] {
+    const own = this.bases.turns().map(refreshIndex => this.cadence.startOf(refreshIndex));
+    const nested = this.residual instanceof BoundSubspace ? this.residual.turns() : [];
+    return [...own.filter(Number.isFinite), ...nested];
   }
 
   /** The residual is stepped on in a refresh, or was in one before: its state stays while there is none. */
   private hasHadResidual(refreshIndex: number): boolean {
     const { readsResidual, share } = this.combine;
-    if (!readsResidual || share !== 1) return readsResidual;
+    if (!readsResidual || share !== 1 || this.bases.followGradient) return readsResidual;
     for (let i = refreshIndex; i >= 0; i--) if (!this.bases.isComplete(this.bases.reducedShape(i))) return true;
     return false;
   }
@@ -206,7 +218,10 @@ export class BoundSubspace implements BoundRule {
   release(update: number): void {
     if (this.chosen !== null && update >= this.until) {
       const refreshIndex = this.cadence.refreshAt(update);
-      if (this.bases.reducedShape(refreshIndex) === null) this.choose(this.choiceOf(refreshIndex, null));
+      if (this.bases.reducedShape(refreshIndex) === null) {
+        this.cadence.made(update, refreshIndex, null);
+        this.choose(this.choiceOf(refreshIndex, null));
+      }
     }
     if (this.residual instanceof BoundSubspace) this.residual.release(update);
   }
@@ -222,6 +237,7 @@ export class BoundSubspace implements BoundRule {
 
   reset(): void {
     this.choose(null);
+    this.cadence.reset();
     this.fit = null;
     this.isDoubtful = false;
     this.residual?.reset();
@@ -259,13 +275,14 @@ export class BoundSubspace implements BoundRule {
     const among = this.savedMembers(path, from);
     // The subspace is that of the group as it was: who joined since counts from the next refresh on.
     bases.move({ ...site, members: site.members.slice(0, among) });
-    const reduced = bases.reducedShape(refreshIndex);
-    const basis = reduced === null ? null : bases.restore(path, from, refreshIndex, context.occupied);
+    const largest = bases.reducedShape(refreshIndex);
+    const basis = largest === null ? null : bases.restore(path, from, refreshIndex, context.occupied);
     bases.move(site);
-    if (reduced === null || basis === null) {
+    if (largest === null || basis === null) {
       this.choose(this.choiceOf(refreshIndex, null, among));
       return;
     }
+    const reduced = bases.shapeWith(basis, largest);
     const rule = this.bind(this.rule.rule, childSite(site, 'rule', reduced));
     this.choose(this.choiceOf(refreshIndex, this.insideOf(basis, rule, reduced), among));
     const indices = coordinatesOf(basis);
@@ -286,31 +303,42 @@ export class BoundSubspace implements BoundRule {
   }
 
   private refresh(gradient: () => Tensor, { update, occupied, gate }: ChoiceContext): void {
-    // Updates go back by those that the device skipped, refreshes do not.
-    const refreshIndex = Math.max(this.cadence.refreshAt(update), this.chosen?.refreshIndex ?? 0);
-    const before = this.chosen?.inside ?? null;
-    const reduced = this.bases.reducedShape(refreshIndex);
-    if (reduced === null) {
+    const { bases, cadence, chosen, residual } = this;
+    // Before anything is written.
+    if (residual instanceof BoundSubspace) residual.cadence.requireReadable();
+    const before = chosen?.inside ?? null;
+    const captured = (basis: Basis): number => bases.captured(gradient(), basis);
+    const refreshIndex = cadence.dueAt(update, chosen?.refreshIndex ?? null, () => before && captured(before.basis));
+    if (refreshIndex === null) {
+      this.until = cadence.nextAfter(chosen!.refreshIndex);
+      return;
+    }
+    const largest = bases.reducedShape(refreshIndex);
+    if (largest === null) {
+      cadence.made(update, refreshIndex, null);
       this.choose(this.choiceOf(refreshIndex, null));
       this.isDoubtful = false;
       return;
     }
     const previous = this.isDoubtful && this.fit?.isFirst ? null : (before?.basis ?? null);
-    const basis = this.bases.fit(gradient, previous, refreshIndex, occupied, gate);
+    const basis = bases.fit(gradient, previous, refreshIndex, occupied, gate);
     this.isDoubtful = false;
     this.fit = null;
-    if (this.bases.areFitted && gate !== null) {
+    if (bases.areFitted && gate !== null) {
       const fit = { isFirst: previous === null };
       this.fit = fit;
       gate.ifSkipped(() => {
         this.isDoubtful ||= this.fit === fit;
       });
     }
+    const reduced = bases.shapeWith(basis, largest);
     const isSameSize = before !== null && sameShape(before.reduced, reduced);
     const rule = isSameSize ? before.rule : this.bind(this.rule.rule, childSite(this.site, 'rule', reduced));
     const inside = this.insideOf(basis, rule, reduced);
     try {
+      const seen = cadence.compare(before?.basis ?? null, basis, () => captured(basis));
       if (isSameSize) this.moveState(before, inside);
+      cadence.made(update, refreshIndex, seen);
     } catch (error) {
       // The subspace before stays, with the state as it was.
       disposeBasis(basis);
@@ -363,7 +391,7 @@ export class BoundSubspace implements BoundRule {
   private choose(next: SubspaceChoice | null): void {
     this.chosen?.dispose(next);
     this.chosen = next;
-    this.until = next === null ? 0 : this.cadence.startOf(next.refreshIndex + 1);
+    this.until = next === null ? 0 : this.cadence.nextAfter(next.refreshIndex);
   }
 }
 
@@ -377,6 +405,17 @@ interface Inside {
   readonly isComplete: boolean;
   /** The coordinates, where they will be needed and cannot be read back. */
   readonly indices: Int32Array | null;
+}
+
+/**
+ * True when what a rule keeps of a parameter follows from what training shows, so that only the rule at work knows it: by an
+ * event, or by a rank that is fitted.
+ */
+export function followsTraining(rule: Rule): boolean {
+  if (rule.type !== 'subspace') return false;
+  const { projector, refresh, combine } = rule;
+  if (projector.shapeWith !== undefined || refresh.when !== undefined) return true;
+  return followsTraining(rule.rule) || (combine.rule !== null && followsTraining(combine.rule));
 }
 
 /** What a subspace has of a parameter from one refresh to the next. */

@@ -5,7 +5,7 @@ import { apollo, apolloMini } from './apollo.js';
 import { badam, lisa } from './badam.js';
 import { fira } from './fira.js';
 import { adaFrugal, type FrugalOptions, frugal } from './frugal.js';
-import { adamem, dctAdamW, galore, golore } from './galore.js';
+import { adamem, dctAdamW, galore, golore, qGalore } from './galore.js';
 import { foam, frugalMuon, ldAdam, muon, scale, sinkGd, soap } from './matrix-rules.js';
 import { requireRecipe } from './options.js';
 import { adafactor, adagrad, adamMini, adamW, lion, rmsprop, scheduleFree, sgd, sgdm, signSgd } from './plain.js';
@@ -29,6 +29,7 @@ const CATALOG: Readonly<Record<string, Recipe>> = {
   galore,
   badam,
   golore,
+  qGalore,
   dctAdamW,
   fira,
   apollo,

@@ -1,4 +1,4 @@
-import type { Combine, OnRefresh, Projector } from '@frugaljs/core';
+import { type Combine, InvalidOptionError, type OnRefresh, type Projector, type Refresh } from '@frugaljs/core';
 import { dct, svd, svdThenRandom } from '@frugaljs/projectors';
 import { type AdamWOptions, adamW, factoredAdamW, oneSidedAdafactor } from '@frugaljs/state-full';
 import { drop } from '../combine/drop.js';
@@ -6,7 +6,7 @@ import { feedback } from '../combine/feedback.js';
 import { residual } from '../combine/residual.js';
 import type { ComposedOptimizer } from '../optimizer.js';
 import { subspace } from '../subspace.js';
-import { ADAMEM_OPTIONS, DCT_ADAM_W_OPTIONS, GALORE_OPTIONS, GOLORE_OPTIONS } from './options.js';
+import { ADAMEM_OPTIONS, DCT_ADAM_W_OPTIONS, GALORE_OPTIONS, GOLORE_OPTIONS, Q_GALORE_OPTIONS } from './options.js';
 import {
   type CommonOptions,
   chooseAdam,
@@ -41,6 +41,41 @@ export interface GaloreOptions extends CommonOptions, SubspaceScope {
 export function galore(options: GaloreOptions = {}): ComposedOptimizer {
   requireRecipeOptions('galore', options, GALORE_OPTIONS);
   return composed('galore', options, svd(chooseSize('galore', options, 0.25)), 'keep');
+}
+
+export interface QGaloreOptions extends GaloreOptions {
+  /** The mean similarity of first singular vectors from which the interval of a parameter doubles. Default 0.4. */
+  readonly similarity?: number;
+  /** How many decompositions it is the mean of. Default 5. */
+  readonly last?: number;
+  /** The longest interval. Default: none. */
+  readonly longestGap?: number;
+}
+
+/**
+ * The lazy refresh of Q-GaLore: {@link galore}, of which each parameter decomposes half as often once its subspace has
+ * stayed alike. Its state of 8 bits, basis of 4 bits and weights of 8 bits are not here yet: all is float32, so it saves
+ * time and no memory over `galore`. The similarity is |cos|, as a singular vector has no sign of its own; the official code
+ * takes the cosine with its sign. Intervals are counted from the refresh before.
+ *
+ * Source: Zhang et al., "Q-GaLore: Quantized GaLore with INT4 Projection and Layer-Adaptive Low-Rank Gradients", 2024
+ * (arXiv 2407.08296).
+ */
+export function qGalore(options: QGaloreOptions = {}): ComposedOptimizer {
+  requireRecipeOptions('qGalore', options, Q_GALORE_OPTIONS);
+  const { updateGap = 200, similarity = 0.4, last = 5, longestGap } = options;
+  if (longestGap !== undefined && longestGap < updateGap) {
+    throw new InvalidOptionError({
+      parameter: 'qGalore.longestGap',
+      found: longestGap,
+      expected: `at least \`updateGap\`, which is ${updateGap}`,
+    });
+  }
+  const lazy: Omit<Refresh, 'every'> = {
+    when: { measure: 'similarity', atLeast: similarity, last },
+    ...(longestGap === undefined ? {} : { longest: longestGap }),
+  };
+  return composed('qGalore', options, svd(chooseSize('qGalore', options, 0.25)), 'keep', drop(), lazy);
 }
 
 export interface GoloreOptions extends GaloreOptions {
@@ -110,6 +145,7 @@ function composed(
   projector: Projector,
   onRefresh: OnRefresh,
   combine: Combine = drop(),
+  cadence: Omit<Refresh, 'every'> = {},
 ): ComposedOptimizer {
   const { updateGap = 200, scale = 0.25, adam } = options;
   const rule = chooseAdam(`${name}.adam`, adam);
@@ -117,7 +153,7 @@ function composed(
     projector: scopedProjector(options, projector),
     rule,
     combine,
-    refresh: { every: updateGap },
+    refresh: { every: updateGap, ...cadence },
     onRefresh,
   });
   const inSubspace = { use: projected, lrScale: scale, decay: 'after' } as const;

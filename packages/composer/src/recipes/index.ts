@@ -13,6 +13,8 @@ export {
   type GoloreOptions,
   galore,
   golore,
+  type QGaloreOptions,
+  qGalore,
 } from './galore.js';
 export {
   type FrugalMuonOptions,

@@ -1,7 +1,14 @@
 import { InvalidOptionError, UnknownNameError } from '@frugaljs/core/errors';
 import { didYouMean, type OptionSpec, type OptionTable } from '@frugaljs/core/options';
 import type { BlockwiseOptions } from '@frugaljs/projectors';
-import { COMPOSE_OPTIONS, type ComposeOptions, GROUP_OPTIONS, SUBSPACE_OPTIONS } from '../options.js';
+import {
+  COMPOSE_OPTIONS,
+  type ComposeOptions,
+  GROUP_OPTIONS,
+  REFRESH_OPTIONS,
+  SIMILARITY_OPTIONS,
+  SUBSPACE_OPTIONS,
+} from '../options.js';
 
 // `@frugaljs/composer/recipe-options`: the options of every recipe as tables, from which they are checked, offered in a form
 // and documented. Nothing here loads tfjs.
@@ -85,6 +92,17 @@ export const GALORE_OPTIONS: OptionTable<'rank' | 'density' | 'updateGap' | 'sca
   },
   adam: { type: 'structure', meaning: 'options of its `adamW`' },
   ...SCOPE,
+};
+
+export const Q_GALORE_OPTIONS: OptionTable<'similarity' | 'last' | 'longestGap' | keyof typeof GALORE_OPTIONS> = {
+  ...GALORE_OPTIONS,
+  updateGap: { ...UPDATE_GAP, meaning: 'updates between two choices of the subspace, before they become more' },
+  similarity: {
+    ...SIMILARITY_OPTIONS.atLeast,
+    meaning: 'mean of |cos| of first vectors, new and before, from which the interval of a parameter doubles',
+  },
+  last: SIMILARITY_OPTIONS.last,
+  longestGap: { ...REFRESH_OPTIONS.longest, meaning: 'the longest interval' },
 };
 
 export const GOLORE_OPTIONS: OptionTable<'fitted' | keyof typeof GALORE_OPTIONS> = {
@@ -307,6 +325,7 @@ const RECIPE_OPTIONS: Readonly<Record<string, OptionTable>> = {
   galore: GALORE_OPTIONS,
   badam: BADAM_OPTIONS,
   golore: GOLORE_OPTIONS,
+  qGalore: Q_GALORE_OPTIONS,
   dctAdamW: DCT_ADAM_W_OPTIONS,
   fira: FIRA_OPTIONS,
   apollo: APOLLO_OPTIONS,

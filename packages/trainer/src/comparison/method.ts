@@ -163,6 +163,11 @@ const TUNINGS: Readonly<Record<string, Tuning>> = {
     title: 'GoLore',
     options: length => ({ density: 0.25, updateGap: updateGap(length), fitted: 16, adam: { beta2: BETA2 } }),
   },
+  qGalore: {
+    title: 'Q-GaLore (lazy refresh)',
+    learningRate: () => 0.04,
+    options: length => ({ density: 0.25, updateGap: updateGap(length), adam: { beta2: BETA2 } }),
+  },
   dctAdamW: { title: 'DCT-AdamW', options: () => ({ density: 0.25, adam: { beta2: BETA2 } }) },
   adamem: { title: 'AdaMeM', options: length => ({ density: 0.25, updateGap: updateGap(length) }) },
   lion: { title: 'Lion' },
