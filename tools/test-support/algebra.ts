@@ -15,7 +15,19 @@ import {
   subspace,
 } from '@frugaljs/composer';
 import type { Rule } from '@frugaljs/core';
-import { blockwise, columns, dct, given, identity, randK, random, rows, sketch, svd } from '@frugaljs/projectors';
+import {
+  blockwise,
+  columns,
+  dct,
+  given,
+  identity,
+  randK,
+  random,
+  rows,
+  sketch,
+  svd,
+  varying,
+} from '@frugaljs/projectors';
 import { normalizedSgd, sgd, signSgd, sinkGd } from '@frugaljs/state-free';
 import {
   adafactor,
@@ -31,8 +43,12 @@ import {
 } from '@frugaljs/state-full';
 import type { Algebra } from '@frugaljs/testing';
 
-/** The constructors of the packages, with one way to run them. */
-export function algebraOf(kernels: ComposeOptions['kernels']): Algebra {
+/**
+ * The constructors of the packages, with one way to run them.
+ *
+ * @param readsAtOnce Where numbers cannot be read at once, events are refused.
+ */
+export function algebraOf(kernels: ComposeOptions['kernels'], readsAtOnce = true): Algebra {
   return {
     compose: options => compose({ ...options, kernels }),
     subspace,
@@ -41,9 +57,27 @@ export function algebraOf(kernels: ComposeOptions['kernels']): Algebra {
     rules: { adamW, lion, sgdm, sgd, signSgd, adaLayer, adamMini, foam },
     combines: { scaledResidual, scaledGradient, feedback },
     wrappers: { scaled, limitGrowth, biasCorrected, ema, cautious, normalized },
-    projectors: { rows, columns, randK, blockwise, svd, random, dct, sketch, given, identity: () => identity() },
+    projectors: {
+      rows,
+      columns,
+      randK,
+      blockwise,
+      svd,
+      random,
+      dct,
+      sketch,
+      given,
+      identity: () => identity(),
+      varying,
+    },
+    ...(readsAtOnce ? { events: EVENTS } : {}),
   };
 }
+
+const EVENTS: Algebra['events'] & object = {
+  similarity: options => ({ measure: 'similarity', ...options }),
+  energy: options => ({ measure: 'energy', ...options }),
+};
 
 /** Rules whose kernels have something of their own: most reduce along rows, columns or everything. */
 export const REDUCING_RULES = {

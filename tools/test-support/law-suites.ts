@@ -17,15 +17,18 @@ import { algebraOf } from './algebra.js';
 export interface LawSuite {
   readonly kind: 'projector' | 'rule' | 'combine' | 'wrapper' | 'optimizer';
   readonly name: string;
+  /** Where numbers cannot be read at once it is refused. */
+  readonly reads: boolean;
   check(options: RunOptions): Promise<Report>;
 }
 
 /** Every law suite on everything built in. */
 export const LAW_SUITES: readonly LawSuite[] = [
   ...Object.entries(PROJECTOR_CLAIMS).map(
-    ([name, { factory, claims }]): LawSuite => ({
+    ([name, { factory, claims, reads = false }]): LawSuite => ({
       kind: 'projector',
       name,
+      reads,
       check: options => checkProjector(factory, { ...claims, name, ...options }),
     }),
   ),
@@ -33,6 +36,7 @@ export const LAW_SUITES: readonly LawSuite[] = [
     ({ kind, factory, claims }): LawSuite => ({
       kind: 'rule',
       name: kind,
+      reads: false,
       check: options => checkRule(factory, { ...claims, name: kind, ...options }),
     }),
   ),
@@ -40,6 +44,7 @@ export const LAW_SUITES: readonly LawSuite[] = [
     ([name, { factory, claims }]): LawSuite => ({
       kind: 'combine',
       name,
+      reads: false,
       check: options => checkCombine(factory, { ...claims, name, ...options }),
     }),
   ),
@@ -47,12 +52,14 @@ export const LAW_SUITES: readonly LawSuite[] = [
     ([name, { factory, claims }]): LawSuite => ({
       kind: 'wrapper',
       name,
+      reads: false,
       check: options => checkWrapper(factory, { ...claims, name, ...options }),
     }),
   ),
   {
     kind: 'optimizer',
     name: 'compose',
+    reads: false,
     check: options => checkOptimizer(algebraOf('reference'), { numRuns: 5, ...options }),
   },
 ];

@@ -26,6 +26,7 @@ export {
 export type {
   Explanation,
   ExplanationRow,
+  MemoryPeak,
   MemoryReport,
   MemoryRow,
   ReportedParameter,

@@ -128,6 +128,12 @@ function isOfSize(previous: Basis | null, { site, refreshIndex }: FitContext, pr
   const specs = Object.entries(projector.basis(site, refreshIndex));
   return (
     specs.length === Object.keys(previous).length &&
-    specs.every(([name, { shape }]) => previous[name]?.shape.join() === shape.join())
+    specs.every(([name, { shape }]) => {
+      const before = previous[name]?.shape;
+      if (before === undefined) return false;
+      // Of vectors that follow from the gradient there may be fewer.
+      const isFewer = projector.shapeWith !== undefined && before[0] === shape[0] && before[1]! <= shape[1]!;
+      return isFewer || sameShape(before, shape);
+    })
   );
 }

@@ -22,6 +22,8 @@ export interface Claimed {
   readonly kinds: readonly string[];
   factory(options: never, site: Site): Projector;
   readonly claims: ProjectorClaims<never>;
+  /** It is refused where numbers cannot be read at once. */
+  readonly reads?: true;
 }
 
 function claimed<Options>(
@@ -57,6 +59,26 @@ export const PROJECTOR_CLAIMS: Readonly<Record<string, Claimed>> = {
   'svd, randomized': claimed(['svd'], svd, {
     options: fc.record({ density, side, method: fc.constant('randomized' as const), warmStart: fc.boolean() }),
   }),
+  'svd, by energy': {
+    ...claimed(['svd'], svd, {
+      options: fc.record({
+        density,
+        side,
+        energy: fc.constantFrom(0.9, 0.5, 0.99, 0, 1),
+        minRank: fc.integer({ min: 1, max: 3 }),
+      }),
+      optimal: 1,
+    }),
+    reads: true,
+  },
+  'varying, svd by energy': {
+    ...claimed(
+      ['varying'],
+      ({ from, to }: FromTo) => varying(share => svd({ density: share, energy: 0.8 }), linear({ from, to, steps: 3 })),
+      { options: fc.record({ from: density, to: density }), parameters: 'matrix' },
+    ),
+    reads: true,
+  },
   random: claimed(['random'], random, { options: sized }),
   sketch: claimed(['sketch'], sketch, {
     options: fc.oneof(

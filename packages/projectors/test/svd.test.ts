@@ -259,3 +259,59 @@ describe('transport between dense subspaces', () => {
     },
   );
 });
+
+describe('a rank by energy', () => {
+  useBackend('cpu');
+
+  const site = soleSite('w', [9, 7]);
+  const values = [8, 4, 2, 1, 0.5, 0.25, 0.125];
+  const total = values.reduce((sum, value) => sum + value ** 2, 0);
+
+  it.each(['std', 'left', 'right', 'full'] as const)('%s: the smallest that keeps it, within the bounds', side => {
+    const g = withSingularValues(9, 7, values, 3);
+    const rankOf = (energy: number, more: object = { density: 1 }): number => {
+      const projector = svd({ side, energy, ...more });
+      const basis = projector.fit(g, null, { site, refreshIndex: 0 });
+      const reduced = projector.shapeWith!(basis, site);
+      const low = projector.down(g, basis, site);
+      expect(low.shape).toEqual(reduced);
+      dispose([low]);
+      const [factor] = Object.values(basis);
+      disposeBasis(basis);
+      return factor!.shape[1]!;
+    };
+    for (const [r, value] of values.entries()) {
+      const kept = values.slice(0, r + 1).reduce((sum, each) => sum + each ** 2, 0) / total;
+      expect(rankOf(kept - (0.5 * value ** 2) / total)).toBe(r + 1);
+    }
+    expect(rankOf(1)).toBe(7);
+    expect(rankOf(0)).toBe(1);
+    expect(rankOf(0, { density: 1, minRank: 3 })).toBe(3);
+    expect(rankOf(1, { rank: 2 })).toBe(2);
+    expect(rankOf(0, { rank: 2, minRank: 5 })).toBe(2);
+    g.dispose();
+  });
+
+  it('of zeros is the smallest, and of huge or tiny gradients that of others', () => {
+    const projector = svd({ density: 1, energy: 0.9, minRank: 2 });
+    const g = withSingularValues(9, 7, values, 3);
+    for (const [factor, expected] of [
+      [0, 2],
+      [1, 2],
+      [1e37, 2],
+      [1e-37, 2],
+    ] as const) {
+      const basis = projector.fit(mul(g, factor), null, { site, refreshIndex: 0 });
+      expect(basis.right.shape).toEqual([7, expected]);
+    }
+  });
+
+  it.each([
+    [{ energy: 2 }, /svd\.energy: expected a number in \[0, 1\], found 2/],
+    [{ energy: 0.5, minRank: 0 }, /svd\.minRank: expected an integer of at least 1, found 0/],
+    [{ minRank: 2 }, /svd\.minRank: expected no smallest rank without `energy`, as the rank is then fixed, found 2/],
+    [{ energy: 0.5, align: false }, /svd\.align: expected true with `energy`/],
+  ])('%j is refused', (options, message) => {
+    expect(() => svd(options)).toThrow(message);
+  });
+});

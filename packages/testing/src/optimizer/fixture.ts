@@ -1,4 +1,4 @@
-import type { Combine, OnRefresh, Projector, Rule, Shape } from '@frugaljs/core';
+import type { Combine, OnRefresh, Projector, Refresh, RefreshEvent, Rule, Schedule, Shape } from '@frugaljs/core';
 import {
   dispose,
   type NamedTensorMap,
@@ -62,7 +62,7 @@ export interface Algebra {
     readonly projector: Projector;
     readonly rule: Rule;
     readonly combine?: Combine;
-    readonly refresh?: { readonly every: number };
+    readonly refresh?: Refresh;
     readonly onRefresh?: OnRefresh;
   }): Rule;
   drop(): Combine;
@@ -95,6 +95,11 @@ export interface Algebra {
     cautious(rule: Rule): Rule;
     normalized(rule: Rule): Rule;
   };
+  /** Events that change when a subspace is refreshed. Optional, likewise. */
+  readonly events?: {
+    similarity(options: { readonly atLeast: number; readonly last: number }): RefreshEvent;
+    energy(options: { readonly below: number; readonly check: number; readonly least: number }): RefreshEvent;
+  };
   readonly projectors: {
     rows(options: Density): Projector;
     columns(options: Density): Projector;
@@ -104,6 +109,8 @@ export interface Algebra {
     random(options: Density): Projector;
     dct(options: Density): Projector;
     identity(): Projector;
+    /** A density by refresh. Optional, likewise. */
+    varying?(create: (density: number) => Projector, density: Schedule): Projector;
     /** One whose basis is not orthonormal. Optional, likewise. */
     sketch?(options: Density): Projector;
     /** Indices or a basis per refresh. */

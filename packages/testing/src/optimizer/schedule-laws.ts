@@ -1,5 +1,6 @@
-import { matrixView, type Projector, randomKey } from '@frugaljs/core';
+import { constant, matrixView, type Projector, type Refresh, type Rule, randomKey } from '@frugaljs/core';
 import { dispose } from '@tensorflow/tfjs-core';
+import type { GradientStream } from '../arbitraries/gradients.js';
 import { type Law, optimizerLaw, require, requireAtMost, requireSame, show } from '../law.js';
 import { orthonormalRows } from '../numerics.js';
 import {
@@ -58,6 +59,92 @@ export const SCHEDULE_LAWS: readonly Law<Algebra>[] = [
         require(found.join() === expected.join(), () =>
           `"${name}" is fitted in updates ${found.join(', ')}, expected ${expected.join(', ')}`);
       }
+    },
+  }),
+  optimizerLaw({
+    name: 'a constant density is the density',
+    formula: 'varying(P, constant(ρ)) = P(ρ), bit for bit',
+    why: 'A schedule that does not change may change nothing: neither the subspace nor the state at a refresh.',
+    notApplicable: ({ projectors }: Algebra) => (projectors.varying === undefined ? 'no projector varying' : null),
+    example: scheduleExamples,
+    check: async (algebra: Algebra, { stream, every, seed }) => {
+      const { rows, svd, varying } = algebra.projectors;
+      const density = [0.5, 0.75][seed % 2]!;
+      const path = (projector: Projector) =>
+        follow(stream, composed(algebra, keepingSubspace(algebra, projector, { every })));
+      for (const make of [rows, svd]) {
+        const plain = await path(make({ density }));
+        requireSamePath('varying', await path(varying!(share => make({ density: share }), constant(density))), plain);
+      }
+    },
+  }),
+  optimizerLaw({
+    name: 'an event that never happens',
+    formula: 'refresh { every, when: what never shows } = refresh { every }, bit for bit',
+    why: 'Looking may not change what is looked at.',
+    notApplicable: noEvents,
+    example: scheduleExamples,
+    check: async (algebra: Algebra, { stream, every }) => {
+      const { similarity, energy } = algebra.events!;
+      const never = [similarity({ atLeast: 1, last: 100 }), energy({ below: 0, check: 1, least: 1 })];
+      const path = (refresh: Refresh) =>
+        follow(stream, composed(algebra, keepingSubspace(algebra, algebra.projectors.svd({ density: 0.5 }), refresh)));
+      const plain = await path({ every });
+      for (const when of never) requireSamePath(when.measure, await path({ every, when }), plain);
+    },
+  }),
+  optimizerLaw({
+    name: 'intervals double while bases are alike',
+    formula:
+      'G the same in every update, last = k: fits in updates 0, T, …, kT, then after 2T, 4T, 8T …; none doubles for |cos| below the threshold',
+    why: 'Decompositions are the cost of GaLore; those of a subspace that stays are saved (Q-GaLore, arXiv 2407.08296).',
+    notApplicable: noEvents,
+    example: scheduleExamples,
+    check: async (algebra: Algebra, { stream, every, seed }) => {
+      const { one, m, n } = only(stream);
+      const last = 1 + (seed % 3);
+      const when = algebra.events!.similarity({ atLeast: 0.5, last });
+      const steps = (last + 14) * every;
+      const alike = [...Array(last).keys()].map(i => i * every);
+      for (let [at, interval] = [last * every, 2 * every]; at < steps; at += interval, interval *= 2) alike.push(at);
+      const turning = [...Array(last + 14).keys()].map(i => i * every);
+      const held = { ...one, steps };
+      const flips = (step: number): number => (Math.floor(step / every) % 2 === 0 ? 1 : -1);
+      await requireFits(algebra, held, { every, when }, step => unitAt(m, n, 0, flips(step)), alike, 'bases alike');
+      await requireFits(
+        algebra,
+        held,
+        { every, when },
+        step => unitAt(m, n, Math.floor(step / every)),
+        turning,
+        'bases that turn',
+      );
+    },
+  }),
+  optimizerLaw({
+    name: 'a gradient that leaves the subspace',
+    formula:
+      '‖ΠG‖² / ‖G‖² below the threshold, in an update s, s + c, s + 2c … after a refresh: the subspace is chosen anew; else at 0, T, 2T …',
+    why: 'A subspace that misses the gradient trains nothing until its next turn, which may be far away.',
+    notApplicable: noEvents,
+    example: scheduleExamples,
+    check: async (algebra: Algebra, { stream, every, seed }) => {
+      const { one, m, n } = only(stream);
+      const [check, least, leaves] = [every, 1 + (seed % 4), 3 + (seed % 5)];
+      const when = algebra.events!.energy({ below: 0.5, check, least });
+      const held = { ...one, steps: 30 };
+      let found = least;
+      while (found < leaves) found += check;
+      const refresh = { every: 60, when };
+      await requireFits(
+        algebra,
+        held,
+        refresh,
+        step => unitAt(m, n, step < leaves ? 0 : 1),
+        [0, found],
+        'one that leaves',
+      );
+      await requireFits(algebra, held, refresh, () => unitAt(m, n, 0), [0], 'one that stays');
     },
   }),
   optimizerLaw({
@@ -253,3 +340,52 @@ export const SCHEDULE_LAWS: readonly Law<Algebra>[] = [
     },
   }),
 ];
+
+function noEvents({ events }: Algebra): string | null {
+  return events === undefined ? 'no events' : null;
+}
+
+function keepingSubspace(algebra: Algebra, projector: Projector, refresh: Refresh): Rule {
+  const combine = algebra.residual(algebra.rules.signSgd());
+  return algebra.subspace({ projector, rule: algebra.rules.adamW(), combine, refresh, onRefresh: 'keep' });
+}
+
+/** A gradient of rank 1, whose singular vectors are axes: others for another `turn`. Of two rows and columns at least. */
+function unitAt(m: number, n: number, turn: number, value = 1): Float32Array {
+  const g = new Float32Array(m * n);
+  g[(turn % m) * n + (turn % n)] = value;
+  return g;
+}
+
+/** Requires a subspace of rank 1 to be fitted in these updates, with refreshes 0, 1, 2 …, and in no other. */
+async function requireFits(
+  algebra: Algebra,
+  stream: GradientStream,
+  refresh: Refresh,
+  gradientOf: (step: number) => Float32Array,
+  expected: readonly number[],
+  what: string,
+): Promise<void> {
+  const found: string[] = [];
+  let update = 0;
+  const [smaller] = [...stream.shapes['a']!].sort((a, b) => a - b) as [number];
+  const inner = algebra.projectors.svd({ density: 1 / smaller });
+  const projector: Projector = {
+    ...inner,
+    fit: (g, previous, context) => {
+      found.push(`${update} (refresh ${context.refreshIndex})`);
+      return inner.fit(g, previous, context);
+    },
+  };
+  const variables = makeVariables(stream, startValues(stream));
+  const optimizer = composed(algebra, keepingSubspace(algebra, projector, refresh));
+  try {
+    for (; update < stream.steps; update++) applyStep(optimizer, stream, { a: gradientOf(update) });
+  } finally {
+    await end(optimizer);
+    dispose(variables);
+  }
+  const wanted = expected.map((at, refreshIndex) => `${at} (refresh ${refreshIndex})`);
+  require(found.join() === wanted.join(), () =>
+    `${what}: fitted in updates ${found.join(', ')}, expected ${wanted.join(', ')}`);
+}

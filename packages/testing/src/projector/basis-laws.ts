@@ -27,6 +27,7 @@ import {
   basisNumbers,
   choosesNoCoordinates,
   fitted,
+  isAsDeclared,
   normalTensor,
   notOrthonormal,
   numbers,
@@ -217,9 +218,9 @@ export const BASIS_LAWS: readonly Law<ProjectorFixture>[] = [
       const options = JSON.stringify(again.options);
       require(options === JSON.stringify(projector.options), () =>
         `made again from ${JSON.stringify(projector.options)} the options are ${options}`);
-      const shape = again.reducedShape(site, refreshIndex);
-      require(shape !== null && sameShape(shape, reduced), () =>
-        `made from ${JSON.stringify(example.options)}, again from ${options}: down(G) is [${reduced}], then [${shape}]`);
+      const [first, shape] = [projector, again].map(each => each.reducedShape(site, refreshIndex));
+      require(shape !== null && sameShape(shape!, first!), () =>
+        `made from ${JSON.stringify(example.options)}, again from ${options}: down(G) is [${first}], then [${shape}]`);
       const saved = await savedBasis(again, basis, { site, refreshIndex });
       const x = normalTensor(reduced, example.seed, 'x');
       requireSame(
@@ -290,7 +291,7 @@ export const BASIS_LAWS: readonly Law<ProjectorFixture>[] = [
         const basis = fitAfterAnother(projector, context);
         for (const [name, { shape, dtype }] of specs) {
           const found = basis[name];
-          require(found !== undefined && found.dtype === dtype && sameShape(found.shape, shape), () =>
+          require(found !== undefined && found.dtype === dtype && isAsDeclared(projector, found.shape, shape), () =>
             `basis.${name} of revision ${revision} is ${found?.dtype} [${found?.shape}], declared ${dtype} [${shape}]`);
         }
         const values = await basisNumbers(basis);
@@ -333,9 +334,10 @@ async function requireBetterThanChance(fixture: ProjectorFixture, { seed }: { re
     const matrix = { kind: 'heavyTailed', exponent: 0, seed: seed + i } as const;
     const example = { shape: SQUARE, options, matrix, refreshIndex: 0, seed, before: 0, after: 0 };
     const { projector, site } = place(fixture, example);
-    const part = sizeOf(projector.reducedShape(site, 0) ?? [0]) / sizeOf(SQUARE);
-    if (part < 0.5 || part > 0.9) continue;
+    const declared = sizeOf(projector.reducedShape(site, 0) ?? [0]) / sizeOf(SQUARE);
+    if (declared < 0.5 || declared > 0.9) continue;
     const all = fitted(fixture, example);
+    const part = sizeOf(all.reduced) / sizeOf(SQUARE);
     kept += (norm(await numbers(projectOnto(all, all.g))) / norm(all.values)) ** 2 / GRADIENTS;
     share += part / GRADIENTS;
     count++;
@@ -381,10 +383,9 @@ async function savedBasis(
   if (projector.traits.basisFrom !== 'gradient') return projector.fit(null, null, context);
   const restored: Record<string, Tensor> = {};
   for (const [name, { shape, dtype }] of Object.entries(projector.basis(context.site, context.refreshIndex))) {
-    const values = Array.from(await numbers(basis[name]!));
-    require(values.length === sizeOf(shape), () =>
-      `basis.${name} has ${values.length} numbers, its spec ${sizeOf(shape)}`);
-    restored[name] = tensor(values, [...shape], dtype);
+    const { shape: saved } = basis[name]!;
+    require(isAsDeclared(projector, saved, shape), () => `basis.${name} is [${saved}], its spec [${shape}]`);
+    restored[name] = tensor(Array.from(await numbers(basis[name]!)), [...saved], dtype);
   }
   return restored;
 }

@@ -11,6 +11,7 @@ import {
   type ProjectorFixture,
   place,
   projectorExamples,
+  shapeIn,
 } from './fixture.js';
 
 /** Steps of a whole run. */
@@ -239,9 +240,10 @@ class MomentumRun {
     if (refreshIndex === this.refreshIndex) return;
     this.refreshIndex = refreshIndex;
     const reduced = projector.reducedShape(site, refreshIndex);
-    const size = reduced === null ? 0 : sizeOf(reduced);
+    const isEmpty = reduced === null || sizeOf(reduced) === 0;
     const previous = this.basis;
-    this.basis = size === 0 ? null : projector.fit(this.tensorOf(g), previous, { site, refreshIndex });
+    this.basis = isEmpty ? null : projector.fit(this.tensorOf(g), previous, { site, refreshIndex });
+    const size = this.basis === null ? 0 : sizeOf(this.shapeIn(this.basis));
     const comparable = previous !== null && this.basis !== null && this.m.length === size;
     if (!comparable || example.onRefresh === 'reset') this.m = new Float64Array(size);
     else if (example.onRefresh === 'transport') this.m = await this.down(await this.lift(this.m, previous));
@@ -261,12 +263,12 @@ class MomentumRun {
   }
 
   private async lift(y: Float64Array, basis: Basis): Promise<Float64Array> {
-    const low = tensor(Float32Array.from(y), [...this.reducedShape()], 'float32');
+    const low = tensor(Float32Array.from(y), [...this.shapeIn(basis)], 'float32');
     return Float64Array.from(await numbers(this.projector.up(low, basis, this.site)));
   }
 
-  private reducedShape(): readonly number[] {
-    return this.projector.reducedShape(this.site, this.refreshIndex)!;
+  private shapeIn(basis: Basis): readonly number[] {
+    return shapeIn({ projector: this.projector, site: this.site, refreshIndex: this.refreshIndex, basis });
   }
 }
 

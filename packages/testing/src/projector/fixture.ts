@@ -8,6 +8,7 @@ import {
   type Shape,
   type Site,
   type SiteMember,
+  sameShape,
   sizeOf,
   soleSite,
 } from '@frugaljs/core';
@@ -79,6 +80,8 @@ export interface ProjectorFixture {
   readonly transports: boolean;
   /** Published ways to derive a basis, the current one included. */
   readonly revision: number;
+  /** Whether the size follows from the gradient, within the declared one. */
+  readonly sizedByGradient: boolean;
 }
 
 const CLAIMS = ['parameters', 'options', 'random', 'optimal', 'permutationEquivariant', 'matrices'];
@@ -109,7 +112,19 @@ export function projectorFixture<Options>(
     namesAxis: sample.keeps !== undefined,
     transports: sample.transport !== undefined,
     revision: sample.revision ?? 1,
+    sizedByGradient: sample.shapeWith !== undefined,
   };
+}
+
+/** Shape of down(G) with a basis. */
+export function shapeIn({ projector, basis, site, refreshIndex }: Omit<Fitted, 'reduced' | 'g' | 'values'>): Shape {
+  return projector.shapeWith?.(basis, site) ?? projector.reducedShape(site, refreshIndex)!;
+}
+
+/** Whether a tensor has the declared shape, or less of it where the size follows from the gradient. */
+export function isAsDeclared({ shapeWith }: Projector, found: Shape, declared: Shape): boolean {
+  if (shapeWith === undefined) return sameShape(found, declared);
+  return found.length === declared.length && found.every((n, axis) => n >= 1 && n <= declared[axis]!);
 }
 
 function hasEmptyBasis(projector: Projector, site: Site): boolean {
@@ -224,7 +239,8 @@ export function fitted(fixture: ProjectorFixture, example: ProjectorExample): Fi
   if (typeof basis !== 'object' || basis === null || basis instanceof Promise || basis instanceof Tensor) {
     throw new BrokenLaw(`fit returns ${nameOf(basis)}, expected an object of tensors: those that basis() lists`);
   }
-  return { ...placed, reduced: reduced!, g, values, basis: basis as Basis };
+  const known = { ...placed, basis: basis as Basis };
+  return { ...known, reduced: shapeIn(known), g, values };
 }
 
 function nameOf(value: unknown): string {

@@ -1,5 +1,14 @@
-import { FrugalError, matrixView, type Projector, type Shape, type Site, sameShape, sizeOf } from '@frugaljs/core';
-import { sub, tensor } from '@tensorflow/tfjs-core';
+import {
+  type Basis,
+  FrugalError,
+  matrixView,
+  type Projector,
+  type Shape,
+  type Site,
+  sameShape,
+  sizeOf,
+} from '@frugaljs/core';
+import { slice, sub, type Tensor2D, tensor } from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { degenerateShapes, MATRIX_KINDS, type MatrixKind, matrixValues } from '../arbitraries/gradients.js';
 import {
@@ -12,9 +21,11 @@ import {
   requireFinite,
   rounding,
   scaleOf,
+  show,
 } from '../law.js';
 import { norm } from '../numerics.js';
 import {
+  fitted,
   normalTensor,
   numbers,
   type Placed,
@@ -22,6 +33,7 @@ import {
   place,
   projectOnto,
   projectorExamples,
+  shapeIn,
   siteOf,
 } from './fixture.js';
 
@@ -66,7 +78,8 @@ export const SIZE_LAWS: readonly Law<ProjectorFixture>[] = [
       'ρ = 1 ⟹ ΠG = G for the gradient of the refresh; a random subspace or a sketch keeps at least min(m, n) directions',
     why: 'With density 1 a hybrid must be its state-full rule.',
     needs: ['shapes as declared', 'down ∘ up = id'],
-    notApplicable: noDensity,
+    notApplicable: fixture =>
+      noDensity(fixture) ?? (fixture.sizedByGradient ? 'the size follows from the gradient' : null),
     example: projectorExamples,
     check: async (fixture: ProjectorFixture, example) => {
       const { projector, site, refreshIndex } = placeWithDensity(fixture, example, 1);
@@ -84,6 +97,40 @@ export const SIZE_LAWS: readonly Law<ProjectorFixture>[] = [
       const rest = await numbers(sub(g, projectOnto({ projector, basis, site }, g)));
       const tolerance = rounding(Math.max(...site.shape, 1)) * scaleOf(values);
       requireAtMost('‖G - ΠG‖ with density 1', norm(rest), 0, tolerance);
+    },
+  }),
+  law({
+    name: 'rank by energy',
+    formula:
+      'of at most R vectors the first r: ‖ΠG‖² ≥ energy · ‖G‖² unless r = R, and with r - 1 of them less unless r is the least',
+    why: 'One vector too few drops what was to be kept, one too many is memory for nothing.',
+    needs: ['shapes as declared'],
+    effort: 2,
+    notApplicable: ({ sizedByGradient, optionNames }) =>
+      sizedByGradient && optionNames.includes('energy') ? null : 'no option energy',
+    example: projectorExamples,
+    check: async (fixture: ProjectorFixture, example) => {
+      const all = fitted(fixture, example);
+      const { projector, site, refreshIndex, basis, reduced, values } = all;
+      const { energy, minRank = 1 } = example.options as { readonly energy: number; readonly minRank?: number };
+      const whole = norm(values) ** 2;
+      const slack = 1e-5 * whole;
+      const most = projector.reducedShape(site, refreshIndex)!;
+      const least = Math.min(minRank, ...most);
+      const keptBy = async (given: Basis): Promise<number> =>
+        norm(await numbers(projectOnto({ projector, basis: given, site }, all.g))) ** 2;
+      const rank = Math.min(...Object.values(basis).map(factor => factor.shape[1]!));
+      require(rank >= least, () => `rank ${rank} is kept, ${least} at least were asked for`);
+      const kept = await keptBy(basis);
+      require(sameShape(reduced, most) || kept >= energy * whole - slack, () =>
+        `rank ${rank} keeps ${show(kept / whole)} of the energy, ${energy} was asked for`);
+      if (rank <= least || whole === 0) return;
+      const without: Basis = Object.fromEntries(
+        Object.entries(basis).map(([name, factor]) => [name, slice(factor as Tensor2D, [0, 0], [-1, rank - 1])]),
+      );
+      const fewer = await keptBy(without);
+      require(fewer <= energy * whole + slack, () =>
+        `rank ${rank} was chosen, but ${rank - 1} keeps ${show(fewer / whole)} of the energy and ${energy} was asked for`);
     },
   }),
   law({
@@ -197,7 +244,7 @@ async function tryShape(
     for (const kind of kinds) {
       const g = tensor(matrixValues(shape, { kind, exponent: 0, seed: 5 }), [...shape], 'float32');
       const basis = projector.fit(g, null, { site, refreshIndex: 0 });
-      const x = normalTensor(reduced, 1, 'x');
+      const x = normalTensor(shapeIn({ projector, basis, site, refreshIndex: 0 }), 1, 'x');
       const back = projector.down(projector.up(x, basis, site), basis, site);
       requireFinite(`up(down(G)) with ${where}`, await numbers(projectOnto({ projector, basis, site }, g)));
       if (!fixture.traits.orthonormal) continue;

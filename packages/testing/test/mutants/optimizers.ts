@@ -3,7 +3,7 @@ import { algebraOf } from '../../../../tools/test-support/algebra.js';
 import type { Mutant } from './mutant.js';
 
 const right = algebraOf('reference');
-const [combines, wrappers] = [right.combines!, right.wrappers!];
+const [combines, wrappers, events] = [right.combines!, right.wrappers!, right.events!];
 
 function broken(fault: string, law: string, change: Partial<Algebra>): Mutant {
   return { fault, law, check: () => checkOptimizer({ ...right, ...change }, { bail: true }) };
@@ -29,6 +29,24 @@ export const OPTIMIZER_MUTANTS: readonly Mutant[] = [
     'refresh at 0, T, 2T …',
     withRefresh(every => every + 1),
   ),
+  broken('half of the density that a schedule says', 'a constant density is the density', {
+    projectors: {
+      ...right.projectors,
+      varying: (create, density) => right.projectors.varying!(share => create(share / 2), density),
+    },
+  }),
+  broken('an event that shows too easily', 'an event that never happens', {
+    events: { ...events, energy: options => events.energy({ ...options, below: 1 }) },
+  }),
+  broken('one similarity more before intervals double', 'intervals double while bases are alike', {
+    events: { ...events, similarity: ({ last, ...options }) => events.similarity({ ...options, last: last + 1 }) },
+  }),
+  broken('bases taken for alike that are not', 'intervals double while bases are alike', {
+    events: { ...events, similarity: options => events.similarity({ ...options, atLeast: 0 }) },
+  }),
+  broken('a gradient that left noticed an update late', 'a gradient that leaves the subspace', {
+    events: { ...events, energy: options => events.energy({ ...options, least: options.least + 1 }) },
+  }),
   broken('state kept on reset', 'FRUGAL Algorithm 4 in plain numbers', {
     subspace: options =>
       right.subspace({

@@ -20,6 +20,7 @@ import {
   linalg,
   mul,
   norm,
+  slice,
   type Tensor,
   type Tensor2D,
   tensor1d,
@@ -47,6 +48,14 @@ function broken(
     return { ...right, ...change(right, options) };
   };
   return { fault, law, check: () => checkProjector(factory, { ...claims, bail: true }) };
+}
+
+const byEnergy = fc.record({ density: fc.constantFrom(1, 0.75), energy: fc.constantFrom(0.8, 0.5) });
+
+/** A basis without the last vector of more than one. */
+function withoutLast(basis: Basis): Basis {
+  const cut = (factor: Tensor): Tensor => slice(factor as Tensor2D, [0, 0], [-1, Math.max(1, factor.shape[1]! - 1)]);
+  return Object.fromEntries(Object.entries(basis).map(([name, factor]) => [name, cut(factor)]));
 }
 
 type Draw = (count: number, size: number, context: FitContext) => ArrayLike<number>;
@@ -267,6 +276,24 @@ export const PROJECTOR_MUTANTS: readonly Mutant[] = [
     optimal: 1,
   }),
   broken('rows of the smallest norm instead of the largest', 'better than chance', smallestRows, () => ({})),
+  broken(
+    'one vector fewer than the energy asks for',
+    'rank by energy',
+    svd,
+    right => ({
+      fit: (g, previous, context) => tidy(() => withoutLast({ ...right.fit(g, previous, context) })),
+    }),
+    { options: byEnergy },
+  ),
+  broken(
+    'all the energy whatever is asked for',
+    'rank by energy',
+    svd,
+    (_right, options) => ({
+      fit: (g, previous, context) => svd({ ...options, energy: 1 }).fit(g, previous, context),
+    }),
+    { options: byEnergy },
+  ),
   broken('gradient clipped before fitting', 'scale equivariance', svd, right => ({
     fit: (g, previous, context) => tidy(() => right.fit(clipByValue(g!, -0.5, 0.5), previous, context)),
   })),

@@ -1,4 +1,4 @@
-import type { ComposedOptimizer, MemoryReport, NamedShape } from '@frugaljs/composer';
+import type { ComposedOptimizer, MemoryPeak, MemoryReport, NamedShape } from '@frugaljs/composer';
 import type { Json } from '@frugaljs/core';
 
 /** The bytes of an optimizer's state, at the update where there is most of it. */
@@ -22,7 +22,7 @@ export interface StateOverTime {
 const REFRESHES = 32;
 
 /**
- * Asks an optimizer what it will keep: for its `memoryReport` now or, where blocks take turns, after each of its first
+ * Asks an optimizer what it will keep: for the `peak` of its `memoryReport` or, where blocks take turns, after each of its first
  * 32 refreshes, or fewer if their order repeats. A random order may need more later than it does in these.
  *
  * Answers about a frozen list of variables are remembered.
@@ -52,7 +52,8 @@ function worstOf(
   const updates = new Set([0, ...turns.flatMap(({ every }) => Array.from({ length: REFRESHES }, (_, i) => i * every))]);
   const repeats = turns.length === 1 && turns[0]!.repeats;
   const first = optimizer.memoryReport(variables, { update: 0 });
-  let most = first;
+  // Where blocks take turns each is asked for below, to know what there is between two of them.
+  let most: MemoryPeak = turns.length === 0 ? first.peak : first;
   let previous = first;
   let changingBytes = 0;
   for (const update of [...updates].sort((a, b) => a - b).slice(1)) {
