@@ -5,7 +5,7 @@ import { signSgd } from '@frugaljs/state-free';
 import { adamW, sgdm } from '@frugaljs/state-full';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import { afterEach, describe, expect, it, test } from 'vitest';
+import { afterEach, describe, expect, it, test, vi } from 'vitest';
 import { useBackend } from '../../../tools/test-support/backends.js';
 import {
   type ComposedOptimizer,
@@ -241,6 +241,42 @@ describe.each(BACKENDS)('events on %s', backend => {
     run.give({ w: inColumns([1]) }).give({ w: inColumns([1]) });
     expect(run.seen.length).toBe(2);
   });
+
+  it('coordinates of a cosine basis are left, too', () => {
+    const when = { measure: 'energy', fallenTo: 0.6, check: 1 } as const;
+    const [still, turning] = [start, start].map(make => make({ every: 50, when }, {}, dct({ rank: 1 }) as never));
+    for (let i = 0; i < 8; i++) {
+      const rows = Array.from({ length: 24 }, (_, j) => (i < 4 ? 1 : j % 4 < 2 ? 1 : -1));
+      still!.give({ w: rows.map(() => 1) });
+      turning!.give({ w: rows });
+    }
+    expect(still!.updatesOf('w')).toEqual([0]);
+    expect(turning!.updatesOf('w')).toEqual([0, 4]);
+  });
+
+  // On cpu every operation reads.
+  it.runIf(backend === 'wasm')(
+    'numbers are read back in refreshes and looks alone, and nothing is left of them',
+    () => {
+      const when = { measure: 'energy', below: 0.1, check: 3, least: 2 } as const;
+      const run = start({ every: 9, when }, { onNonFinite: 'ignore' });
+      const reads = vi.spyOn(tf.backend(), 'readSync');
+      try {
+        const found: number[] = [];
+        const tensors: number[] = [];
+        for (let i = 0; i < 12; i++) {
+          const before = reads.mock.calls.length;
+          run.give({ w: inColumns([0, 1]) });
+          if (reads.mock.calls.length > before) found.push(i);
+          tensors.push(tf.memory().numTensors);
+        }
+        expect(found).toEqual([0, 2, 5, 8, 9, 11]);
+        expect(new Set(tensors).size).toBe(1);
+      } finally {
+        reads.mockRestore();
+      }
+    },
+  );
 
   const EVENTS: { readonly [name: string]: Refresh } = {
     similarity: { every: 2, longest: 6, when: { ...similarity, last: 2 } },
@@ -525,6 +561,28 @@ describe('peaks of memory', () => {
     expect(peakOf(withDensity(0.25, 0.75))).toEqual([bytes(2), bytes(6)]);
     expect(peakOf(withDensity(0.75, 0.25), [[8, 8]], 40)).toEqual([bytes(2), bytes(6)]);
     expect(peakOf(withDensity(0.5, 0.5))).toEqual([bytes(4), bytes(4)]);
+  });
+
+  it('are reached in a run, and never passed', () => {
+    const w = tf.tidy(() => tf.variable(tf.ones([8, 8]), true, 'w'));
+    const before = tf.memory().numBytes;
+    for (const [from, to] of [
+      [0.25, 1],
+      [1, 0.25],
+    ] as const) {
+      const optimizer = compose({ learningRate: 0.01, groups: [{ use: withDensity(from, to) }] });
+      const { peak } = optimizer.memoryReport([w]);
+      let most = 0;
+      for (let update = 0; update < 24; update++) {
+        const g = tf.ones([8, 8]);
+        optimizer.applyGradients({ w: g });
+        g.dispose();
+        most = Math.max(most, tf.memory().numBytes - before);
+      }
+      expect(most).toBe(peak.totalStateBytes);
+      optimizer.dispose();
+    }
+    w.dispose();
   });
 
   it('are those of a schedule of one’s own, too', () => {
