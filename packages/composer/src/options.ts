@@ -237,9 +237,17 @@ export const SUBSPACE_OPTIONS: OptionTable<keyof SubspaceOptions> = {
 export const REFRESH_OPTIONS: OptionTable<keyof Refresh> = {
   every: { type: 'integer', minimum: 1, orInfinity: true, meaning: 'updates between two choices' },
   growth: { type: 'number', interval: '[1, Infinity)', default: 1, meaning: 'each interval over the one before' },
-  longest: { type: 'integer', minimum: 1, orInfinity: true, meaning: 'the longest interval, where they grow' },
+  longest: {
+    type: 'integer',
+    minimum: 1,
+    orInfinity: true,
+    meaning: 'the longest interval, where they grow or double',
+  },
   stagger: { type: 'boolean', default: false, meaning: 'the parameters of a group take turns' },
-  when: { type: 'structure', meaning: 'what training has to show for a refresh to come earlier or later' },
+  when: {
+    type: 'structure',
+    meaning: "an event: `{ measure: 'similarity', … }` or `{ measure: 'energy', … }`; not with `growth`",
+  },
 };
 
 export const SIMILARITY_OPTIONS: OptionTable<keyof SimilarityEvent> = {

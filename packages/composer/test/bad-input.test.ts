@@ -282,7 +282,7 @@ describe('options', () => {
     [
       'a number for refresh',
       () => subspace({ projector: rows(), rule: adamW(), refresh: 200 as never }),
-      /subspace\.refresh: expected an object .*every, growth, longest, stagger, found 200/,
+      /subspace\.refresh: expected an object .*every, growth, longest, stagger, when, found 200/,
     ],
     ['lr', () => frugal({ lr: 1 } as never), /Did you mean learningRate\?/],
     ['decay in a rule', () => adamW({ weightDecay: 0.1 } as never), /groups of compose.*weightDecay/],

@@ -2,6 +2,7 @@ import type { OptionSpec, OptionTable } from '@frugaljs/core';
 import { describe, expect, test } from 'vitest';
 import { ReadmeTables } from '../../../tools/test-support/readme-tables.js';
 import { COMPOSE_OPTIONS, GROUP_OPTIONS, listRecipes, recipe, recipeOptions, SUBSPACE_OPTIONS } from '../src/index.js';
+import { REFRESH_OPTIONS } from '../src/options.js';
 
 // The tables of options in the README are those that options are checked by.
 
@@ -20,6 +21,7 @@ test.each([
   ['## `compose(options)`', COMPOSE_OPTIONS],
   ['A group:', GROUP_OPTIONS],
   ['## `subspace(options)`', SUBSPACE_OPTIONS],
+  ['### Refreshes by what training shows', REFRESH_OPTIONS],
 ])('the table after "%s" is the one that options are checked by', (line, table) => {
   expect(readme.after(line)).toEqual(rowsOf(table));
 });

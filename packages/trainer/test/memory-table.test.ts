@@ -73,3 +73,12 @@ describe.each(SIZES.map((size, i) => [size, i] as const))('llama_%s', (size, col
     expect(Math.abs(mebibytes(stateBytes) - published)).toBeLessThanOrEqual(0.0501);
   });
 });
+
+test('a density that grows is planned for its highest', () => {
+  const variables = variablesOf(modelOf('60m'));
+  const bytesOf = (options: { readonly [option: string]: number }): number =>
+    stateOverTime(recipe('adaFrugal', options), variables).stateBytes;
+  const steady = bytesOf({ density: 0.25, densityEnd: 0.25 });
+  expect(bytesOf({ density: 0.05, densityEnd: 0.25 })).toBe(steady);
+  expect(bytesOf({ density: 0.25, densityEnd: 0.05 })).toBe(steady);
+});
