@@ -98,6 +98,27 @@ async function bitsOf(optimizer: ComposedOptimizer, variables: readonly tf.Varia
   return bits.join('\n');
 }
 
+/** The blocks inside begin anew, also on what they had missed, whenever the entries around them change. */
+const BEGUN_ANEW: Example = {
+  composition: {
+    projector: 'randK',
+    density: 0.5,
+    inside: {
+      projector: 'blockwise',
+      density: 0.5,
+      inside: { rule: 'adamW' },
+      outside: { rule: 'adamW' },
+      every: 1,
+      onRefresh: 'reset',
+    },
+    outside: null,
+    every: 1,
+    onRefresh: 'reset',
+  },
+  stream: { shapes: { a: [1, 2], b: [2, 1] }, steps: 4, seed: 0, kind: 'normal' },
+  at: 0,
+};
+
 describe.each([
   ['cpu', 'reference'],
   ['cpu', 'auto'],
@@ -140,7 +161,7 @@ describe.each([
           reported = optimizer.memoryReport(variables).totalStateBytes;
         });
       }),
-      { numRuns: 60 },
+      { numRuns: 60, examples: [[BEGUN_ANEW]] },
     );
   });
 });

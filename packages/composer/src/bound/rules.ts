@@ -55,8 +55,9 @@ export interface BoundRule {
    * The tensors of the state after the step that follows the given number of updates.
    *
    * @param atMost As large as any refresh makes them; blocks have their turns as in that update.
+   * @param since The update in which the state last began anew, inside a subspace that moves. Default 0.
    */
-  plan(update: number, atMost?: boolean): readonly PlannedTensor[];
+  plan(update: number, atMost?: boolean, since?: number): readonly PlannedTensor[];
   /** Reacts to a change of the group that the parameter is in. */
   move(site: Site): void;
   /** Carries the state to new coordinates of the subspace around it. */

@@ -170,22 +170,25 @@ export class BoundSubspace implements BoundRule {
     return this.site;
   }
 
-  plan(update: number, atMost = false): readonly PlannedTensor[] {
+  plan(update: number, atMost = false, since = 0): readonly PlannedTensor[] {
     const { bases, chosen } = this;
     const due = this.cadence.refreshAt(update);
     const refreshIndex = atMost ? bases.largestAt(due) : due;
     // What is there tells more than what may be.
     const inside = !atMost && bases.followGradient && chosen?.refreshIndex === due ? chosen.inside : null;
     const reduced = inside?.reduced ?? bases.reducedShape(refreshIndex);
-    const within = (step: string, rule: BoundRule): readonly PlannedTensor[] =>
-      rule.plan(update, atMost).map(tensor => ({ ...tensor, path: joinPath(step, tensor.path) }));
+    const within = (step: string, rule: BoundRule, begun: number): readonly PlannedTensor[] =>
+      rule.plan(update, atMost, begun).map(tensor => ({ ...tensor, path: joinPath(step, tensor.path) }));
+    // A subspace inside begins anew where this one moves; see `transport`.
+    const begun = this.rule.onRefresh === 'keep' ? since : Math.max(since, this.cadence.startOf(due));
     const planned: PlannedTensor[] = [];
     if (reduced !== null) {
       planned.push(...bases.plan(refreshIndex, inside?.basis));
-      planned.push(...within('rule', this.bind(this.rule.rule, childSite(this.site, 'rule', reduced))));
+      planned.push(...within('rule', this.bind(this.rule.rule, childSite(this.site, 'rule', reduced)), begun));
     }
-    const hasResidual = this.hasHadResidual(due) || (atMost && this.combine.readsResidual && bases.varyInSize);
-    if (this.residual !== null && hasResidual) planned.push(...within('residual', this.residual));
+    const first = atMost ? 0 : this.cadence.refreshAt(since);
+    const hasResidual = this.hasHadResidual(due, first) || (atMost && this.combine.readsResidual && bases.varyInSize);
+    if (this.residual !== null && hasResidual) planned.push(...within('residual', this.residual, since));
     return [...planned, ...this.combine.plan()];
   }
 
@@ -196,11 +199,11 @@ export class BoundSubspace implements BoundRule {
     return [...own.filter(Number.isFinite), ...nested];
   }
 
-  /** The residual is stepped on in a refresh, or was in one before: its state stays while there is none. */
-  private hasHadResidual(refreshIndex: number): boolean {
+  /** The residual is stepped on in a refresh, or was in one from `first` on: its state stays while there is none. */
+  private hasHadResidual(refreshIndex: number, first: number): boolean {
     const { readsResidual, share } = this.combine;
     if (!readsResidual || share !== 1 || this.bases.followGradient) return readsResidual;
-    for (let i = refreshIndex; i >= 0; i--) if (!this.bases.isComplete(this.bases.reducedShape(i))) return true;
+    for (let i = refreshIndex; i >= first; i--) if (!this.bases.isComplete(this.bases.reducedShape(i))) return true;
     return false;
   }
 
