@@ -48,8 +48,10 @@ import {
   takenBy,
 } from './reports.js';
 import {
+  bitsOf,
   disposeStates,
   fromNamedTensors,
+  numbersOf,
   OWN,
   type SavedEntry,
   type SavedState,
@@ -312,7 +314,7 @@ export class ComposedOptimizer extends Optimizer {
       ['accumulated', this.accumulator.count],
     ]);
     // At 1 state is as it was before there was a scale.
-    if (this.rateScale !== 1) counters.set(RATE_SCALE, bitsOf(this.rateScale));
+    if (this.rateScale !== 1) counters.set(RATE_SCALE, bitsOf([this.rateScale]));
     return toNamedTensors(new Map([[OWN, counters], ...this.parameters.save()]), this.handedOut);
   }
 
@@ -325,7 +327,7 @@ export class ComposedOptimizer extends Optimizer {
    */
   override async setWeights(weights: NamedTensor[]): Promise<void> {
     this.requireLive();
-    this.requireInTraining();
+    if (this.holdsAverages) throw heldAverages();
     await this.check.known();
     const states = await fromNamedTensors(weights);
     const own: SavedState = states.get(OWN) ?? new Map();
@@ -447,17 +449,7 @@ export class ComposedOptimizer extends Optimizer {
   private requireWhole(): void {
     this.requireLive();
     if (this.parameters.torn !== null) throw this.parameters.torn;
-    this.requireInTraining();
-  }
-
-  private requireInTraining(): void {
-    if (!this.holdsAverages) return;
-    throw new AveragedWeightsError({
-      parameter: 'optimizer',
-      found: 'variables that hold averages of the weights',
-      expected: 'the weights in training',
-      advice: 'Wait until withAveragedWeights() is done: await what it returns.',
-    });
+    if (this.holdsAverages) throw heldAverages();
   }
 
   private requireLive(): void {
@@ -488,6 +480,15 @@ function count(number: number, noun: string): string {
   return `${number.toLocaleString('en-US')} ${noun}${number === 1 ? '' : 's'}`;
 }
 
+function heldAverages(): AveragedWeightsError {
+  return new AveragedWeightsError({
+    parameter: 'optimizer',
+    found: 'variables that hold averages of the weights',
+    expected: 'the weights in training',
+    advice: 'Wait until withAveragedWeights() is done: await what it returns.',
+  });
+}
+
 /** Where kernels come from, for those who run without. */
 const KERNEL_PACKAGES =
   'import @frugaljs/backend-wasm, @frugaljs/backend-wasm/cpu, @frugaljs/backend-webgpu or @frugaljs/backend-node, whichever is its';
@@ -495,22 +496,11 @@ const KERNEL_PACKAGES =
 /** The path of the factor on the learning rate in saved state. */
 const RATE_SCALE = 'learningRateScale';
 
-/** A number as state holds it: exactly, as the two halves of a float64. */
-function bitsOf(value: number): Int32Array {
-  const bits = new DataView(new ArrayBuffer(8));
-  bits.setFloat64(0, value);
-  return Int32Array.of(bits.getInt32(0), bits.getInt32(4));
-}
-
 /** The inverse of {@link bitsOf}; 1 where nothing was saved. */
 function rateScaleOf(entry: SavedEntry | undefined): number {
   if (entry === undefined) return 1;
-  const bits = new DataView(new ArrayBuffer(8));
   if (entry instanceof Int32Array && entry.length === 2) {
-    entry.forEach((half, i) => {
-      bits.setInt32(4 * i, half);
-    });
-    const scale = bits.getFloat64(0);
+    const [scale = 0] = numbersOf(entry);
     if (scale >= 0 && Number.isFinite(scale)) return scale;
   }
   throw new InvalidStateError({

@@ -133,7 +133,7 @@ export function bitsOf(numbers: readonly number[]): Int32Array {
 }
 
 /** The inverse of {@link bitsOf}. */
-function numbersOf(halves: Int32Array): number[] {
+export function numbersOf(halves: Int32Array): number[] {
   const bits = new DataView(new ArrayBuffer(4 * halves.length));
   halves.forEach((half, i) => {
     bits.setInt32(4 * i, half);
