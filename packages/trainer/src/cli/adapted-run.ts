@@ -6,7 +6,7 @@ import { fileSink, makeFolder } from '@frugaljs/checkpoint/node';
 import type { ComposedOptimizer } from '@frugaljs/composer';
 import { InvalidOptionError, type Json, type Schedule } from '@frugaljs/core';
 import type { LlamaForCausalLM } from '@frugaljs/llama';
-import type { Variable } from '@tensorflow/tfjs-core';
+import type { Tensor, Variable } from '@tensorflow/tfjs-core';
 import type { TrainingRequest } from './train-command.js';
 
 /** What of a request is about adapters. */
@@ -139,10 +139,7 @@ export async function saveAdapted(
   texts: Readonly<Record<string, string>>,
 ): Promise<string> {
   const merged = join(folder, 'merged');
-  await replaceFolder(merged, async at => {
-    for (const [name, text] of Object.entries(texts)) await writeFile(join(at, name), text);
-    await writeMerged(join(at, 'model.safetensors'), lora);
-  });
+  await saveWeights(merged, lora.model, texts, name => lora.merged(name));
   const where = `The model with its adapters merged is in ${merged}`;
   if (beforeUpdate !== undefined) return `${where}.`;
   const adapter = join(folder, 'adapter');
@@ -153,26 +150,54 @@ export async function saveAdapted(
   return `${where}, the adapter for PEFT in ${adapter}.`;
 }
 
-/** Writes the merged weights one by one: a second model may have no room beside the first. */
-async function writeMerged(path: string, lora: Lora): Promise<void> {
-  const sink = await fileSink(path);
-  try {
-    const tensors = Object.entries(lora.model.parameters()).map(([name, { shape }]) => ({
-      ...{ name, dtype: 'F32' as const, shape },
-      data: async () => {
-        const merged = lora.merged(name);
-        try {
-          // A copy: some backends hand out their memory, which is no longer the tensor's once it is disposed.
-          return (await merged.data<'float32'>()).slice();
-        } finally {
-          merged.dispose();
-        }
-      },
-    }));
-    await writeSafetensors(sink, tensors, { format: 'pt' });
-  } finally {
-    await sink.close();
-  }
+/**
+ * Saves the average of the weights that an optimizer keeps, while the model holds it.
+ *
+ * @param texts The files beside the weights, by name.
+ * @returns Where it is, in a sentence.
+ */
+export async function saveAveraged(
+  folder: string,
+  model: LlamaForCausalLM,
+  texts: Readonly<Record<string, string>>,
+): Promise<string> {
+  const averaged = join(folder, 'averaged');
+  await saveWeights(averaged, model, texts, name => model.parameters()[name]!.clone());
+  return `The average of the weights, which was evaluated, is in ${averaged}; checkpoints have those in training.`;
+}
+
+/**
+ * A folder that transformers opens.
+ *
+ * @param weight Makes the tensor of a name. They are written one by one: a second model may have no room beside the first.
+ */
+async function saveWeights(
+  path: string,
+  model: Pick<LlamaForCausalLM, 'parameters'>,
+  texts: Readonly<Record<string, string>>,
+  weight: (name: string) => Tensor,
+): Promise<void> {
+  await replaceFolder(path, async at => {
+    for (const [name, text] of Object.entries(texts)) await writeFile(join(at, name), text);
+    const sink = await fileSink(join(at, 'model.safetensors'));
+    try {
+      const tensors = Object.entries(model.parameters()).map(([name, { shape }]) => ({
+        ...{ name, dtype: 'F32' as const, shape },
+        data: async () => {
+          const tensor = weight(name);
+          try {
+            // A copy: some backends hand out their memory, which is no longer the tensor's once it is disposed.
+            return (await tensor.data<'float32'>()).slice();
+          } finally {
+            tensor.dispose();
+          }
+        },
+      }));
+      await writeSafetensors(sink, tensors, { format: 'pt' });
+    } finally {
+      await sink.close();
+    }
+  });
 }
 
 /** Fills a folder beside the old one before it takes its place. */

@@ -31,6 +31,7 @@ import {
   adapterIdentity,
   loraOptions,
   saveAdapted,
+  saveAveraged,
 } from './adapted-run.js';
 import { explainedMismatch, openCheckpoints, type RunCheckpoints, RunStore } from './checkpoints.js';
 import { EXIT, type Interruption, watchInterrupts } from './exit.js';
@@ -176,14 +177,20 @@ async function trainAndReport(parts: RunParts, stdout: Streams['stdout']): Promi
     const result = await trainModel(parts, opened, config, model, adapted, settings);
     progress.clear();
     stdout.write(`${conclusion(result, request.steps, settings.stateBytes)}\n${store.whereabouts(result)}`);
-    if (adapted !== null && store.folder !== null && !result.interrupted) {
-      const texts = {
-        'config.json': `${JSON.stringify(huggingFaceConfig(config), null, 2)}\n`,
-        ...(await tokenizerFiles(request.tokenizer)),
-      };
-      stdout.write(`${await saveAdapted(store.folder, adapted, path, texts)}\n`);
-    }
-    const samples = result.interrupted ? [] : await sampleTexts(model, opened.tokenizer, request, interruption.signal);
+    // What is published and tried is what was evaluated.
+    const trained = model;
+    const samples = await optimizer.withAveragedWeights(async () => {
+      if (result.interrupted) return [];
+      if (store.folder !== null) {
+        const texts = {
+          'config.json': `${JSON.stringify(huggingFaceConfig(config), null, 2)}\n`,
+          ...(await tokenizerFiles(request.tokenizer)),
+        };
+        if (adapted !== null) stdout.write(`${await saveAdapted(store.folder, adapted, path, texts)}\n`);
+        else if (optimizer.keepsAverages) stdout.write(`${await saveAveraged(store.folder, trained, texts)}\n`);
+      }
+      return await sampleTexts(trained, opened.tokenizer, request, interruption.signal);
+    });
     for (const [i, sample] of samples.entries()) {
       stdout.write(`\n── sample ${i + 1} of ${samples.length} ──\n${sample}\n`);
     }

@@ -3,7 +3,7 @@ import { type LlamaConfig, LlamaForCausalLM, parameterCount, preset, type TokenD
 import { getBackend } from '@tensorflow/tfjs-core';
 import { trainingSchedule } from '../training/schedule.js';
 import { type Step, trainingSteps } from '../training/steps.js';
-import { evaluate, RunRecord, VALIDATION_BATCHES } from '../training/train.js';
+import { evaluate, RunRecord, VALIDATION_BATCHES, withAverages } from '../training/train.js';
 import { type Method, optimizerOf } from './method.js';
 import type { Comparison, ComparisonSettings, RunResult, RunStatus } from './result.js';
 
@@ -60,7 +60,9 @@ async function runMethod(method: Method, options: CompareOptions): Promise<RunRe
       options.onStep?.(method, step);
     }
     if (record.losses.length === steps) {
-      validationLoss = await evaluate(model, data.validationBatches(validationBatches), signal);
+      validationLoss = await withAverages(optimizer, () =>
+        evaluate(model, data.validationBatches(validationBatches), signal),
+      );
     }
     if (validationLoss === null) status = 'interrupted';
     else if (!Number.isFinite(validationLoss)) status = 'diverged';

@@ -1,5 +1,13 @@
 import { requireInteger } from '@frugaljs/core';
-import { pause, type Step, type StepsOptions, type TrainableModel, type TrainingData, trainingSteps } from './steps.js';
+import {
+  type GradientConsumer,
+  pause,
+  type Step,
+  type StepsOptions,
+  type TrainableModel,
+  type TrainingData,
+  trainingSteps,
+} from './steps.js';
 
 export interface TrainOptions<Batch> extends StepsOptions<Batch> {
   readonly data: TrainingData<Batch>;
@@ -74,7 +82,7 @@ export async function train<Batch>(options: TrainOptions<Batch>): Promise<Traini
   const isDue = (): boolean => made % evaluateEvery === 0 || made === steps;
   /** @returns false if it was aborted. */
   const evaluateNow = async (): Promise<boolean> => {
-    const loss = await evaluate(model, batches, signal);
+    const loss = await withAverages(options.optimizer, () => evaluate(model, batches, signal));
     if (loss === null) return false;
     evaluations.push({ step: made, loss });
     await options.onEvaluation?.({ step: made, loss });
@@ -104,6 +112,12 @@ export async function train<Batch>(options: TrainOptions<Batch>): Promise<Traini
     step: record.step,
     optimizerStep: record.optimizerStep,
   };
+}
+
+/** Calls a function while the variables hold the averages that an optimizer keeps of them; just calls it for any other. */
+export function withAverages<T>(optimizer: GradientConsumer, f: () => Promise<T>): Promise<T> {
+  const { withAveragedWeights } = optimizer as { withAveragedWeights?(f: () => Promise<T>): Promise<T> };
+  return withAveragedWeights === undefined ? f() : withAveragedWeights.call(optimizer, f);
 }
 
 /**
