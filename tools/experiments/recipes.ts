@@ -61,7 +61,6 @@ const opened = await openData({
   batch: BATCH,
   length: LENGTH,
   seed: 1,
-  offline: true,
   log: line => console.error(line),
 });
 const config = comparisonModel(opened.tokenizer.vocabSize);
