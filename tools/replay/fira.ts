@@ -66,7 +66,7 @@ function readGroup(config: ConfigReader): FiraGroup | null {
     // Norms of nothing make no scaling.
     rank: config.integer('rank', 1, 1),
     gap: config.integer('update_proj_gap', 0, 1),
-    alpha: config.number('alpha', 1, '[0, 1]'),
+    alpha: config.number('alpha', 1, '[0, Infinity)'),
     side,
   };
 }

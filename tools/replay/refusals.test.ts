@@ -44,7 +44,7 @@ const RELATIVES: readonly [string, object, RegExp][] = [
   ]),
   ['Fira AdamW', { ...FIRA, rank: 0 }, /config\.rank: expected an integer of at least 1/],
   ['Fira AdamW', { ...FIRA, update_proj_gap: 0 }, /config\.update_proj_gap: expected an integer of at least 1/],
-  ['Fira AdamW', { ...FIRA, alpha: 1.5 }, /config\.alpha: expected a number in \[0, 1\]/],
+  ['Fira AdamW', { ...FIRA, alpha: -1 }, /config\.alpha: expected a number in \[0, Infinity\)/],
   ['Fira AdamW', { ...FIRA, proj_type: 'diagonal' }, /config\.proj_type: .*std, reverse_std, right, left, full/],
   [
     'Fira AdamW',

@@ -392,6 +392,7 @@ const RUNS: readonly (readonly [string, Config])[] = [
   ['Fira AdamW', { lr: 0.01, weight_decay: 0.1 }],
   ['Fira AdamW', FIRA],
   ['Fira AdamW', { ...FIRA, proj_type: 'reverse_std', eps: 1e-3 }],
+  ['Fira AdamW', { ...FIRA, alpha: 1.5 }],
   ['Fira AdamW', { ...FIRA, proj_type: 'left', betas: [0.8, 0.95] }],
   ['Fira AdamW', { ...FIRA, proj_type: 'right', rank: 1, correct_bias: false, weight_decay: 0.1 }],
   ['APOLLO AdamW', { lr: 0.01, correct_bias: false, no_deprecation_warning: true }],

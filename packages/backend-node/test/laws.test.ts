@@ -4,10 +4,11 @@ import {
   describeOptimizerLaws,
   describeProjectorLaws,
   describeRuleLaws,
+  describeWrapperLaws,
 } from '@frugaljs/testing/vitest';
 import { describe } from 'vitest';
 import { algebraOf, REDUCING_RULES } from '../../../tools/test-support/algebra.js';
-import { COMBINE_CLAIMS } from '../../composer/test/claims.js';
+import { COMBINE_CLAIMS, WRAPPER_CLAIMS } from '../../composer/test/claims.js';
 import { PROJECTOR_CLAIMS } from '../../projectors/test/claims.js';
 import { STATE_FREE_CLAIMS } from '../../state-free/test/claims.js';
 import { STATE_FULL_CLAIMS } from '../../state-full/test/claims.js';
@@ -26,6 +27,9 @@ if (missing !== null) {
   }
   for (const [name, { factory, claims }] of Object.entries(COMBINE_CLAIMS)) {
     describeCombineLaws(factory, { ...claims, ...settings, name });
+  }
+  for (const [name, { factory, claims }] of Object.entries(WRAPPER_CLAIMS)) {
+    describeWrapperLaws(factory, { ...claims, ...settings, name });
   }
   describeOptimizerLaws(algebraOf('auto'), { ...settings, name: 'compose with kernels of TensorFlow' });
   describeKernelLaws(algebraOf('reference'), algebraOf('auto'), {
