@@ -102,7 +102,10 @@ export class Lora {
     const { targetModules, ...numbers } = checked(options);
     const weights = model.parameters();
     const names = targetsOf(model.linearLayers(), targetModules);
-    requireNew(names.map(name => weights[name]!.name));
+    requireNew(
+      model,
+      names.map(name => weights[name]!.name),
+    );
     this.model = model;
     this.config = { ...numbers, modules: names.map(moduleOf) };
     const { r, loraAlpha, useRslora } = numbers;
@@ -112,6 +115,7 @@ export class Lora {
     this.#initialize(0);
     for (const weight of this.#frozen) weight.trainable = false;
     for (const layer of this.#layers) model.adaptLinear(layer.name, layer);
+    ADAPTED.add(model);
   }
 
   /** A and B by name, the only trainable variables: `model.layers.0.self_attn.q_proj.lora_A.weight`. */
@@ -168,6 +172,7 @@ export class Lora {
       b.dispose();
     }
     for (const weight of this.#frozen) weight.trainable = true;
+    ADAPTED.delete(this.model);
   }
 
   /** Gives A its first values, or those after a number of restarts, and B zeros. */
@@ -316,14 +321,18 @@ function partOf(weight: string, part: 'A' | 'B'): string {
   return `${moduleOf(weight)}.lora_${part}.weight`;
 }
 
-function requireNew(weights: readonly string[]): void {
+/** Models that compute with adapters. */
+const ADAPTED = new WeakSet<AdaptableModel>();
+
+/** Of two adapters, the first that is unloaded would make the weights under the other trainable. */
+function requireNew(model: AdaptableModel, weights: readonly string[]): void {
   const { registeredVariables } = engine();
   const taken = weights.find(name => registeredVariables[partOf(name, 'A')] !== undefined);
-  if (taken === undefined) return;
+  if (taken === undefined && !ADAPTED.has(model)) return;
   throw new InvalidOptionError({
     parameter: 'model',
-    found: `${taken}, which has an adapter`,
+    found: taken === undefined ? 'one that has an adapter on other layers' : `${taken}, which has an adapter`,
     expected: 'a model without adapters',
-    advice: 'Call mergeAndUnload() or unload() of the other one first.',
+    advice: 'Call mergeAndUnload() or unload() of the other one first; one adapter takes any list of layers.',
   });
 }

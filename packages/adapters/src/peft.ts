@@ -217,13 +217,14 @@ async function readTensors(bytes: Uint8Array): Promise<ReadonlyMap<string, Value
 /** Problems that a message lists. */
 const LONGEST_LIST = 10;
 
-/** @throws InvalidCheckpointError listing every missing, unknown and misshapen tensor. */
+/** @throws InvalidCheckpointError listing every missing, unknown and misshapen tensor, and those with NaN or Inf. */
 function requireFitting(shapes: ReturnType<typeof loraShapes>, values: ReadonlyMap<string, Values>): void {
   const problems: string[] = [];
   for (const { name, shape } of shapes) {
     const found = values.get(PREFIX + name)?.shape;
     if (found === undefined) problems.push(`${PREFIX}${name} is missing`);
     else if (`${found}` !== `${shape}`) problems.push(`${PREFIX}${name} has shape [${found}], not [${shape}]`);
+    else if (!values.get(PREFIX + name)!.data.every(Number.isFinite)) problems.push(`${PREFIX}${name} has NaN or Inf`);
   }
   const known = new Set(shapes.map(({ name }) => PREFIX + name));
   for (const name of values.keys()) if (!known.has(name)) problems.push(`${name} is none of them`);

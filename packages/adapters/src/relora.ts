@@ -13,7 +13,7 @@ import {
   scheduleFromJson,
   type WarmupStart,
 } from '@frugaljs/core';
-import { dispose, type Tensor, tensor, type Variable } from '@tensorflow/tfjs-core';
+import { dispose, type Tensor, tensor } from '@tensorflow/tfjs-core';
 import type { Lora } from './lora.js';
 
 interface NamedTensor {
@@ -27,7 +27,7 @@ export interface ReloraOptimizer {
   readonly updates: number;
   getWeights(): Promise<NamedTensor[]>;
   setWeights(weights: NamedTensor[]): Promise<void>;
-  memoryReport(parameters: readonly Variable[]): readonly {
+  memoryReport(parameters: readonly { readonly name: string; readonly shape: readonly number[] }[]): readonly {
     readonly parameterBytes: number;
     readonly slotBytes: number;
     readonly basisBytes: number;
@@ -76,9 +76,18 @@ export class Relora {
     requireOneOf('relora.pruneBy', pruneBy, ['random', 'magnitude']);
     const prune = requireNumber('relora.prune', options.prune ?? (pruneBy === 'random' ? 0.999 : 0.9), '[0, 1]');
     const parts = Object.values(lora.parameters());
-    const other = optimizer
-      .memoryReport(parts)
-      .find(({ parameterBytes, slotBytes, basisBytes }) => basisBytes > 0 || slotBytes % parameterBytes !== 0);
+    if (typeof (optimizer as Partial<ReloraOptimizer> | null)?.memoryReport !== 'function') {
+      throw notByEntry('an optimizer without a memoryReport, such as one of tf.train');
+    }
+    // A number for each entry is as many times the entries in any shape, be it of one entry; and a subspace moves.
+    const perEntry = (rows: ReturnType<ReloraOptimizer['memoryReport']>): number[] =>
+      rows.map(({ parameterBytes, slotBytes }) => slotBytes / parameterBytes);
+    const report = optimizer.memoryReport(parts);
+    const small = perEntry(optimizer.memoryReport(parts.map(({ name }) => ({ name, shape: [1, 1] }))));
+    const ratios = perEntry(report);
+    const other = report.find(
+      ({ basisBytes, rule }, i) => basisBytes > 0 || ratios[i] !== small[i] || rule.includes('subspace('),
+    );
     if (other !== undefined) throw notByEntry(other.rule);
     this.#lora = lora;
     this.#optimizer = optimizer;
@@ -112,7 +121,10 @@ export class Relora {
       const pruned: NamedTensor[] = [];
       for (const entry of await this.#optimizer.getWeights()) {
         const owner = parts.get(variableOf(entry.name));
-        if (owner === undefined || entry.tensor.dtype !== 'float32') {
+        // Sums of gradients are none of its state: the update that they are for is still to come.
+        const isState =
+          owner !== undefined && entry.tensor.dtype === 'float32' && !entry.name.endsWith('::accumulator');
+        if (!isState) {
           pruned.push(entry);
           continue;
         }
@@ -170,6 +182,13 @@ export interface RewarmedOptions {
 export function rewarmed(options: RewarmedOptions): Schedule {
   requireKnownKeys('rewarmed', options, ['schedule', 'every', 'warmup', 'warmupStart']);
   const { schedule, every, warmup, warmupStart = 'zero' } = options;
+  if (typeof (schedule as Partial<Schedule> | null | undefined)?.at !== 'function') {
+    throw new InvalidOptionError({
+      parameter: 'rewarmed.schedule',
+      found: schedule,
+      expected: 'a schedule, such as cosine({ peak: 1e-3, steps: 1000 }); for a number, constant(1e-3)',
+    });
+  }
   requireInteger('rewarmed.every', every, 1);
   requireInteger('rewarmed.warmup', warmup, 0);
   requireOneOf('rewarmed.warmupStart', warmupStart, ['zero', 'step']);

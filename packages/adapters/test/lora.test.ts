@@ -295,5 +295,9 @@ describe('refused', () => {
     const model = llama();
     lora(model, { targetModules: 'q_proj' });
     expect(() => new Lora(model)).toThrow('which has an adapter');
+    // Unloading one of two would make the weights under the other trainable.
+    expect(() => new Lora(model, { targetModules: 'v_proj' })).toThrow(
+      'model: expected a model without adapters, found one that has an adapter on other layers',
+    );
   });
 });

@@ -94,9 +94,12 @@ describe.each(BACKENDS)('on %s', backend => {
 describe('refused', () => {
   beforeAll(async () => void (await setBackend('cpu')));
 
-  test.each(['frugal', 'galore', 'adafactor', 'adamMini'])('the state of %s, which is not one of entries', name => {
-    expect(() => setUp({ every: 3 }, name)).toThrow('which can be pruned entry by entry');
-  });
+  test.each(['frugal', 'galore', 'adafactor', 'adamMini', 'foam', 'badam', 'frugal-blockwise', 'scheduleFree'])(
+    'the state of %s, which is not one of entries',
+    name => {
+      expect(() => setUp({ every: 3 }, name)).toThrow('which can be pruned entry by entry');
+    },
+  );
 
   test.each(['adamW', 'lion', 'sgdm', 'signSgd', 'muon'])('not that of %s', async name => {
     const { step } = setUp({ every: 1 }, name);
@@ -113,6 +116,26 @@ describe('refused', () => {
   });
 });
 
+test('what is summed for an update stays at a merge', async () => {
+  await setBackend('wasm');
+  const after = async (callsAtMost: number): Promise<readonly number[]> => {
+    const model = new LlamaForCausalLM(TINY, { seed: 5 });
+    const lora = new Lora(model, { r: 2, seed: 3 });
+    const optimizer = recipe('adamW', { learningRate: 0.01, accumulate: 2 });
+    const relora = new Relora(lora, optimizer, { every: 2 });
+    for (let round = 0; round < 8; round++) {
+      if (round % 2 < callsAtMost) await relora.beforeUpdate();
+      optimizer.minimize(() => model.loss(ROWS));
+    }
+    const weights = Object.values(lora.parameters()).flatMap(part => [...part.dataSync()]);
+    optimizer.dispose();
+    lora.unload();
+    model.dispose();
+    return weights;
+  };
+  expect(await after(2)).toEqual(await after(1));
+});
+
 test('the rate rises again after each merge, up to that of the schedule', () => {
   const schedule = linear({ from: 1, to: 0, steps: 100 });
   const again = rewarmed({ schedule, every: 10, warmup: 4 });
@@ -123,6 +146,9 @@ test('the rate rises again after each merge, up to that of the schedule', () => 
   const above = rewarmed({ schedule: constant(2), every: 5, warmup: 2, warmupStart: 'step' });
   expect([4, 5, 6, 7].map(above.at)).toEqual([2, 1, 2, 2]);
   expect(() => rewarmed({ schedule, every: 3, warmup: 3 })).toThrow('rewarmed.warmup');
+  expect(() => rewarmed({ schedule: 0.1 as never, every: 3, warmup: 1 })).toThrow(
+    'rewarmed.schedule: expected a schedule, such as cosine',
+  );
 });
 
 test('the schedule travels as JSON', () => {

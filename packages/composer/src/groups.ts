@@ -7,6 +7,7 @@ import {
   requireKnownKeys,
   requireOptions,
   requireRule,
+  ShapeMismatchError,
   type Site,
   type SiteMember,
   sizeOf,
@@ -412,4 +413,14 @@ function nearest(match: Match, parameters: readonly NamedShape[]): string {
 function namesOf(parameters: readonly { readonly name: string }[]): string {
   const names = parameters.map(({ name }) => name);
   return names.length <= 8 ? names.join(', ') : `${names.slice(0, 7).join(', ')} and ${names.length - 7} others`;
+}
+
+/** A variable may be made anew under its name and goes on with the state of the old one, if that still fits. */
+export function changedShape({ name, shape }: Variable, { site }: Assigned): ShapeMismatchError {
+  return new ShapeMismatchError({
+    parameter: `variable "${name}"`,
+    found: `shape [${shape}]`,
+    expected: `shape [${site.shape}], which the variable of this name had in earlier updates`,
+    advice: 'Give the variable another name, or compose a new optimizer.',
+  });
 }

@@ -192,11 +192,16 @@ export class ComposedOptimizer extends Optimizer {
   /**
    * The averages of the weights that rules keep, by name of the variable: what is to be evaluated and published.
    * Variables without an average are not in it. New tensors, for the caller to dispose.
+   *
+   * @throws InvalidStateError for loaded state whose variables are not here by the names that it was saved with, before
+   *   an update has listed them.
    */
   averagedWeights(): Map<string, Tensor> {
     this.requireWhole();
+    if (this.keepsAverages && !this.parameters.adoptAwaited()) throw averagesWait();
     const averages = new Map<string, Tensor>();
     for (const variable of this.parameters.variables()) {
+      if (variable.isDisposed) continue;
       tidy(() => {
         const average = this.parameters.get(variable.name)?.bound.average(variable) ?? null;
         if (average !== null) averages.set(variable.name, keep(average));
@@ -217,12 +222,16 @@ export class ComposedOptimizer extends Optimizer {
    * await optimizer.withAveragedWeights(() => model.save('file://model'));
    * ```
    *
-   * @throws AveragedWeightsError when called within itself.
+   * @throws AveragedWeightsError when called within itself, and as {@link averagedWeights}.
    */
   withAveragedWeights<T>(f: () => T): T {
+    if (typeof f !== 'function') {
+      throw new InvalidOptionError({ parameter: 'withAveragedWeights', found: f, expected: 'a function to call' });
+    }
     const averages = this.averagedWeights();
     const swapped = this.parameters.variables().filter(({ name }) => averages.has(name));
-    const inTraining = swapped.map(variable => variable.clone());
+    // Kept, as what calls this may be within a scope that ends before the function does.
+    const inTraining = swapped.map(variable => keep(variable.clone()));
     const giveBack = (): void => {
       this.holdsAverages = false;
       swapped.forEach((variable, i) => {
@@ -240,7 +249,9 @@ export class ComposedOptimizer extends Optimizer {
       giveBack();
       throw error;
     }
-    if (result instanceof Promise) return result.finally(giveBack) as T;
+    if (typeof (result as PromiseLike<unknown> | null | undefined)?.then === 'function') {
+      return Promise.resolve(result).finally(giveBack) as T;
+    }
     giveBack();
     return result;
   }
@@ -478,6 +489,15 @@ printedAs(ComposedOptimizer.prototype, String);
 
 function count(number: number, noun: string): string {
   return `${number.toLocaleString('en-US')} ${noun}${number === 1 ? '' : 's'}`;
+}
+
+function averagesWait(): InvalidStateError {
+  return new InvalidStateError({
+    parameter: 'averagedWeights',
+    found: 'averages in loaded state, and none of its variables',
+    expected: 'live variables of the names that the state was saved with',
+    advice: 'Make one update with the variables first: it finds their state, also under other names.',
+  });
 }
 
 function heldAverages(): AveragedWeightsError {

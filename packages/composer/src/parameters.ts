@@ -1,11 +1,4 @@
-import {
-  interpret,
-  type KernelSet,
-  ShapeMismatchError,
-  SharedVariableError,
-  sameShape,
-  TornUpdateError,
-} from '@frugaljs/core';
+import { interpret, type KernelSet, SharedVariableError, sameShape, TornUpdateError } from '@frugaljs/core';
 import { engine, mul, Tensor, tidy, type Variable } from '@tensorflow/tfjs-core';
 import type { BoundRule } from './bound/rules.js';
 import { stepsTaken } from './bound/slots.js';
@@ -16,7 +9,7 @@ import { DensePlan } from './fused/dense-plan.js';
 import { SplitPlan } from './fused/split-plan.js';
 import { type Clipping, type DecayForm, type ParameterStep, UPDATE_GRAPHS } from './fused/step-graph.js';
 import { type GradientAccumulator, inCreationOrder, type VariableGradient } from './gradients.js';
-import { type Assigned, assign, groupOf, type TakenVariable, warnOfUnmatched } from './groups.js';
+import { type Assigned, assign, changedShape, groupOf, type TakenVariable, warnOfUnmatched } from './groups.js';
 import { inSavedOrder, matchSavedNames, savedNamesOf, type UnclaimedState, unclaimed } from './matching.js';
 import type { ComposeOptions, Group, NamedShape } from './options.js';
 import {
@@ -112,6 +105,16 @@ export class Parameters {
 
   variables(): Variable[] {
     return [...this.claimed.values()];
+  }
+
+  /** Takes in the live variables that loaded state waits for; false if it waits for others and none has come. */
+  adoptAwaited(): boolean {
+    const live = [...(this.pending ?? [])].flatMap(([name, entries]) => {
+      const variable = this.awaitedVariable(name);
+      return variable !== undefined && unclaimed(entries, true).fits(variable) ? [variable] : [];
+    });
+    if (live.length > 0) this.adopt(live);
+    return this.claimed.size > 0 || (this.pending?.size ?? 0) === 0;
   }
 
   /** Gradients in the order in which their variables joined. */
@@ -572,16 +575,6 @@ function takenOver(variable: Variable, by: string): SharedVariableError {
     found: `one that another optimizer (${by}) has taken over, which freed the state that was kept for it here`,
     expected: 'a variable that no other optimizer has trained since',
     advice: 'Go on with that optimizer, or put both rules into the groups of one compose().',
-  });
-}
-
-/** A variable may be made anew under its name and goes on with the state of the old one, if that still fits. */
-function changedShape({ name, shape }: Variable, { site }: Assigned): ShapeMismatchError {
-  return new ShapeMismatchError({
-    parameter: `variable "${name}"`,
-    found: `shape [${shape}]`,
-    expected: `shape [${site.shape}], which the variable of this name had in earlier updates`,
-    advice: 'Give the variable another name, or compose a new optimizer.',
   });
 }
 

@@ -256,6 +256,65 @@ describe('withAveragedWeights', () => {
     problem.dispose();
   });
 
+  test('loaded averages are there before the first update', async () => {
+    const problem = regression(8, 'loaded');
+    const optimizer = recipe('scheduleFree', { learningRate: 0.05 });
+    train(optimizer, problem, 3);
+    const expected = averagesOf(optimizer, problem);
+    const saved = (await optimizer.getWeights()).map(({ name, tensor }) => ({ name, tensor: tensor.clone() }));
+    optimizer.dispose();
+    const again = recipe('scheduleFree', { learningRate: 0.05 });
+    await again.setWeights(saved);
+    expect(averagesOf(again, problem)).toEqual(expected);
+    // One variable that is listed alone leaves the others theirs.
+    again.dispose();
+    const third = recipe('scheduleFree', { learningRate: 0, onMissingGradient: 'skip' });
+    await third.setWeights(saved);
+    const given = gradients(problem, 0);
+    third.applyGradients({ [problem.variables[0]!.name]: given[problem.variables[0]!.name]! });
+    expect(averagesOf(third, problem)).toEqual(expected);
+    third.dispose();
+    problem.dispose();
+    // Under other names they are found by the first update.
+    const other = regression(8, 'renamed');
+    const fourth = recipe('scheduleFree', { learningRate: 0.05 });
+    await fourth.setWeights(saved);
+    expect(() => fourth.withAveragedWeights(() => 0)).toThrow(
+      /^averagedWeights: expected live variables of the names that the state was saved with/,
+    );
+    fourth.applyGradients(Object.fromEntries(Object.values(given).map((g, i) => [other.variables[i]!.name, g])));
+    expect(averagesOf(fourth, other)).not.toEqual(valuesOf(other.variables));
+    fourth.dispose();
+    other.dispose();
+    tf.dispose([given, ...saved.map(({ tensor }) => tensor)]);
+  });
+
+  test('disposed variables have no average, and a scope that ends takes nothing away', async () => {
+    const problem = regression(9);
+    const optimizer = recipe('scheduleFree', { learningRate: 0.05 });
+    train(optimizer, problem, 3);
+    const inTraining = valuesOf(problem.variables);
+    tf.engine().startScope();
+    const waiting = optimizer.withAveragedWeights(async () => void (await tf.nextFrame()));
+    tf.engine().endScope();
+    await waiting;
+    expect(valuesOf(problem.variables)).toEqual(inTraining);
+    // What can be waited for need not be a promise of JavaScript's own.
+    const waited = { at: 0 };
+    const thenable = Object.defineProperty(waited, 'then', {
+      value: (done: (values: Float32Array[]) => void) => done(valuesOf(problem.variables)),
+    });
+    expect(await optimizer.withAveragedWeights(() => thenable)).not.toEqual(inTraining);
+    expect(() => optimizer.withAveragedWeights(3 as never)).toThrow(
+      'withAveragedWeights: expected a function to call, found 3',
+    );
+    problem.variables[0]!.dispose();
+    expect([...optimizer.averagedWeights().keys()]).toEqual(problem.variables.slice(1).map(({ name }) => name));
+    expect(optimizer.withAveragedWeights(() => valuesOf(problem.variables.slice(1)))).not.toEqual(inTraining.slice(1));
+    optimizer.dispose();
+    problem.dispose();
+  });
+
   test('a description in JSON gives the same rule back', () => {
     for (const rule of [averaged(adamW(), { decay: 0.5 }), scheduleFree(rmsprop(), { beta: 0.5, power: 1 })]) {
       const again = ruleFromJson(JSON.parse(JSON.stringify({ kind: rule.kind, options: rule.options })));

@@ -156,6 +156,12 @@ describe.each(BACKENDS)('events on %s', backend => {
     expect(updatesWith({ every: 3, when: { ...similarity, last: 1, atLeast: 0 } }, 30)).toEqual([0, 3, 9, 21]);
   });
 
+  it('zeros, of which the basis before remains, are like nothing', () => {
+    const run = start({ every: 2, when: { ...similarity, last: 1 } });
+    for (let i = 0; i < 8; i++) run.give({ w: inColumns([]) });
+    expect(run.updatesOf('w')).toEqual([0, 2, 4, 6]);
+  });
+
   it('a vector and its negative are alike, and others are not', () => {
     const [flipped, turning] = [start, start].map(make => make({ every: 1, when: { ...similarity, last: 1 } }));
     for (let i = 0; i < 8; i++) {

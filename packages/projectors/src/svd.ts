@@ -103,7 +103,8 @@ export interface SvdOptions extends RankOptions {
  * carries every vector on.
  *
  * With `energy` the size follows from the gradient: r is the smallest rank with ‖ΠG‖² ≥ energy · ‖G‖², at most that of
- * `density` or `rank`, for which memory is planned. A gradient of zeros takes `minRank`. State starts anew where r changes.
+ * `density` or `rank`, for which memory is planned. A gradient of zeros takes `minRank`, and where the bound is less
+ * than that, the bound is the rank. State starts anew where r changes.
  * A factor is not left out then, also where r is its dimension. Needs a backend whose numbers can be read at once.
  *
  * Basis: the float32 factors, r · dimension numbers each, saved with the state; nothing else of the decomposition stays.
@@ -184,7 +185,7 @@ interface ByEnergy {
 }
 
 /** Null where the rank is fixed. */
-function requireEnergy({ energy, minRank, align = true }: SvdOptions): ByEnergy | null {
+function requireEnergy({ energy, minRank, rank, align = true }: SvdOptions): ByEnergy | null {
   if (energy === undefined) {
     if (minRank === undefined) return null;
     throw new InvalidOptionError({
@@ -199,6 +200,13 @@ function requireEnergy({ energy, minRank, align = true }: SvdOptions): ByEnergy 
       parameter: 'svd.align',
       found: align,
       expected: 'true with `energy`, which keeps the first vectors and drops the last',
+    });
+  }
+  if (rank !== undefined && minRank !== undefined && minRank > rank) {
+    throw new InvalidOptionError({
+      parameter: 'svd.minRank',
+      found: minRank,
+      expected: `at most \`rank\`, which is ${rank}`,
     });
   }
   return {

@@ -288,7 +288,8 @@ describe('a rank by energy', () => {
     expect(rankOf(0)).toBe(1);
     expect(rankOf(0, { density: 1, minRank: 3 })).toBe(3);
     expect(rankOf(1, { rank: 2 })).toBe(2);
-    expect(rankOf(0, { rank: 2, minRank: 5 })).toBe(2);
+    // Of 9 × 7 a density of 0.25 is rank 2, which no smallest rank exceeds.
+    expect(rankOf(0, { density: 0.25, minRank: 5 })).toBe(2);
     g.dispose();
   });
 
@@ -310,6 +311,7 @@ describe('a rank by energy', () => {
     [{ energy: 2 }, /svd\.energy: expected a number in \[0, 1\], found 2/],
     [{ energy: 0.5, minRank: 0 }, /svd\.minRank: expected an integer of at least 1, found 0/],
     [{ minRank: 2 }, /svd\.minRank: expected no smallest rank without `energy`, as the rank is then fixed, found 2/],
+    [{ energy: 0.5, rank: 2, minRank: 5 }, /svd\.minRank: expected at most `rank`, which is 2, found 5/],
     [{ energy: 0.5, align: false }, /svd\.align: expected true with `energy`/],
   ])('%j is refused', (options, message) => {
     expect(() => svd(options)).toThrow(message);

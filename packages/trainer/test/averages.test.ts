@@ -61,3 +61,11 @@ test('a run that is resumed goes on with the weights in training, bit for bit', 
     expect(read('halves').equals(read('whole'))).toBe(true);
   }
 });
+
+test('a run that has ended publishes the same average when it is resumed', async () => {
+  const averaged = (): Buffer => readFileSync(join(folder, 'whole/averaged/model.safetensors'));
+  const before = averaged();
+  const outcome = await frugalHere('train', '--resume', 'whole', '--save', 'whole', '--steps', '12');
+  expect(outcome).toMatchObject({ code: 0 });
+  expect(averaged().equals(before)).toBe(true);
+});

@@ -346,7 +346,10 @@ class EventCadence extends Cadence {
 
   override compare(before: Basis | null, after: Basis, captured: () => number): number | null {
     const { when } = this;
-    if (when.measure === 'similarity') return before === null ? null : similarity(before, after);
+    if (when.measure === 'similarity') {
+      // Of zeros the basis before remains, which says nothing of the gradient.
+      return before === null || Number.isNaN(captured()) ? null : similarity(before, after);
+    }
     return when.fallenTo === undefined ? null : captured();
   }
 
