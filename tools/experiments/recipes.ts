@@ -77,7 +77,7 @@ interface Run {
   readonly milliseconds: number | null;
 }
 
-for (const name of values.only.split(',')) {
+for (const name of values.only.split(',').filter(each => each !== '')) {
   const rate = await bestRate(name);
   for (let seed = 2; seed <= seeds; seed++) await run(name, rate, seed);
 }
