@@ -47,19 +47,26 @@ async function run(
   const variables = Object.entries(SHAPES).map(([label, shape], i): Variable => {
     return tidy(() => variable(tensor(draw(i, 0, shape), [...shape]), true, label));
   });
-  for (let step = 1; step <= STEPS; step++) {
-    const gradients: NamedTensorMap = Object.fromEntries(
-      variables.map(({ name: label, shape }, i) => [label, tensor(draw(i, step, shape), shape)]),
-    );
-    optimizer.applyGradients(gradients);
-    dispose(gradients);
+  try {
+    for (let step = 1; step <= STEPS; step++) {
+      const gradients: NamedTensorMap = Object.fromEntries(
+        variables.map(({ name: label, shape }, i) => [label, tensor(draw(i, step, shape), shape)]),
+      );
+      try {
+        optimizer.applyGradients(gradients);
+      } finally {
+        dispose(gradients);
+      }
+    }
+    await optimizer.settled();
+    const parts = await Promise.all(variables.map(each => each.data<'float32'>()));
+    const described = optimizer.explain(variables).map(({ kernel }) => kernel);
+    return { values: parts.flatMap(part => Array.from(part)), kernels: described };
+  } finally {
+    // The next recipe has variables of the same names.
+    optimizer.dispose();
+    dispose(variables);
   }
-  await optimizer.settled();
-  const parts = await Promise.all(variables.map(each => each.data<'float32'>()));
-  const described = optimizer.explain(variables).map(({ kernel }) => kernel);
-  optimizer.dispose();
-  dispose(variables);
-  return { values: parts.flatMap(part => Array.from(part)), kernels: described };
 }
 
 function draw(parameter: number, step: number, shape: readonly number[]): Float32Array {
