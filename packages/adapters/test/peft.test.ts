@@ -195,6 +195,11 @@ describe('refused by name, and the model stays as it was', () => {
     ],
     ['another module', [...TENSORS, f32(A(0).replace('q_proj', 'v_proj'), [2, 16])], 'v_proj.lora_A.weight is none'],
     ['another shape', [f32(A(0), [16, 2]), ...TENSORS.slice(1)], `${A(0)} has shape [16,2], not [2,16]`],
+    [
+      'a number that is none',
+      [{ ...f32(A(0), [2, 16]), data: new Float32Array(32).fill(Number.NaN, 31) }, ...TENSORS.slice(1)],
+      `${A(0)} has NaN or Inf`,
+    ],
   ])('%s', async (_, tensors, message) => {
     const model = llama();
     const { numTensors } = memory();

@@ -4,7 +4,7 @@ import '@tensorflow/tfjs-layers';
 import { type ComposedOptimizer, recipe } from '@frugaljs/composer';
 import { constant, linear, scheduleFromJson } from '@frugaljs/core';
 import { LlamaForCausalLM } from '@frugaljs/llama';
-import { memory, setBackend } from '@tensorflow/tfjs-core';
+import { memory, setBackend, train } from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { BACKENDS, useBackend } from '../../../tools/test-support/backends.js';
 import { ROWS, TINY } from '../../llama/test/tiny-model.js';
@@ -100,6 +100,18 @@ describe('refused', () => {
       expect(() => setUp({ every: 3 }, name)).toThrow('which can be pruned entry by entry');
     },
   );
+
+  test('an optimizer that tells nothing of its state', () => {
+    const model = new LlamaForCausalLM(TINY, { seed: 5 });
+    const lora = new Lora(model);
+    onTestFinished(() => {
+      lora.unload();
+      model.dispose();
+    });
+    expect(() => new Relora(lora, train.adam() as never, { every: 2 })).toThrow(
+      'found an optimizer without a memoryReport, such as one of tf.train',
+    );
+  });
 
   test.each(['adamW', 'lion', 'sgdm', 'signSgd', 'muon'])('not that of %s', async name => {
     const { step } = setUp({ every: 1 }, name);
