@@ -58,30 +58,38 @@ export class TrainingRun {
     }
   }
 
-  /** A text by the model as it is now. The same step of the same run gives the same text. */
+  /** A text by the model as it is now, with the average of its weights if the optimizer keeps one. The same step of the same run gives the same text. */
   async sample(
     { prompt, length, seed }: Requests['sample']['argument'],
     onText: (text: string) => void,
   ): Promise<string> {
     const start = TOKENIZER.separator!;
     const added: number[] = [];
-    await generate(this.model, [start, ...Array.from(TOKENIZER.encode(prompt))], {
-      maxNewTokens: length,
-      temperature: 0.7,
-      topK: 40,
-      seed,
-      stopToken: start,
-      onToken: token => {
-        added.push(token);
-        onText(prompt + TOKENIZER.decode(added));
-      },
-    });
+    await this.optimizer.withAveragedWeights(() =>
+      generate(this.model, [start, ...Array.from(TOKENIZER.encode(prompt))], {
+        maxNewTokens: length,
+        temperature: 0.7,
+        topK: 40,
+        seed,
+        stopToken: start,
+        onToken: token => {
+          added.push(token);
+          onText(prompt + TOKENIZER.decode(added));
+        },
+      }),
+    );
     return prompt + TOKENIZER.decode(added);
   }
 
-  /** A file of the present state, with the number of updates in it. */
+  /**
+   * A file of the present state, with the number of updates in it. Weights to use elsewhere are the average, if the optimizer
+   * keeps one; a checkpoint has those in training.
+   */
   async file(kind: FileKind): Promise<{ readonly step: number; readonly blob: Blob }> {
-    const blob = await (kind === 'weights' ? weightsOf(this.model) : checkpointOf(this));
+    const { model, optimizer } = this;
+    const blob = await (kind === 'weights'
+      ? optimizer.withAveragedWeights(() => weightsOf(model))
+      : checkpointOf(this));
     return { step: this.losses.length, blob };
   }
 }
