@@ -129,23 +129,21 @@ async function run(name: string, rate: number, seed: number): Promise<Run> {
   return made;
 }
 
-/** The group of a recipe that trains hidden matrices, and the recipe's rate for them. */
-function hiddenGroup(name: string): { readonly group: Group; readonly rate: number } {
-  const { options } = tunedMethod({ name, options: {} }, { steps, layers: config.num_hidden_layers });
-  const made = recipe(name, options);
+/** A recipe as `frugal compare` runs it: the group that trains hidden matrices, and the rate of the whole. */
+function hiddenGroup(name: string): { readonly group: Group; readonly learningRate: number } {
+  const method = tunedMethod({ name, options: {} }, { steps, layers: config.num_hidden_layers });
+  const made = recipe(name, method.options);
   const { groups } = compositionFromJson(made.toJSON() as never);
-  const rate = made.learningRate;
   made.dispose();
   const wanted = JSON.stringify(PROJECTABLE);
   // Of a recipe without a scope, the last group is that of all the others are not for.
   const group = groups.find(({ match }) => JSON.stringify(match) === wanted) ?? groups.at(-1)!;
-  return { group, rate };
+  return { group, learningRate: method.learningRate };
 }
 
 function defaultRate(name: string): number {
-  const { learningRate, options } = tunedMethod({ name, options: {} }, { steps, layers: config.num_hidden_layers });
-  void options;
-  return learningRate * (hiddenGroup(name).group.lrScale ?? 1);
+  const { group, learningRate } = hiddenGroup(name);
+  return learningRate * (group.lrScale ?? 1);
 }
 
 function optimizerFor(name: string, rate: number, seed: number): ComposedOptimizer {

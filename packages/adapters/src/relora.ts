@@ -8,6 +8,7 @@ import {
   requireKnownKeys,
   requireNumber,
   requireOneOf,
+  requireSchedule,
   type Schedule,
   sameShape,
   scheduleFromJson,
@@ -79,15 +80,12 @@ export class Relora {
     if (typeof (optimizer as Partial<ReloraOptimizer> | null)?.memoryReport !== 'function') {
       throw notByEntry('an optimizer without a memoryReport, such as one of tf.train');
     }
-    // A number for each entry is as many times the entries in any shape, be it of one entry; and a subspace moves.
-    const perEntry = (rows: ReturnType<ReloraOptimizer['memoryReport']>): number[] =>
-      rows.map(({ parameterBytes, slotBytes }) => slotBytes / parameterBytes);
-    const report = optimizer.memoryReport(parts);
-    const small = perEntry(optimizer.memoryReport(parts.map(({ name }) => ({ name, shape: [1, 1] }))));
-    const ratios = perEntry(report);
-    const other = report.find(
-      ({ basisBytes, rule }, i) => basisBytes > 0 || ratios[i] !== small[i] || rule.includes('subspace('),
-    );
+    // A number for each entry makes the same share in any shape, be it of one entry; and a subspace moves.
+    const small = optimizer.memoryReport(parts.map(({ name }) => ({ name, shape: [1, 1] })));
+    const other = optimizer.memoryReport(parts).find(({ basisBytes, slotBytes, parameterBytes, rule }, i) => {
+      const isOfEntries = slotBytes / parameterBytes === small[i]!.slotBytes / small[i]!.parameterBytes;
+      return basisBytes > 0 || !isOfEntries || rule.includes('subspace(');
+    });
     if (other !== undefined) throw notByEntry(other.rule);
     this.#lora = lora;
     this.#optimizer = optimizer;
@@ -182,13 +180,7 @@ export interface RewarmedOptions {
 export function rewarmed(options: RewarmedOptions): Schedule {
   requireKnownKeys('rewarmed', options, ['schedule', 'every', 'warmup', 'warmupStart']);
   const { schedule, every, warmup, warmupStart = 'zero' } = options;
-  if (typeof (schedule as Partial<Schedule> | null | undefined)?.at !== 'function') {
-    throw new InvalidOptionError({
-      parameter: 'rewarmed.schedule',
-      found: schedule,
-      expected: 'a schedule, such as cosine({ peak: 1e-3, steps: 1000 }); for a number, constant(1e-3)',
-    });
-  }
+  requireSchedule('rewarmed.schedule', schedule);
   requireInteger('rewarmed.every', every, 1);
   requireInteger('rewarmed.warmup', warmup, 0);
   requireOneOf('rewarmed.warmupStart', warmupStart, ['zero', 'step']);

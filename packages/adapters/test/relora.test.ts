@@ -159,7 +159,7 @@ test('the rate rises again after each merge, up to that of the schedule', () => 
   expect([4, 5, 6, 7].map(above.at)).toEqual([2, 1, 2, 2]);
   expect(() => rewarmed({ schedule, every: 3, warmup: 3 })).toThrow('rewarmed.warmup');
   expect(() => rewarmed({ schedule: 0.1 as never, every: 3, warmup: 1 })).toThrow(
-    'rewarmed.schedule: expected a schedule, such as cosine',
+    'rewarmed.schedule: expected a schedule such as cosine',
   );
 });
 

@@ -4,6 +4,7 @@ import {
   type Json,
   NotSerializableError,
   requireOptions,
+  requireSchedule,
   type Schedule,
   unquoted,
   valueFound,
@@ -31,13 +32,8 @@ export function requireSettings(owner: string, { learningRate, clip }: Omit<Comp
 /** Checks a learning rate given as a number or a schedule. */
 function requireLearningRate(parameter: string, learningRate: ComposeOptions['learningRate']): void {
   if (typeof learningRate === 'object' && learningRate !== null && typeof learningRate.at === 'function') {
-    const { kind, options } = learningRate;
-    if (typeof kind === 'string' && typeof options === 'object' && options !== null) return;
-    throw new InvalidOptionError({
-      parameter,
-      found: `a schedule with kind ${kind} and options ${options}`,
-      expected: 'kind: a name, options: JSON, which checkpoints hold, and at: update => rate',
-    });
+    requireSchedule(parameter, learningRate);
+    return;
   }
   if (typeof learningRate === 'number' && learningRate >= 0 && Number.isFinite(learningRate)) return;
   throw new InvalidOptionError({

@@ -5,6 +5,7 @@ import {
   InvalidStateError,
   type Json,
   type KernelSet,
+  keepsAverage,
   kernelsFor,
   NonFiniteGradientError,
   printedAs,
@@ -186,7 +187,7 @@ export class ComposedOptimizer extends Optimizer {
 
   /** True when a rule keeps an average of the weights: `averaged(…)`, `scheduleFree(…)`. */
   get keepsAverages(): boolean {
-    return this.options.groups.some(({ use }) => (use?.type === 'subspace' ? use.combine : use)?.average !== undefined);
+    return this.options.groups.some(({ use }) => use !== undefined && keepsAverage(use));
   }
 
   /**

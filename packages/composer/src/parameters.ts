@@ -109,11 +109,8 @@ export class Parameters {
 
   /** Takes in the live variables that loaded state waits for; false if it waits for others and none has come. */
   adoptAwaited(): boolean {
-    const live = [...(this.pending ?? [])].flatMap(([name, entries]) => {
-      const variable = this.awaitedVariable(name);
-      return variable !== undefined && unclaimed(entries, true).fits(variable) ? [variable] : [];
-    });
-    if (live.length > 0) this.adopt(live);
+    const live = this.awaitedLive().filter(({ variable, entries }) => unclaimed(entries, true).fits(variable));
+    if (live.length > 0) this.adopt(live.map(({ variable }) => variable));
     return this.claimed.size > 0 || (this.pending?.size ?? 0) === 0;
   }
 
@@ -293,18 +290,22 @@ export class Parameters {
     const { pending } = this;
     if (pending === null) return [];
     if (!this.keepsNames && !listed.some(({ name }) => pending.has(name))) return [];
-    return [...pending].flatMap(([name, entries]) => {
-      const variable = this.awaitedVariable(name);
-      if (!entries.has(ACCUMULATOR) || variable === undefined || listed.includes(variable)) return [];
+    return this.awaitedLive().flatMap(({ variable, entries }) => {
+      if (!entries.has(ACCUMULATOR) || listed.includes(variable)) return [];
       return groupOf(this.options.groups, variable)?.frozen ? [] : [variable];
     });
   }
 
   /** A group may still get its parameters: loaded state waits for variables that live and are not listed yet. */
   private awaitsMore(fresh: readonly Variable[]): boolean {
-    return [...(this.pending?.keys() ?? [])].some(name => {
+    return this.awaitedLive().some(({ variable }) => !fresh.includes(variable));
+  }
+
+  /** Loaded state that waits for a variable, where the variable lives. */
+  private awaitedLive(): { readonly variable: Variable; readonly entries: SavedState }[] {
+    return [...(this.pending ?? [])].flatMap(([name, entries]) => {
       const variable = this.awaitedVariable(name);
-      return variable !== undefined && !fresh.includes(variable);
+      return variable === undefined ? [] : [{ variable, entries }];
     });
   }
 

@@ -2,6 +2,7 @@ import {
   describePart,
   type EnergyEvent,
   InvalidOptionError,
+  keepsAverage,
   type Projector,
   printedAs,
   type RefreshEvent,
@@ -100,8 +101,7 @@ export function subspace(options: SubspaceOptions): SubspaceRule {
 
 /** A part of the gradient knows no weights to average. */
 function requireNoAverage(parameter: string, rule: Rule): void {
-  const { average } = rule.type === 'subspace' ? rule.combine : rule;
-  if (average === undefined) return;
+  if (!keepsAverage(rule)) return;
   throw new InvalidOptionError({
     parameter,
     found: `${rule.kind}, which keeps an average of the weights`,

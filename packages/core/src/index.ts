@@ -94,6 +94,7 @@ export type {
 export {
   type ExpressionRule,
   expressionRule,
+  keepsAverage,
   type RuleInputs,
   type RuleOutputs,
   requireCombine,
@@ -116,6 +117,7 @@ export {
   type LinearOptions,
   linear,
   registerSchedule,
+  requireSchedule,
   scheduleFromJson,
   type WarmupCosineOptions,
   type WarmupStableDecayOptions,

@@ -97,6 +97,11 @@ export interface Averaging<S extends string = string> {
   average?(x: AverageInputs<S>, shape: Shape): Operand;
 }
 
+/** True for a rule of which the state holds an average of the weights: its own, or that of its combine. */
+export function keepsAverage(rule: Rule): boolean {
+  return (rule.type === 'subspace' ? rule.combine : rule).average !== undefined;
+}
+
 /** Symbolic arguments of a combine, all in the full space: slots, per-step scalars and measures by name, and these. */
 export type CombineInputs<S extends string> = { readonly [K in S]: Value } & {
   /** The gradient G. */

@@ -6,6 +6,7 @@ import {
   requireKnownKeys,
   requireNumber,
   requireOneOf,
+  valueFound,
 } from './options.js';
 import { cosTurns } from './random/keys.js';
 
@@ -17,6 +18,25 @@ export interface Schedule extends Described {
   at(step: number): number;
   /** A step at which it is largest, for those who plan for the largest. */
   readonly largestAt?: number;
+}
+
+/**
+ * Checks that something is a schedule, whole: one without `kind` and `options` could not be saved.
+ *
+ * @throws InvalidOptionError naming the parameter.
+ */
+export function requireSchedule(parameter: string, schedule: unknown): asserts schedule is Schedule {
+  if (typeof schedule !== 'object' || schedule === null || typeof (schedule as Schedule).at !== 'function') {
+    const expected = 'a schedule such as cosine({ peak: 1e-3, steps: 1000 }); for a number, constant(1e-3)';
+    throw new InvalidOptionError({ parameter, found: valueFound(schedule), expected });
+  }
+  const { kind, options } = schedule as Schedule;
+  if (typeof kind === 'string' && typeof options === 'object' && options !== null) return;
+  throw new InvalidOptionError({
+    parameter,
+    found: `a schedule with kind ${kind} and options ${options}`,
+    expected: 'kind: a name, options: JSON, which checkpoints hold, and at: update => rate',
+  });
 }
 
 /** The same learning rate at every step. */
@@ -177,6 +197,7 @@ export function joined(parts: readonly JoinedPart[]): Schedule {
     const found = Array.isArray(parts) ? '[]' : parts;
     throw new InvalidOptionError({ parameter: 'joined.parts', found, expected: 'at least one schedule' });
   }
+  for (const [i, part] of parts.entries()) requireSchedule(`joined.parts[${i}].schedule`, part?.schedule);
   const last = parts[parts.length - 1]!.schedule;
   const earlier = parts.slice(0, -1).map(({ schedule, steps }, i) => ({
     schedule,

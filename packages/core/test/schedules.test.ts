@@ -299,6 +299,8 @@ describe('bad options are named', () => {
     ],
     ['warmupStableDecay.decay', () => warmupStableDecay({ peak, stable: 1, decay: 0 })],
     ['joined.parts', () => joined([])],
+    ['joined.parts[0].schedule', () => joined([{ schedule: 0.1 as never }])],
+    ['joined.parts[1].schedule', () => joined([{ schedule: constant(1), steps: 2 }, undefined as never])],
     ['joined.parts[0].steps', () => joined([{ schedule: constant(1) }, { schedule: constant(2) }])],
     ['joined.parts[0].steps', () => joined([{ schedule: constant(1), steps: 0 }, { schedule: constant(2) }])],
     ['schedule', () => scheduleFromJson(null as unknown as number)],

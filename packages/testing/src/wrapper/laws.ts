@@ -1,6 +1,7 @@
 import {
   describePart,
   type ExpressionRule,
+  keepsAverage,
   type Rule,
   randomKey,
   randomNormals,
@@ -36,10 +37,9 @@ import {
   wrapperExamples,
 } from './fixture.js';
 
-const keepsAverage = ({ create, options }: WrapperFixture): boolean => {
+const isAverage = ({ create, options }: WrapperFixture): boolean => {
   const [drawn] = fc.sample(options, { seed: 1, numRuns: 1 });
-  const made = create(RULES.gradient, drawn);
-  return made.type === 'expression' && made.average !== undefined;
+  return keepsAverage(create(RULES.gradient, drawn));
 };
 
 const unlessClaimed =
@@ -202,7 +202,7 @@ export const WRAPPER_LAWS: readonly Law<WrapperFixture>[] = [
     formula: 'before the first step, and while G = 0 and nothing moves: average = W, through rules of every type',
     why: 'An average that starts from 0 publishes weights that are too small.',
     needs: ['state as declared'],
-    notApplicable: fixture => (keepsAverage(fixture) ? null : 'it keeps no average of the weights'),
+    notApplicable: fixture => (isAverage(fixture) ? null : 'it keeps no average of the weights'),
     example: wrapperExamples,
     check: async (fixture: WrapperFixture, { shape, options, seed }) => {
       const weights = randomNormals(randomKey(seed, 'weights'), sizeOf(shape));
@@ -248,7 +248,7 @@ export const WRAPPER_LAWS: readonly Law<WrapperFixture>[] = [
     why: 'A wrapped rule is a rule; two that share a slot overwrite each other.',
     needs: ['state as declared', 'the state of the rule is kept'],
     notApplicable: fixture =>
-      keepsAverage(fixture) ? 'it keeps an average of the weights, and there is one at a time' : null,
+      isAverage(fixture) ? 'it keeps an average of the weights, and there is one at a time' : null,
     example: wrapperExamples,
     check: async (fixture: WrapperFixture, example) => {
       const { shape, rule, options } = example;
